@@ -1,0 +1,45 @@
+# Every target makes the virtual environment that it needs; the second time that is quick.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo sandbox test lint format lock clean
+
+# The main job on a local fleet, in acts, each checked.
+demo: $(READY)
+	@$(BIN)/python -m sandbox.demo
+
+# A local fleet to try the command line on, until interrupted.
+sandbox: $(READY)
+	@$(BIN)/python -m sandbox
+
+test: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Pins again what requirements.in and lambdas/requirements.in name.
+lock: $(READY)
+	$(BIN)/pip-compile -q --strip-extras --no-emit-index-url --no-emit-find-links \
+	  --no-emit-trusted-host --no-header -o lambdas/requirements.txt lambdas/requirements.in
+	$(BIN)/pip-compile -q --strip-extras --no-emit-index-url --no-emit-find-links \
+	  --no-emit-trusted-host --no-header -o requirements.txt requirements.in
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; name one with make PYTHON=..." >&2; exit 1; }
+	@echo "setting up .venv"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
