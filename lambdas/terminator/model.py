@@ -1,0 +1,139 @@
+"""What was observed, and what was decided: plain data, no behaviour beyond naming it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from terminator.version import Version
+
+Source = Literal["released", "highest"]
+Kind = Literal["replace", "canary", "hold", "converged"]
+
+# Prefixes of lifecycle states whose instances are listed, never touched, never counted:
+# https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html
+_ASIDE = ("Standby", "EnteringStandby", "Warmed:", "Terminat", "Detach")
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A member of a group as this run saw it.
+
+    `version` is what it answered; `reason` says why it is not available although InService
+    and Healthy (`timeout`, `unhealthy at target group web`). Both None: it was not asked.
+    `launched` is None where it was not looked up. `weight` is its WeightedCapacity.
+    """
+
+    id: str
+    zone: str
+    lifecycle: str
+    health: str
+    launched: datetime | None
+    version: Version | None = None
+    reason: str | None = None
+    protected: bool = False
+    weight: str | None = None
+
+    @property
+    def counted(self) -> bool:
+        """Whether the group counts on it: not in Standby, a warm pool, or leaving."""
+        return not self.lifecycle.startswith(_ASIDE)
+
+    @property
+    def serving(self) -> bool:
+        """Whether Auto Scaling says that it is InService and Healthy."""
+        return self.lifecycle == "InService" and self.health == "Healthy"
+
+
+@dataclass(frozen=True)
+class Release:
+    """A zip in the releases bucket; `modified` is when S3 last modified it."""
+
+    key: str
+    version: Version
+    modified: datetime
+
+
+@dataclass(frozen=True)
+class Released:
+    """The release that an app should run.
+
+    `since` is when it became that, as S3 dates it. `dated` says whether a pointer or a
+    delete marker dates a change down from a higher version.
+    """
+
+    release: Release
+    since: datetime
+    dated: bool
+
+
+@dataclass(frozen=True)
+class NoRelease:
+    """The app has no release to run; `reason` says why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Guards:
+    """What is asked only of a group that would act.
+
+    `refresh` is the status of an instance refresh in progress; `alarms` says of each listed
+    alarm that stands in the way why it does; `zip_problem` says why the target's zip cannot
+    be read.
+    """
+
+    refresh: str | None = None
+    alarms: tuple[str, ...] = ()
+    zip_problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """An Auto Scaling group as one run saw it.
+
+    `released` is None where no releases bucket is configured; `guards` is None until they
+    are asked. `status` is set while the group is being deleted.
+    """
+
+    name: str
+    desired: int
+    grace: timedelta
+    instances: tuple[Instance, ...]
+    released: Released | NoRelease | None = None
+    status: str | None = None
+    suspended: frozenset[str] = frozenset()
+    capacity_type: str | None = None
+    guards: Guards | None = None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a decision rests on; versions are None where nothing is available."""
+
+    available: int
+    unreadable: int
+    in_flight: int
+    outdated: int
+    minimum: int
+    target: Version | None
+    source: Source
+    lowest: Version | None
+    highest: Version | None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do to a group, and why.
+
+    `victims` are instance ids in the order in which they go. `figures` is None where the
+    settings cannot be read, so that nothing was asked. `second_look` says that the victim is
+    presumed outdated and goes only if it is still unreadable when asked again.
+    """
+
+    kind: Kind
+    reason: str
+    figures: Figures | None = None
+    victims: tuple[str, ...] = ()
+    second_look: bool = False

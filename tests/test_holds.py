@@ -1,0 +1,197 @@
+"""The holds: each with a reason that needs no source to be understood, in their order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from builders import NOW, decide, group, member, policy, released, unasked
+from terminator.model import Group, Guards, NoRelease
+from terminator.plan import plan
+
+FAST = {"minimum": "1", "batch": "100%"}
+
+
+def ready(**more: Any) -> Group:
+    """Return a group of which two outdated instances would go."""
+    return group(
+        member("i-a", up=30), member("i-b", up=20), member("i-n", "1.0.274", up=10), **more
+    )
+
+
+HOLDS: list[tuple[dict[str, Any], dict[str, str], str]] = [
+    ({"status": "Delete in progress"}, {}, "the group is being deleted (Delete in progress)"),
+    ({}, {"pause": "deploy freeze"}, 'paused: "deploy freeze"'),
+    ({}, {"pause": ""}, "paused"),
+    ({"suspended": frozenset({"Launch"})}, {}, "suspended processes: Launch"),
+    ({"suspended": frozenset({"Terminate"})}, {}, "suspended processes: Terminate"),
+    ({"suspended": frozenset({"HealthCheck"})}, {}, "suspended processes: HealthCheck"),
+    ({"suspended": frozenset({"AddToLoadBalancer"})}, {}, "suspended processes: AddToLoadBalancer"),
+    (
+        {"capacity_type": "vcpu"},
+        {},
+        "weighted capacity: the group's desired capacity is measured in vcpu",
+    ),
+    ({"released": NoRelease("no release of web in s3://r")}, {}, "no release of web in s3://r"),
+    (
+        {"released": released("1.0.275", since=-5)},
+        {},
+        "the release is dated 5 minutes in the future (2026-11-18T12:05:00+00:00)",
+    ),
+    (
+        {},
+        {"window": "Sat-Sun 09:00-17:00 Europe/London"},
+        "outside the maintenance window Sat-Sun 09:00-17:00 Europe/London",
+    ),
+    ({"guards": Guards(refresh="Baking")}, {}, "an instance refresh is in progress (Baking)"),
+    ({"guards": Guards(alarms=('alarm "x" is in ALARM',))}, {}, 'alarm "x" is in ALARM'),
+]
+
+
+@pytest.mark.parametrize(("seen", "texts", "reason"), HOLDS)
+def test_a_group_that_would_act_is_held(
+    seen: dict[str, Any], texts: dict[str, str], reason: str
+) -> None:
+    assert decide(ready(), **FAST).kind == "replace"
+    decision = decide(ready(**seen), **FAST, **texts)
+    assert (decision.kind, decision.reason, decision.victims) == ("hold", reason, ())
+
+
+@pytest.mark.parametrize("index", range(len(HOLDS) - 1))
+def test_of_two_holds_the_first_in_order_is_the_reason(index: int) -> None:
+    seen, texts, reason = HOLDS[index]
+    for later_seen, later_texts, _ in HOLDS[index + 1 :]:
+        both = decide(ready(**{**later_seen, **seen}), **{**FAST, **later_texts, **texts})
+        assert both.reason == reason
+
+
+def test_suspended_processes_that_replacing_does_not_need_hold_nothing() -> None:
+    assert decide(ready(suspended=frozenset({"AZRebalance"})), **FAST).kind == "replace"
+
+
+def test_capacity_in_units_of_instances_holds_nothing() -> None:
+    assert decide(ready(capacity_type="units"), **FAST).kind == "replace"
+
+
+def test_an_instance_with_a_weight_holds_the_group() -> None:
+    of = ready()
+    weighted = replace(of.instances[0], weight="2")
+    decision = decide(replace(of, instances=(weighted, *of.instances[1:])), **FAST)
+    assert decision.reason == "weighted capacity: i-a"
+
+
+def test_settings_that_cannot_be_read_hold_before_all_else_and_nothing_is_counted() -> None:
+    unreadable = replace(policy(), problems=('tag terminator:minimum says "lots"',))
+    decision = plan(ready(status="Delete in progress"), unreadable, NOW)
+    assert decision.reason == 'tag terminator:minimum says "lots"'
+    assert decision.figures is None
+
+
+def test_a_paused_group_that_has_converged_is_converged() -> None:
+    assert decide(group(member("i-a")), pause="freeze").kind == "converged"
+
+
+def test_no_release_is_a_hold_even_for_an_empty_group() -> None:
+    assert decide(group(released=NoRelease("no release"))).kind == "hold"
+
+
+def test_clocks_that_differ_by_a_minute_are_no_future() -> None:
+    assert decide(ready(released=released("1.0.275", since=-1)), **FAST).kind == "canary"
+
+
+def test_nothing_available_is_a_hold_that_says_what_was_seen() -> None:
+    decision = decide(group(member("i-a", None, up=5), released=released("1.0.274", since=9)))
+    assert decision.reason == (
+        "nothing is available and nothing is presumed outdated: i-a (timeout)"
+    )
+
+
+def test_nothing_outdated_yet_something_missing_is_a_hold_that_says_what() -> None:
+    of = group(member("i-a"), member("i-x", None, up=5), unasked("i-p", "Pending"))
+    assert decide(of).reason == (
+        "nothing is outdated; waiting for 1 in flight and unreadable i-x (timeout)"
+    )
+
+
+def test_a_group_that_wants_nothing_but_still_has_a_silent_member_waits() -> None:
+    assert decide(group(member("i-x", None), desired=0)).kind == "hold"
+
+
+def test_all_protected_is_a_hold_that_names_them() -> None:
+    of = group(member("i-a", up=9, protected=True), member("i-n", "1.0.274", up=5))
+    assert decide(of, **FAST).reason == "all that is outdated is protected from scale-in: i-a"
+
+
+def test_no_budget_says_its_figures() -> None:
+    of = group(*ready().instances, unasked("i-p", "Pending"))
+    assert decide(of, minimum="3", batch="25%").reason == (
+        "no budget: 3 available of 4 desired, minimum 3, batch 1, 1 in flight, 0 unreadable"
+    )
+
+
+def test_an_unreadable_zip_holds_a_canary_but_not_a_proven_release() -> None:
+    guards = Guards(zip_problem="File is not a zip file")
+    target = released("1.0.275", since=5)
+    assert decide(ready(released=target, guards=guards), **FAST).reason == (
+        "the zip of 1.0.275 cannot be read: File is not a zip file"
+    )
+    proven = released("1.0.274", since=15)
+    assert decide(ready(released=proven, guards=guards), **FAST).kind == "replace"
+
+
+SHUT = [
+    ({}, {"window": "Sat-Sun 09:00-17:00 UTC"}),
+    ({"guards": Guards(alarms=("alarm rings",))}, {}),
+]
+
+
+@pytest.mark.parametrize(("seen", "texts"), SHUT)
+def test_window_and_alarms_do_not_keep_a_bad_release_in_place(
+    seen: dict[str, Any], texts: dict[str, str]
+) -> None:
+    of = group(
+        member("i-a", "1.0.200", up=90),
+        member("i-b", "1.0.266", up=80),
+        member("i-bad", "1.0.274", up=10),
+        released=released("1.0.266", since=5),
+        **seen,
+    )
+    assert decide(of, **FAST, **texts).victims == ("i-bad",)
+
+
+@pytest.mark.parametrize(("seen", "texts"), SHUT)
+def test_window_and_alarms_do_not_keep_the_corpse_of_the_last_try_in_place(
+    seen: dict[str, Any], texts: dict[str, str]
+) -> None:
+    corpse = member("i-dead", None, up=40)
+    of = group(
+        member("i-a", up=900),
+        member("i-b", up=800),
+        corpse,
+        released=released("2", since=35),
+        **seen,
+    )
+    assert decide(of, **FAST, **texts).victims == ("i-dead",)
+    older = replace(of, instances=(*of.instances, member("i-c", up=38)))
+    assert decide(older, **FAST, **texts).kind == "hold"
+
+
+@pytest.mark.parametrize(("seen", "texts"), SHUT)
+def test_of_a_rollout_in_a_closed_window_at_most_the_rogue_goes(
+    seen: dict[str, Any], texts: dict[str, str]
+) -> None:
+    of = group(
+        member("i-r", "999.0.0", up=990),
+        *[member(f"i-{n}", "1.0.274", up=900 + n) for n in range(4)],
+        member("i-n", "1.0.275", up=60),
+        released=released("1.0.275", since=90),
+        **seen,
+    )
+    assert decide(of, **FAST, **texts).victims == ("i-r",)
+
+
+def test_a_refresh_holds_even_a_rollback() -> None:
+    of = ready(released=released("1.0.266", since=5), guards=Guards(refresh="InProgress"))
+    assert decide(of, **FAST).kind == "hold"

@@ -1,0 +1,110 @@
+"""Presumed outdated instances: the corpse of a broken release goes first, and alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from builders import decide, group, member, released, unasked
+from terminator.model import Instance
+
+TIGHT = {"minimum": "2", "batch": "1"}
+
+
+def corpse(up: float = 40, **more: object) -> Instance:
+    return member("i-dead", None, up=up, **more)
+
+
+def fleet(*others: Instance) -> tuple[Instance, ...]:
+    return (member("i-a", up=900), member("i-b", up=800), *others)
+
+
+def test_it_goes_alone_and_before_any_outdated_one_although_no_budget_is_left() -> None:
+    decision = decide(group(*fleet(corpse()), released=released("1.0.275", since=35)), **TIGHT)
+    assert (decision.victims, decision.second_look) == (("i-dead",), True)
+    assert decision.reason == (
+        "i-dead is presumed outdated: launched before 1.0.275 was released, "
+        "it does not answer (timeout)"
+    )
+
+
+def test_the_oldest_of_several_goes_and_then_the_lowest_id() -> None:
+    dead = [member(id_, None, up=up) for id_, up in (("i-z", 50), ("i-y", 60), ("i-x", 60))]
+    of = group(*fleet(*dead), released=released("1.0.275", since=35))
+    assert decide(of, **TIGHT).victims == ("i-x",)
+
+
+@pytest.mark.parametrize(
+    ("up", "since", "grace", "retry", "presumed"),
+    [
+        (31, 5, 0, "30m", True),
+        (30, 5, 0, "30m", False),  # not longer ago than canary_retry
+        (40, 5, 40, "30m", False),  # nor than the grace period
+        (41, 5, 40, "30m", True),
+        (31, 30.5, 0, "30m", False),  # not over a minute before the release
+        (90, 5, 0, "2h", False),
+    ],
+)
+def test_it_must_be_older_than_the_release_the_grace_period_and_the_retry_time(
+    up: float, since: float, grace: float, retry: str, *, presumed: bool
+) -> None:
+    of = group(*fleet(corpse(up)), grace=grace, released=released("1.0.275", since=since))
+    decision = decide(of, canary_retry=retry, minimum="2", batch="100%")
+    assert (decision.victims == ("i-dead",)) is presumed
+
+
+def test_one_known_to_run_the_target_is_never_presumed_outdated() -> None:
+    ill = member("i-dead", "1.0.275", up=40, reason="unhealthy at target group web")
+    decision = decide(group(*fleet(ill), released=released("1.0.275", since=35)), **TIGHT)
+    assert decision.victims == ()
+
+
+def test_one_known_to_run_another_version_but_unhealthy_is_presumed_outdated() -> None:
+    ill = member("i-dead", "1.0.274", up=40, reason="unhealthy at target group web")
+    decision = decide(group(*fleet(ill), released=released("1.0.275", since=35)), **TIGHT)
+    assert decision.victims == ("i-dead",)
+
+
+def test_without_a_release_nothing_is_presumed() -> None:
+    assert decide(group(*fleet(corpse())), **TIGHT).victims == ()
+
+
+def test_it_waits_while_something_is_in_flight() -> None:
+    of = group(*fleet(corpse(), unasked("i-p", "Pending")), released=released("1.0.275", since=35))
+    assert decide(of, **TIGHT).victims == ()
+
+
+def test_it_waits_while_another_was_launched_since_the_release_and_is_silent() -> None:
+    new = member("i-new", None, up=2)
+    of = group(*fleet(corpse(), new), released=released("1.0.275", since=35))
+    assert decide(of, **TIGHT).victims == ()
+
+
+def test_many_silent_at_once_are_the_doing_of_a_network() -> None:
+    dead = [member(f"i-{n}", None, up=50) for n in range(4)]
+    of = group(*fleet(*dead), released=released("1.0.275", since=35))
+    assert decide(of, minimum="3").victims == ()
+    assert decide(of, minimum="2").victims == ("i-0",)
+
+
+def test_a_protected_one_stays() -> None:
+    of = group(*fleet(corpse(protected=True)), released=released("1.0.275", since=35))
+    assert "i-dead" not in decide(of, minimum="0", batch="100%").victims
+
+
+def test_it_waits_while_the_target_soaks() -> None:
+    new = member("i-new", "1.0.275", up=5)
+    of = group(*fleet(corpse(), new), released=released("1.0.275", since=35))
+    assert decide(of, soak="10m", **TIGHT).reason == "soaking 1.0.275 for 5 more minutes"
+
+
+def test_where_nothing_is_available_it_goes_if_the_minimum_allows_none() -> None:
+    of = group(corpse(), released=released("1.0.275", since=35))
+    assert decide(of, minimum="0").victims == ("i-dead",)
+    assert decide(of, minimum="1").victims == ()
+
+
+def test_with_only_silent_ones_left_that_may_not_go_the_reason_names_them() -> None:
+    on_target = [member(f"i-{n}", "1.0.275", up=20 - n) for n in range(2)]
+    of = group(*on_target, corpse(), desired=4, released=released("1.0.275", since=35))
+    decision = decide(of, **TIGHT)
+    assert decision.reason == ("no budget: i-dead is presumed outdated; 1 instance in flight")
