@@ -1,0 +1,64 @@
+"""Terminating, with an outcome for each instance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from terminator.errors import code, explain
+
+if TYPE_CHECKING:
+    from types_boto3_autoscaling.client import AutoScalingClient
+
+# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_TerminateInstanceInAutoScalingGroup.html
+_BUSY: Final = frozenset({"ScalingActivityInProgress", "ResourceContention"})
+_GONE: Final = ("not found", "not part of", "not in an auto scaling group")
+# One call, never retried, takes no longer.
+_CALL_SECONDS: Final = 15
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What AWS answered: ids it accepted, and why the others were deferred or failed."""
+
+    terminated: tuple[str, ...] = ()
+    deferred: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+
+def terminate(
+    autoscaling: AutoScalingClient, victims: Sequence[str], remaining: Callable[[], float]
+) -> Outcomes:
+    """Terminate the victims one call each, so that the group replaces them.
+
+    Stops at the first that AWS does not accept: a deferral or a failure leaves the rest of
+    the group alone for this run. The client must not retry: an answer may have been lost.
+    """
+    terminated: list[str] = []
+    for victim in victims:
+        if remaining() < _CALL_SECONDS:
+            return Outcomes(tuple(terminated), failed={victim: "time ran out"})
+        try:
+            autoscaling.terminate_instance_in_auto_scaling_group(
+                InstanceId=victim, ShouldDecrementDesiredCapacity=False
+            )
+        except ClientError as error:
+            told = {victim: explain(error)}
+            if _is_deferral(error):
+                return Outcomes(tuple(terminated), deferred=told)
+            return Outcomes(tuple(terminated), failed=told)
+        except BotoCoreError as error:
+            told = {victim: f"no answer, so it may have been terminated: {explain(error)}"}
+            return Outcomes(tuple(terminated), failed=told)
+        terminated.append(victim)
+    return Outcomes(tuple(terminated))
+
+
+def _is_deferral(error: ClientError) -> bool:
+    if code(error) in _BUSY:
+        return True
+    gone = any(words in explain(error).lower() for words in _GONE)
+    return code(error) == "ValidationError" and gone

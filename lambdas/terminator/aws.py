@@ -1,0 +1,81 @@
+"""The boto3 clients, each made once and only when used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    import boto3
+    from types_boto3_autoscaling.client import AutoScalingClient
+    from types_boto3_cloudwatch.client import CloudWatchClient
+    from types_boto3_ec2.client import EC2Client
+    from types_boto3_elb.client import ElasticLoadBalancingClient
+    from types_boto3_elbv2.client import ElasticLoadBalancingv2Client
+    from types_boto3_lambda.client import LambdaClient
+    from types_boto3_s3.client import S3Client
+
+_CONNECT_SECONDS: Final = 3
+_READ_SECONDS: Final = 10
+# A probe function takes as long as its instances let it.
+_INVOKE_SECONDS: Final = 120
+
+
+def _config(attempts: int = 3, read_seconds: int = _READ_SECONDS) -> Config:
+    return Config(
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=read_seconds,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+    )
+
+
+@dataclass(frozen=True)
+class Aws:
+    """AWS as one session sees it; the session decides account, Region and endpoint."""
+
+    session: boto3.Session
+
+    @cached_property
+    def autoscaling(self) -> AutoScalingClient:
+        """Auto Scaling, for looking."""
+        return self.session.client("autoscaling", config=_config())
+
+    @cached_property
+    def terminating(self) -> AutoScalingClient:
+        """Auto Scaling, for terminating: never retried, for an answer may have been lost."""
+        return self.session.client("autoscaling", config=_config(attempts=1))
+
+    @cached_property
+    def ec2(self) -> EC2Client:
+        """EC2."""
+        return self.session.client("ec2", config=_config())
+
+    @cached_property
+    def elb(self) -> ElasticLoadBalancingClient:
+        """Classic load balancers."""
+        return self.session.client("elb", config=_config())
+
+    @cached_property
+    def elbv2(self) -> ElasticLoadBalancingv2Client:
+        """Load balancers with target groups."""
+        return self.session.client("elbv2", config=_config())
+
+    @cached_property
+    def s3(self) -> S3Client:
+        """S3."""
+        return self.session.client("s3", config=_config())
+
+    @cached_property
+    def cloudwatch(self) -> CloudWatchClient:
+        """CloudWatch."""
+        return self.session.client("cloudwatch", config=_config())
+
+    @cached_property
+    def functions(self) -> LambdaClient:
+        """Lambda: not retried, and as patient as a probe function may need."""
+        return self.session.client(
+            "lambda", config=_config(attempts=1, read_seconds=_INVOKE_SECONDS)
+        )

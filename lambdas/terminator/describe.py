@@ -1,0 +1,85 @@
+"""Auto Scaling's and EC2's describes: paginated, batched, never a call an instance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import ClientError
+
+from terminator.errors import AWS_ERRORS, code, explain
+from terminator.policy import ENABLED_TAG
+
+if TYPE_CHECKING:
+    from types_boto3_autoscaling.client import AutoScalingClient
+    from types_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef, PaginatorConfigTypeDef
+    from types_boto3_autoscaling.type_defs import FilterTypeDef as GroupFilterTypeDef
+    from types_boto3_ec2.client import EC2Client
+    from types_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef
+
+# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html
+_GROUPS_A_CALL: Final = 100
+_IDS_A_CALL: Final = 1000
+# https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html
+_VALUES_A_FILTER: Final = 200
+
+
+def describe_groups(
+    autoscaling: AutoScalingClient, names: Sequence[str], *, tagged: bool
+) -> list[AutoScalingGroupTypeDef]:
+    """Describe the groups named and, if `tagged`, those that opted in by tag; by name."""
+    paginator = autoscaling.get_paginator("describe_auto_scaling_groups")
+    size: PaginatorConfigTypeDef = {"PageSize": _GROUPS_A_CALL}
+    pages = [
+        page
+        for batch in _batches(names, _GROUPS_A_CALL)
+        for page in paginator.paginate(AutoScalingGroupNames=batch, PaginationConfig=size)
+    ]
+    if tagged:
+        enabled: GroupFilterTypeDef = {"Name": f"tag:{ENABLED_TAG}", "Values": ["true"]}
+        pages += paginator.paginate(Filters=[enabled], PaginationConfig=size)
+    groups = [group for page in pages for group in page["AutoScalingGroups"]]
+    found = {group["AutoScalingGroupName"]: group for group in groups}
+    return [found[name] for name in sorted(found)]
+
+
+def tags(group: AutoScalingGroupTypeDef) -> dict[str, str]:
+    """Return the tags of a group."""
+    return {tag["Key"]: tag.get("Value", "") for tag in group.get("Tags", ())}
+
+
+def describe_instances(
+    ec2: EC2Client, ids: Sequence[str]
+) -> tuple[dict[str, InstanceTypeDef], dict[str, str]]:
+    """Describe instances: what EC2 says of each id, and for the rest why it is not known."""
+    rows: dict[str, InstanceTypeDef] = {}
+    failures: dict[str, str] = {}
+    for batch in _batches(ids, _IDS_A_CALL):
+        try:
+            rows |= {row["InstanceId"]: row for row in _instances(ec2, batch)}
+        except AWS_ERRORS as error:
+            failures |= dict.fromkeys(batch, f"cannot describe instances: {explain(error)}")
+    missing = set(ids) - rows.keys() - failures.keys()
+    return rows, failures | dict.fromkeys(missing, "missing from DescribeInstances")
+
+
+def _instances(ec2: EC2Client, ids: list[str]) -> list[InstanceTypeDef]:
+    paginator = ec2.get_paginator("describe_instances")
+    try:
+        pages = list(paginator.paginate(InstanceIds=ids))
+    except ClientError as error:
+        if code(error) != "InvalidInstanceID.NotFound":
+            raise
+        # One that has vanished fails the whole call; a filter passes over it.
+        filters: list[FilterTypeDef] = [
+            {"Name": "instance-id", "Values": some} for some in _batches(ids, _VALUES_A_FILTER)
+        ]
+        pages = [page for each in filters for page in paginator.paginate(Filters=[each])]
+    return [row for page in pages for each in page["Reservations"] for row in each["Instances"]]
+
+
+def _batches(items: Sequence[str], size: int) -> Iterator[list[str]]:
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch

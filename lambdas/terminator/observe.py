@@ -1,0 +1,173 @@
+"""What AWS and `/version` said, read into the model: one snapshot a run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from terminator import balancers
+from terminator.balancers import Balancer, Health
+from terminator.errors import plain
+from terminator.model import Group, Instance, NoRelease, Released
+from terminator.policy import Policy
+from terminator.version import NotAVersionError, Version
+from terminator.words import few
+
+if TYPE_CHECKING:
+    from types_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
+    from types_boto3_autoscaling.type_defs import InstanceTypeDef as MemberTypeDef
+    from types_boto3_ec2.type_defs import InstanceTypeDef
+
+    from terminator.probe import Answer, Question
+
+# Asks the instances of one VPC; the number is the seconds it may take.
+Probe = Callable[[str, "Sequence[Question]", float], "Sequence[Answer]"]
+
+
+class ProbeError(Exception):
+    """The instances of a VPC could not be asked; the message says why."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What one run saw of instances, load balancers and releases.
+
+    `rows` is what EC2 says of each instance. `seen` maps an instance's id to the version it
+    answered or to the reason why it did not; `failures` maps it to why it was not asked.
+    `released` maps an app to what it should run (None without a bucket) or to why that could
+    not be found out.
+    """
+
+    rows: Mapping[str, InstanceTypeDef] = field(default_factory=dict)
+    seen: Mapping[str, Version | str] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
+    health: Mapping[Balancer, Health] = field(default_factory=dict)
+    released: Mapping[str, Released | NoRelease | str | None] = field(default_factory=dict)
+
+
+def asked(group: AutoScalingGroupTypeDef) -> list[str]:
+    """Return the ids of the members to ask for their version: InService and Healthy."""
+    return [
+        member["InstanceId"] for member in group.get("Instances", ()) if _instance(member).serving
+    ]
+
+
+def take(
+    probe: Probe,
+    seconds: Callable[[], float],
+    rows: Mapping[str, InstanceTypeDef],
+    policies: Mapping[str, Policy],
+) -> tuple[dict[str, Version | str], dict[str, str]]:
+    """Ask each instance for its version, VPC by VPC.
+
+    `policies` maps the ids of those to ask to their groups' policies. Return what each
+    answered, and for the rest why it was not asked.
+    """
+    seen: dict[str, Version | str] = {}
+    failures = {
+        id_: "it has no address" for id_ in policies if not rows[id_].get("PrivateIpAddress")
+    }
+    vpcs: dict[str, list[Question]] = defaultdict(list)
+    for id_ in sorted(policies.keys() - failures.keys()):
+        vpcs[rows[id_].get("VpcId", "")].append(_question(rows[id_], policies[id_]))
+    for vpc, questions in sorted(vpcs.items()):
+        ids = [question["instance"] for question in questions]
+        try:
+            seen |= _valid(probe(vpc, questions, seconds()), frozenset(ids))
+        except ProbeError as error:
+            failures |= dict.fromkeys(ids, str(error))
+    missing = policies.keys() - seen.keys() - failures.keys()
+    return seen, failures | dict.fromkeys(
+        missing, "it was not asked: time ran out, or the probe failed"
+    )
+
+
+def _question(row: InstanceTypeDef, policy: Policy) -> Question:
+    return {
+        "instance": row["InstanceId"],
+        "url": f"{policy.scheme}://{row['PrivateIpAddress']}:{policy.port}{policy.path}",
+        "host": policy.host,
+        "version_field": policy.version_field,
+    }
+
+
+def _valid(answers: Sequence[Answer], ids: frozenset[str]) -> dict[str, Version | str]:
+    """Keep what is an answer to a question that was asked: the rest was not answered."""
+    seen: dict[str, Version | str] = {}
+    for answer in answers if isinstance(answers, list) else ():
+        match answer:
+            case {"instance": str(id_), "version": str(text), "reason": None} if id_ in ids:
+                try:
+                    seen[id_] = Version.parse(text)
+                except NotAVersionError:
+                    continue
+            case {"instance": str(id_), "version": None, "reason": str(reason)} if id_ in ids:
+                seen[id_] = plain(reason) if not reason.isprintable() else reason
+    return seen
+
+
+def problem(group: AutoScalingGroupTypeDef, policy: Policy, snapshot: Snapshot) -> str | None:
+    """Say why the group's observation failed, None where it did not."""
+    if policy.problems:
+        return None
+    released = snapshot.released[policy.app]
+    if isinstance(released, str):
+        return released
+    for balancer in balancers.of_group(group):
+        if failure := snapshot.health[balancer].failure:
+            return failure
+    unasked = [
+        f"{id_}: {snapshot.failures[id_]}" for id_ in asked(group) if id_ in snapshot.failures
+    ]
+    return few(unasked, "; ") or None
+
+
+def to_group(group: AutoScalingGroupTypeDef, policy: Policy, snapshot: Snapshot) -> Group:
+    """Return the group as described now, with what the snapshot saw of its members.
+
+    A member that the snapshot has not seen has neither version nor reason.
+    """
+    health = {each: snapshot.health.get(each, Health()) for each in balancers.of_group(group)}
+    released = snapshot.released.get(policy.app)
+    members = group.get("Instances", ())
+    return Group(
+        name=group["AutoScalingGroupName"],
+        desired=group["DesiredCapacity"],
+        grace=timedelta(seconds=group.get("HealthCheckGracePeriod", 0)),
+        instances=tuple(_member(member, snapshot, health) for member in members),
+        released=None if isinstance(released, str) else released,
+        status=group.get("Status"),
+        suspended=frozenset(
+            each.get("ProcessName", "") for each in group.get("SuspendedProcesses", ())
+        ),
+        capacity_type=group.get("DesiredCapacityType"),
+    )
+
+
+def _member(
+    member: MemberTypeDef, snapshot: Snapshot, health: Mapping[Balancer, Health]
+) -> Instance:
+    id_ = member["InstanceId"]
+    seen = snapshot.seen.get(id_)
+    row = snapshot.rows.get(id_)
+    bare = _instance(member, row["LaunchTime"] if row else None)
+    if seen is None or not bare.serving:
+        return bare
+    version, reason = (seen, None) if isinstance(seen, Version) else (None, seen)
+    complaint = reason or balancers.complaint(id_, health)
+    return replace(bare, version=version, reason=complaint)
+
+
+def _instance(member: MemberTypeDef, launched: datetime | None = None) -> Instance:
+    return Instance(
+        id=member["InstanceId"],
+        zone=member.get("AvailabilityZone", ""),
+        lifecycle=member.get("LifecycleState", ""),
+        health=member.get("HealthStatus", ""),
+        launched=launched,
+        protected=member.get("ProtectedFromScaleIn", False),
+        weight=member.get("WeightedCapacity"),
+    )
