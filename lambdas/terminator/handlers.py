@@ -1,0 +1,147 @@
+"""The Lambda entry points: `reconcile`, `release` and `probe`.
+
+Each imports what it needs when it first runs, so that none pays for another's imports. The
+environment holds TERMINATOR_CONFIG (the settings, as JSON), for reconcile TERMINATOR_PROBES
+(VPC ids to probe functions, as JSON) and for release TERMINATOR_RECONCILE (its function).
+"""
+
+# ruff: noqa: PLC0415 - imports stand in the functions on purpose, see above
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from aws_lambda_powertools import Logger
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from terminator.aws import Aws
+    from terminator.config import Config
+    from terminator.probe import Answer
+    from terminator.report import Line, Outcome
+    from terminator.survey import Scope
+
+NAMESPACE: Final = "Terminator"
+SERVICE: Final = "terminator"
+
+logger = Logger(service=SERVICE)
+
+
+class RunFailedError(Exception):
+    """Something failed in a run; all groups were served and reported before."""
+
+
+@logger.inject_lambda_context
+def reconcile(event: Mapping[str, Any], context: LambdaContext) -> list[dict[str, object]]:
+    """Serve the groups, and return a decision record for each.
+
+    The event may narrow the run to an `app` or to `groups` (names), and say `dry_run`; on a
+    schedule it says none of these. Raise RunFailedError where anything failed.
+    """
+    from dataclasses import replace
+
+    from terminator import report
+    from terminator.errors import plain
+    from terminator.functions import probe_through
+    from terminator.reconcile import reconcile as run
+    from terminator.survey import World
+
+    config, scope = _config(), _scope(event)
+    world = World(
+        aws=_aws(),
+        probe=probe_through(_aws().functions, json.loads(os.environ["TERMINATOR_PROBES"])),
+        clock=lambda: datetime.now(UTC),
+        sleep=time.sleep,
+        remaining=lambda: context.get_remaining_time_in_millis() / 1000,
+        say=_log,
+    )
+    outcomes = run(world, replace(config, dry_run=_dry_run(event, config)), scope)
+    _measure(outcomes, each=config.group_metrics)
+    failed = [plain(outcome.name) for outcome in outcomes if outcome.has_failed]
+    if failed:
+        raise RunFailedError(f"failed in {', '.join(failed)}")
+    return [report.record(outcome) for outcome in outcomes]
+
+
+@logger.inject_lambda_context
+def release(event: Mapping[str, Any], _context: LambdaContext) -> None:
+    """Check what was uploaded, and ask reconcile to serve the app's groups.
+
+    A refused upload is logged as a warning and changes nothing.
+    """
+    from terminator import upload
+    from terminator.functions import ask_reconcile
+
+    for verdict in upload.verdicts(event, _aws().s3, _config().bucket):
+        if verdict.app is None:
+            logger.warning(str(verdict))
+            continue
+        logger.info(str(verdict))
+        ask_reconcile(_aws().functions, os.environ["TERMINATOR_RECONCILE"], verdict.app)
+
+
+@logger.inject_lambda_context
+def probe(event: Mapping[str, Any], _context: LambdaContext) -> list[Answer]:
+    """Ask the instances in `questions` for their versions, for at most `seconds`."""
+    from terminator.probe import ask
+
+    return ask(event["questions"], event["seconds"])
+
+
+@cache
+def _aws() -> Aws:
+    import boto3
+
+    from terminator.aws import Aws
+
+    return Aws(boto3.Session())
+
+
+@cache
+def _config() -> Config:
+    from terminator.config import from_settings
+
+    return from_settings(json.loads(os.environ["TERMINATOR_CONFIG"]))
+
+
+def _scope(event: Mapping[str, Any]) -> Scope:
+    from terminator.survey import Scope
+
+    groups = event.get("groups")
+    return Scope(event.get("app"), None if groups is None else frozenset(groups))
+
+
+def _dry_run(event: Mapping[str, Any], config: Config) -> bool:
+    return event.get("dry_run", config.dry_run) is not False
+
+
+def _log(line: Line) -> None:
+    log = {"info": logger.info, "warning": logger.warning, "error": logger.error}[line.level]
+    log(line.text, extra=line.fields)
+
+
+def _measure(outcomes: list[Outcome], *, each: bool) -> None:
+    _emit(outcomes)
+    for outcome in outcomes if each else ():
+        _emit([outcome], group=outcome.name)
+
+
+def _emit(outcomes: list[Outcome], **dimensions: str) -> None:
+    from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+    from terminator import report
+    from terminator.errors import plain
+
+    metrics = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
+    for name, value in dimensions.items():
+        metrics.add_dimension(name, plain(value))
+    for name, total in report.metrics(outcomes).items():
+        metrics.add_metric(name, MetricUnit.Count, total)
+    metrics.flush_metrics()
