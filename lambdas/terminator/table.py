@@ -1,0 +1,108 @@
+"""Decision records as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from terminator.errors import plain
+from terminator.version import Version
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# A pipe has no width; what reads it should not find lines cut.
+_PIPE_WIDTH: Final = 160
+_STYLES: Final = {
+    "replace": "bold red",
+    "canary": "bold yellow",
+    "hold": "cyan",
+    "converged": "green",
+}
+
+Record = Mapping[str, Any]
+
+
+def show(console: Console, records: Iterable[Record]) -> None:
+    """Print each group: its instances, their versions, and the decision with its reason.
+
+    In colour on a terminal, plain in a pipe.
+    """
+    if not console.is_terminal:
+        console.width = max(console.width, _PIPE_WIDTH)
+    for record in records:
+        console.print(_title(record), soft_wrap=True)
+        if record["instances"]:
+            console.print(_instances(record))
+        console.print(_decision(record), soft_wrap=True)
+        console.print()
+
+
+def _title(record: Record) -> Text:
+    title = Text(plain(record["group"]), "bold")
+    if record["available"] is not None:
+        title.append(
+            f"  app {plain(record['app'])}, target {record['target'] or 'none'}", "default"
+        )
+        title.append(
+            f"\n{record['available']} available of {record['desired']} desired, "
+            f"{record['unreadable']} unreadable, {record['in_flight']} in flight, "
+            f"minimum {record['minimum']}",
+            "dim",
+        )
+    return title
+
+
+def _instances(record: Record) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("instance", no_wrap=True)
+    table.add_column("zone", no_wrap=True)
+    table.add_column("state")
+    table.add_column("launched (UTC)", no_wrap=True)
+    table.add_column("version", no_wrap=True)
+    table.add_column("")
+    for instance in record["instances"]:
+        table.add_row(*_row(record, instance))
+    return table
+
+
+def _row(record: Record, instance: Record) -> list[Text]:
+    state = plain(f"{instance['lifecycle']}, {instance['health']}")
+    launched = (instance["launched"] or "")[:19].replace("T", " ")
+    version, reason = instance["version"], instance["reason"]
+    style = "red" if reason else "green" if _equal(version, record["target"]) else "yellow"
+    return [
+        Text(instance["id"]),
+        Text(instance["zone"]),
+        Text(state.removesuffix(", Healthy"), "" if state == "InService, Healthy" else "yellow"),
+        Text(launched, "dim"),
+        Text(version or "-", style if version else "dim"),
+        Text(_fate(record, instance["id"]) or reason or "", "red"),
+    ]
+
+
+def _equal(version: str | None, target: str | None) -> bool:
+    if version is None or target is None:
+        return False
+    return Version.parse(version) == Version.parse(target)
+
+
+def _fate(record: Record, id_: str) -> str:
+    if id_ in record["terminated"]:
+        return "terminated"
+    if id_ in record["failed"]:
+        return f"failed: {record['failed'][id_]}"
+    if id_ in record["deferred"]:
+        return f"deferred: {record['deferred'][id_]}"
+    return "would go" if id_ in record["victims"] and record["dry_run"] else ""
+
+
+def _decision(record: Record) -> Text:
+    kind = record["decision"]
+    if kind is None:
+        return Text.assemble(("failed", "bold red"), f": {record['reason']}")
+    return Text.assemble((kind, _STYLES[kind]), f": {record['reason']}")
