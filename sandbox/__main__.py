@@ -1,0 +1,56 @@
+"""`make sandbox`: a local fleet to try the command line on, until interrupted."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from sandbox import acts, fleet, store
+from sandbox.fleet import Fleet
+from sandbox.program import Program
+
+# Real time here: nobody wants to wait for minutes.
+_BOOT: Final = timedelta(seconds=10)
+_LOOK_SECONDS: Final = 0.2
+_FOLDER: Final = Path(".sandbox")
+
+
+def main() -> None:
+    """Run two groups on an old release with a new one uploaded, and say how to reach them."""
+    with fleet.running(boot=_BOOT, ahead=acts.SETTLED) as local:
+        acts.prepare(local, grace=1)
+        for app in ("web", "api"):
+            store.upload(local.aws, app, Program("1.0.274"))
+        print(_how_to(local), flush=True)  # noqa: T201 - it is a program for people
+        try:
+            while True:
+                local.sync()
+                time.sleep(_LOOK_SECONDS)
+        except KeyboardInterrupt:
+            pass
+
+
+def _how_to(local: Fleet) -> str:
+    _FOLDER.mkdir(exist_ok=True)
+    releases = {"bucket": store.BUCKET, "key": store.TEMPLATE.text}
+    settings = {"groups": {"tagged": True}, "releases": releases}
+    config = _FOLDER / "cdk.json"
+    config.write_text(json.dumps({"context": {"terminator": settings}}, indent=2) + "\n")
+    environment = _FOLDER / "env"
+    exports = (f"export {name}={value}" for name, value in local.local.environment.items())
+    environment.write_text("\n".join(exports) + "\n")
+    return (
+        "A fleet of two groups runs 1.0.266, and 1.0.274 has been uploaded. In another "
+        f"terminal:\n\n    source {environment}\n"
+        f"    .venv/bin/terminator plan --local --config {config}\n"
+        f"    .venv/bin/terminator apply --local --config {config}\n\n"
+        f"A machine boots in {_BOOT.seconds} seconds; apply again until all has converged. "
+        "Interrupt (Ctrl-C) to end it."
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""`make demo`: Terminator on a local fleet, in acts, each checked by the sandbox."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import datetime
+
+from rich.console import Console
+from rich.table import Table
+
+from sandbox import acts, fleet
+from sandbox.acts import ACTS, GROUPS, Act
+from sandbox.stage import Stage
+from sandbox.timeline import timeline
+
+
+def main() -> int:
+    """Play all acts; return 0 where every check holds, 1 otherwise."""
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    started = time.monotonic()
+    with fleet.running() as local:
+        stage = Stage(local, console)
+        acts.prepare(local)
+        begun = local.clock.now()
+        for number, act in enumerate(ACTS, 1):
+            _play(stage, number, act)
+        _check_minimum(stage)
+        for group in GROUPS:
+            console.print()
+            console.print(timeline(group, stage.runs, begun))
+        _summarise(stage, begun, time.monotonic() - started)
+    return 0 if all(check.holds for check in stage.checks) else 1
+
+
+def _play(stage: Stage, number: int, act: Act) -> None:
+    stage.console.print()
+    stage.console.rule(f"[bold]act {number}, {act.name}[/]: {act.story}", align="left")
+    act.play(stage)
+
+
+def _check_minimum(stage: Stage) -> None:
+    stage.console.print()
+    for group in GROUPS:
+        lowest = stage.fleet.watches[group].lowest or 0
+        promise = f"{group} never had fewer than {acts.MINIMUM} available: the lowest was {lowest}"
+        stage.check(promise, holds=lowest >= acts.MINIMUM)
+
+
+def _summarise(stage: Stage, begun: datetime, seconds: float) -> None:
+    table = Table(title="what was measured", title_justify="left")
+    table.add_column("")
+    for group in GROUPS:
+        table.add_column(group, justify="right")
+    for name, values in _measured(stage).items():
+        table.add_row(name, *values)
+    simulated = stage.fleet.clock.now() - begun
+    stage.console.print()
+    stage.console.print(table)
+    broken = sum(not check.holds for check in stage.checks)
+    stage.console.print(
+        f"{len(stage.checks) - broken} of {len(stage.checks)} checks hold; "
+        f"{simulated.total_seconds() / 3600:.1f} hours of the fleet took {seconds:.1f} seconds",
+        style="bold red" if broken else "bold green",
+        highlight=False,
+    )
+
+
+def _measured(stage: Stage) -> dict[str, list[str]]:
+    served = {
+        group: [o for run in stage.runs for o in run.outcomes if o.name == group]
+        for group in GROUPS
+    }
+    kinds = {group: [o.decision.kind for o in served[group] if o.decision] for group in GROUPS}
+    terminated = {group: sum(len(o.acted.terminated) for o in served[group]) for group in GROUPS}
+    return {
+        "runs that served it": [str(len(served[group])) for group in GROUPS],
+        "of these held": [str(kinds[group].count("hold")) for group in GROUPS],
+        "canaries": [str(kinds[group].count("canary")) for group in GROUPS],
+        "instances terminated": [str(terminated[group]) for group in GROUPS],
+        "instances lost, as the sandbox counts": [str(stage.lost(group)) for group in GROUPS],
+        "lowest available": [str(stage.fleet.watches[group].lowest) for group in GROUPS],
+        "minimum": [str(acts.MINIMUM) for _ in GROUPS],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""Starting the local AWS as a child process, and sessions that speak to it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import boto3
+
+REGION: Final = "eu-west-1"
+_ROOT: Final = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class LocalAws:
+    """A local AWS that is running; `endpoint` is its URL on loopback."""
+
+    endpoint: str
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What boto3 needs in its environment to speak to it, and to nothing else."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def session(self) -> boto3.Session:
+        """Return a session that speaks to it whatever the environment says."""
+        return _LocalSession(self.endpoint)
+
+
+class _LocalSession(boto3.Session):
+    def __init__(self, endpoint: str) -> None:
+        super().__init__("testing", "testing", region_name=REGION)
+        self._endpoint = endpoint
+
+    def client(self, *args: object, **options: object) -> object:  # type: ignore[override]
+        return super().client(*args, **{"endpoint_url": self._endpoint, **options})  # type: ignore[call-overload]
+
+
+@contextmanager
+def started(clock_file: Path) -> Iterator[LocalAws]:
+    """Start a local AWS on the clock in that file; it ends with the block."""
+    command = [sys.executable, "-m", "sandbox.aws_server", str(clock_file)]
+    environment = {**os.environ, "PYTHONPATH": str(_ROOT), "MOTO_CALL_RESET_API": "false"}
+    with subprocess.Popen(  # noqa: S603 - our own module under our own interpreter
+        command, stdout=subprocess.PIPE, text=True, cwd=_ROOT, env=environment
+    ) as process:
+        try:
+            port = process.stdout.readline().strip() if process.stdout else ""
+            if not port.isdecimal():
+                raise RuntimeError(f"the local AWS did not start: it said {port!r}")
+            yield LocalAws(f"http://127.0.0.1:{port}")
+        finally:
+            process.terminate()

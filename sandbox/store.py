@@ -1,0 +1,74 @@
+"""The sandbox's releases bucket: uploads, pointers, and what a booting instance finds."""
+
+from __future__ import annotations
+
+import zipfile
+from typing import Final
+
+from sandbox.local_aws import REGION
+from sandbox.program import Program, pack, unpack
+from terminator import releases
+from terminator.aws import Aws
+from terminator.keys import KeyTemplate, pointer_key
+from terminator.model import Released
+
+BUCKET: Final = "releases"
+TEMPLATE: Final = KeyTemplate.parse("{app}/{version}.zip")
+# What runs where nothing could be booted.
+DEAD: Final = Program("", "refuses")
+
+Event = dict[str, object]
+
+
+def create(aws: Aws) -> None:
+    """Make the bucket, with versioning."""
+    aws.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    aws.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+
+
+def upload(aws: Aws, app: str, program: Program) -> Event:
+    """Upload a release of the app, and return the event that EventBridge would deliver."""
+    return put(aws, f"{app}/{program.version}.zip", pack(program))
+
+
+def put(aws: Aws, key: str, data: bytes) -> Event:
+    """Upload an object, and return the event that EventBridge would deliver."""
+    etag = aws.s3.put_object(Bucket=BUCKET, Key=key, Body=data)["ETag"].strip('"')
+    return {
+        "version": "0",
+        "source": "aws.s3",
+        "detail-type": "Object Created",
+        "region": REGION,
+        "resources": [f"arn:aws:s3:::{BUCKET}"],
+        "detail": {
+            "version": "0",
+            "bucket": {"name": BUCKET},
+            "object": {"key": key, "size": len(data), "etag": etag},
+            "reason": "PutObject",
+        },
+    }
+
+
+def delete(aws: Aws, app: str, version: str) -> None:
+    """Delete a release of the app; the versioned bucket keeps a delete marker."""
+    aws.s3.delete_object(Bucket=BUCKET, Key=f"{app}/{version}.zip")
+
+
+def point(aws: Aws, app: str, version: str | None) -> Event:
+    """Point the app at a release, or, with None, at whatever is the newest."""
+    if version is None:
+        aws.s3.delete_object(Bucket=BUCKET, Key=pointer_key(app))
+        return {}
+    return put(aws, pointer_key(app), f"{version}\n".encode())
+
+
+def boot(aws: Aws, app: str) -> Program:
+    """Do what a boot script does: find the app's release, download it and open it."""
+    found = releases.find(aws.s3, BUCKET, TEMPLATE, app)
+    if not isinstance(found, Released):
+        return DEAD
+    data = aws.s3.get_object(Bucket=BUCKET, Key=found.release.key)["Body"].read()
+    try:
+        return unpack(data)
+    except (zipfile.BadZipFile, KeyError):
+        return DEAD

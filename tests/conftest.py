@@ -1,0 +1,37 @@
+"""What tests of real I/O share: a fleet on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox import acts, fleet
+from sandbox.fleet import Fleet
+
+
+@pytest.fixture(autouse=True)
+def only_local_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep tests from ever reaching a real account."""
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+
+
+@pytest.fixture
+def empty_fleet() -> Iterator[Fleet]:
+    """Run a fleet without groups."""
+    with fleet.running() as running:
+        yield running
+
+
+@pytest.fixture
+def old_fleet() -> Iterator[Fleet]:
+    """Run the demo's two groups on their old release, in real time from here on."""
+    with fleet.running(ahead=acts.SETTLED) as running:
+        acts.prepare(running)
+        yield running

@@ -1,0 +1,96 @@
+"""Terminator on a local fleet: real boto3, real HTTP, real zips."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from sandbox import runs, store
+from sandbox.fleet import Fleet
+from sandbox.program import Program, pack
+
+FIVE = timedelta(minutes=5)
+FAST = {"terminator:minimum": "1", "terminator:batch": "100%"}
+
+
+def grow(fleet: Fleet, name: str, *versions: str, tags: dict[str, str] | None = None) -> list[str]:
+    """Make a group whose machines were launched five minutes apart, each on its version."""
+    for size, version in enumerate(versions, 1):
+        store.upload(fleet.aws, name, Program(version))
+        if size == 1:
+            fleet.create_group(name, 1, tags=tags)
+        fleet.aws.autoscaling.set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=size)
+        fleet.wait(FIVE)
+    return [machine.id for machine in fleet.of(name)]
+
+
+def test_the_log_reads_as_the_design_has_it(empty_fleet: Fleet) -> None:
+    one, two, new = grow(empty_fleet, "live_asg_web", "1.0.266", "1.0.266", "1.0.274", tags=FAST)
+    run = runs.run(empty_fleet, runs.settings(bucket=False))
+    assert run.lines == (
+        "live_asg_web => 3 available, 0 unreadable, 0 in flight, minimum 1",
+        "live_asg_web => lowest version 1.0.266, highest version 1.0.274, 2 instances to terminate",
+        "live_asg_web => replace: 2 of 2 outdated instances fit the budget",
+        "live_asg_web => terminating 2 of 3 instances",
+        f"live_asg_web => terminating instance ids [{one} {two}]",
+        "live_asg_web => complete",
+    )
+    assert {machine.id for machine in empty_fleet.gone} == {one, two}
+    assert new in empty_fleet.machines
+
+
+@pytest.mark.parametrize("behaviour", ["silent", "refuses", "unavailable"])
+def test_a_release_that_never_answers_costs_one_instance(old_fleet: Fleet, behaviour: str) -> None:
+    broken = Program("1.0.274", behaviour)  # type: ignore[arg-type]
+    runs.deliver(old_fleet, store.upload(old_fleet.aws, "web", broken))
+    for _ in range(3):
+        old_fleet.wait(FIVE)
+        held = runs.run(old_fleet).decision("live_asg_web")
+    assert held is not None
+    assert held.kind == "hold"
+    assert len(old_fleet.gone) == 1
+    assert old_fleet.watches["live_asg_web"].lowest == 2
+
+
+def test_a_release_that_boots_stale_is_tried_again_after_the_retry_time(old_fleet: Fleet) -> None:
+    stale = pack(Program("1.0.266"))
+    store.put(old_fleet.aws, "web/1.0.274.zip", stale)
+    lost = []
+    for _ in range(9):
+        old_fleet.wait(FIVE)
+        runs.run(old_fleet)
+        lost.append(len(old_fleet.gone))
+    assert lost == [1, 1, 1, 1, 1, 1, 2, 2, 2]
+
+
+def test_a_truncated_zip_is_refused_and_replaces_nothing(old_fleet: Fleet) -> None:
+    whole = pack(Program("1.0.274"))
+    event = store.put(old_fleet.aws, "web/1.0.274.zip", whole[:-30])
+    [verdict], led_to = runs.deliver(old_fleet, event)
+    assert verdict == (
+        "s3://releases/web/1.0.274.zip => refused: the zip cannot be read: File is not a zip file"
+    )
+    assert led_to == []
+    runs.run(old_fleet)
+    assert old_fleet.gone == []
+
+
+def test_two_runs_of_one_moment_choose_the_same_instance(old_fleet: Fleet) -> None:
+    """The second finds the group as the first left it: its replacement is still silent."""
+    event = store.upload(old_fleet.aws, "web", Program("1.0.274"))
+    for _ in range(2):
+        runs.deliver(old_fleet, event)
+    runs.run(old_fleet)
+    assert len(old_fleet.gone) == 1
+
+
+def test_a_large_fleet_is_all_seen_and_asked(empty_fleet: Fleet) -> None:
+    store.upload(empty_fleet.aws, "web", Program("1.0.266"))
+    for number in range(120):
+        empty_fleet.create_group(f"g{number:03}", 10, tags={"terminator:app": "web"})
+    empty_fleet.wait(FIVE)
+    run = runs.run(empty_fleet)
+    figures = [o.decision.figures for o in run.outcomes if o.decision]
+    assert sum(each.available for each in figures if each) == 1200
+    assert {o.decision.kind for o in run.outcomes if o.decision} == {"converged"}
