@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo sandbox test lint format lock clean
+.PHONY: demo sandbox test e2e lint format lock clean
 
 # The main job on a local fleet, in acts, each checked.
 demo: $(READY)
@@ -15,6 +15,10 @@ sandbox: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# A real deployment to a local AWS, from upload to convergence.
+e2e: $(READY) node_modules/.ready
+	$(BIN)/python -m e2e
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -41,5 +45,12 @@ $(READY): requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
 	@touch $@
 
+node_modules/.ready: package.json package-lock.json
+	@echo "setting up node_modules"
+	@npm ci --silent --no-audit --no-fund
+	@touch $@
+
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv node_modules cdk.out .sandbox lambdas/*.egg-info \
+	  .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ _FOLDER: Final = Path(".sandbox")
 
 def main() -> None:
     """Run two groups on an old release with a new one uploaded, and say how to reach them."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with fleet.running(boot=_BOOT, ahead=acts.SETTLED) as local:
         acts.prepare(local, grace=1)
         for app in ("web", "api"):
@@ -30,7 +32,7 @@ def main() -> None:
                 local.sync()
                 time.sleep(_LOOK_SECONDS)
         except KeyboardInterrupt:
-            pass
+            (_FOLDER / "env").unlink()
 
 
 def _how_to(local: Fleet) -> str:
@@ -44,11 +46,12 @@ def _how_to(local: Fleet) -> str:
     environment.write_text("\n".join(exports) + "\n")
     return (
         "A fleet of two groups runs 1.0.266, and 1.0.274 has been uploaded. In another "
-        f"terminal:\n\n    source {environment}\n"
+        f"terminal:\n\n    . {environment}\n"
         f"    .venv/bin/terminator plan --local --config {config}\n"
         f"    .venv/bin/terminator apply --local --config {config}\n\n"
         f"A machine boots in {_BOOT.seconds} seconds; apply again until all has converged. "
-        "Interrupt (Ctrl-C) to end it."
+        "That terminal speaks to this fleet only, not to an account of yours. Interrupt "
+        "(Ctrl-C) to end it; the next fleet listens elsewhere, so read its env again."
     )
 
 

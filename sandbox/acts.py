@@ -49,6 +49,7 @@ def prepare(fleet: Fleet, grace: int = 60) -> None:
 
 def _release(stage: Stage) -> None:
     for group, app in ((WEB, "web"), (API, "api")):
+        stage.tell(f"{app}/{_NEW}.zip is uploaded")
         stage.deliver(store.upload(stage.fleet.aws, app, Program(_NEW)))
         stage.check(f"the upload costs {group} one canary", holds=stage.lost(group) == 1)
     done = stage.until_converged(*GROUPS)
@@ -61,32 +62,38 @@ def _release(stage: Stage) -> None:
 
 def _rollback(stage: Stage) -> None:
     before = stage.lost(WEB)
+    stage.tell(f"web/{_NEW}.zip is deleted")
     store.delete(stage.fleet.aws, "web", _NEW)
     stage.scheduled()
     stage.check("a deleted zip starts with one canary too", holds=stage.lost(WEB) == before + 1)
     _check_converged(stage, WEB, _OLD, done=stage.until_converged(WEB))
 
     before = stage.lost(WEB)
+    stage.tell(f"web/current is set to {_OLD}, and web/{_NEW}.zip is uploaded again")
     store.point(stage.fleet.aws, "web", _OLD)
     stage.deliver(store.upload(stage.fleet.aws, "web", Program(_NEW)))
     stage.scheduled()
     stage.check("a pointer keeps a newer zip waiting", holds=stage.lost(WEB) == before)
     for version in (_NEW, _OLD):
         stage.fleet.wait(PERIOD)
+        stage.tell(f"web/current is set to {version}")
         stage.deliver(store.point(stage.fleet.aws, "web", version))
         _check_converged(stage, WEB, version, done=stage.until_converged(WEB))
 
 
 def _broken(stage: Stage) -> None:
     before = stage.lost(API)
+    stage.tell(f"api/{_BROKEN}.zip is uploaded; its program never answers")
     stage.deliver(store.upload(stage.fleet.aws, "api", Program(_BROKEN, "silent")))
     stage.scheduled(4)
+    stage.tell("two days pass")
     stage.fleet.wait(timedelta(days=2))
     held = stage.scheduled().decision(API)
     stage.check("two days of silence cost one instance", holds=stage.lost(API) == before + 1)
     waits = held is not None and "no other goes until it answers" in held.reason
     stage.check("the log says what is waited for", holds=waits)
 
+    stage.tell(f"api/{_FIXED}.zip is uploaded: the fix")
     stage.deliver(store.upload(stage.fleet.aws, "api", Program(_FIXED)))
     stage.check("the silent canary is the first to go", holds=stage.lost(API) == before + 2)
     _check_converged(stage, API, _FIXED, done=stage.until_converged(API))
@@ -96,6 +103,7 @@ def _bad_upload(stage: Stage) -> None:
     before = len(stage.fleet.gone)
     whole = pack(Program("1.0.280"))
     for key, data in (("api/1.0.280.zip", whole[: len(whole) // 2]), ("api/latest.zip", whole)):
+        stage.tell(f"{key} is uploaded, {len(data)} of {len(whole)} bytes")
         verdicts = stage.deliver(store.put(stage.fleet.aws, key, data))
         refused = all("refused" in verdict for verdict in verdicts)
         stage.check(f"{key} is refused", holds=bool(verdicts) and refused)

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import threading
 from datetime import datetime
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from sandbox.clock import Clock
 
 
 def main() -> None:
-    """Serve until killed."""
+    """Serve until the parent ends."""
     _follow(Clock(Path(sys.argv[1])))
     from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 - backends take the clock at import
         DomainDispatcherApplication,
@@ -30,8 +32,15 @@ def main() -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     app = DomainDispatcherApplication(create_backend_app)
     server = make_server("127.0.0.1", 0, app, threaded=True)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     print(server.port, flush=True)  # noqa: T201 - that is how the parent learns it
     server.serve_forever()
+
+
+def _end_with_parent() -> None:
+    # However the parent ends, its end of this pipe closes.
+    sys.stdin.read()
+    os._exit(0)
 
 
 def _follow(clock: Clock) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from datetime import datetime
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
@@ -14,14 +16,23 @@ from sandbox.acts import ACTS, GROUPS, Act
 from sandbox.stage import Stage
 from sandbox.timeline import timeline
 
+_CAST: Final = (
+    f"Two groups of {acts.SIZE} instances run 1.0.266 with minimum {acts.MINIMUM}; the batch of "
+    f"{acts.WEB} is 100%, that of {acts.API} 25%. A machine boots in two minutes, a grace "
+    "period takes one, the schedule runs every five: on the fleet's own clock, which is put "
+    "forward instead of waiting."
+)
+
 
 def main() -> int:
     """Play all acts; return 0 where every check holds, 1 otherwise."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console(width=None if sys.stdout.isatty() else 120)
     started = time.monotonic()
     with fleet.running() as local:
         stage = Stage(local, console)
         acts.prepare(local)
+        console.print(_CAST, highlight=False)
         begun = local.clock.now()
         for number, act in enumerate(ACTS, 1):
             _play(stage, number, act)
@@ -59,7 +70,7 @@ def _summarise(stage: Stage, begun: datetime, seconds: float) -> None:
     stage.console.print(table)
     broken = sum(not check.holds for check in stage.checks)
     stage.console.print(
-        f"{len(stage.checks) - broken} of {len(stage.checks)} checks hold; "
+        f"{len(stage.checks) - broken} of {len(stage.checks)} promises kept; "
         f"{simulated.total_seconds() / 3600:.1f} hours of the fleet took {seconds:.1f} seconds",
         style="bold red" if broken else "bold green",
         highlight=False,
@@ -75,10 +86,10 @@ def _measured(stage: Stage) -> dict[str, list[str]]:
     terminated = {group: sum(len(o.acted.terminated) for o in served[group]) for group in GROUPS}
     return {
         "runs that served it": [str(len(served[group])) for group in GROUPS],
-        "of these held": [str(kinds[group].count("hold")) for group in GROUPS],
+        "held": [str(kinds[group].count("hold")) for group in GROUPS],
         "canaries": [str(kinds[group].count("canary")) for group in GROUPS],
         "instances terminated": [str(terminated[group]) for group in GROUPS],
-        "instances lost, as the sandbox counts": [str(stage.lost(group)) for group in GROUPS],
+        "instances lost, counted by the sandbox": [str(stage.lost(group)) for group in GROUPS],
         "lowest available": [str(stage.fleet.watches[group].lowest) for group in GROUPS],
         "minimum": [str(acts.MINIMUM) for _ in GROUPS],
     }

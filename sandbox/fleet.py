@@ -73,18 +73,17 @@ class Fleet:
     watches: dict[str, Watch] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Make the network, the launch template and the releases bucket."""
+        """Make the network and the launch template."""
         self.aws = Aws(self.local.session())
         self._open: set[str] = set()
         self._lock = RLock()
         vpc = self.aws.ec2.create_vpc(CidrBlock=_NETWORK)["Vpc"]["VpcId"]
         subnet = self.aws.ec2.create_subnet(VpcId=vpc, CidrBlock=_NETWORK)["Subnet"]
-        self._subnet = subnet["SubnetId"]
+        self.vpc, self.subnet = vpc, subnet["SubnetId"]
         self.aws.ec2.create_launch_template(
             LaunchTemplateName=_TEMPLATE,
             LaunchTemplateData={"ImageId": _IMAGE, "InstanceType": "t4g.nano"},
         )
-        store.create(self.aws)
 
     def create_group(
         self, name: str, desired: int, *, grace: int = 1, tags: Mapping[str, str] | None = None
@@ -100,7 +99,7 @@ class Fleet:
             MaxSize=1000,
             DesiredCapacity=desired,
             LaunchTemplate={"LaunchTemplateName": _TEMPLATE},
-            VPCZoneIdentifier=self._subnet,
+            VPCZoneIdentifier=self.subnet,
             HealthCheckGracePeriod=grace,
             Tags=[
                 {"Key": key, "Value": value, "PropagateAtLaunch": False}
@@ -191,6 +190,8 @@ def running(
         endpoints = Endpoints()
         try:
             with local_aws.started(clock_file) as local:
-                yield Fleet(local, clock, endpoints, boot)
+                fleet = Fleet(local, clock, endpoints, boot)
+                store.create(fleet.aws)
+                yield fleet
         finally:
             endpoints.stop()

@@ -7,55 +7,67 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import boto3
 
 REGION: Final = "eu-west-1"
+ACCOUNT: Final = "000000000000"
+CREDENTIALS: Final = {
+    "AWS_ACCESS_KEY_ID": ACCOUNT,
+    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 _ROOT: Final = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
 class LocalAws:
-    """A local AWS that is running; `endpoint` is its URL on loopback."""
+    """A local AWS that is running; `endpoint` is its URL on loopback.
+
+    `elsewhere` maps services (`s3`) that another local AWS serves to its URL.
+    """
 
     endpoint: str
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> Mapping[str, str]:
         """What boto3 needs in its environment to speak to it, and to nothing else."""
-        return {
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
+        return {"AWS_ENDPOINT_URL": self.endpoint, **CREDENTIALS}
 
     def session(self) -> boto3.Session:
         """Return a session that speaks to it whatever the environment says."""
-        return _LocalSession(self.endpoint)
+        return _LocalSession(self)
 
 
 class _LocalSession(boto3.Session):
-    def __init__(self, endpoint: str) -> None:
-        super().__init__("testing", "testing", region_name=REGION)
-        self._endpoint = endpoint
+    def __init__(self, local: LocalAws) -> None:
+        key, secret = CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"]
+        super().__init__(key, secret, region_name=REGION)
+        self._local = local
 
-    def client(self, *args: object, **options: object) -> object:  # type: ignore[override]
-        return super().client(*args, **{"endpoint_url": self._endpoint, **options})  # type: ignore[call-overload]
+    def client(self, service_name: str, **options: object) -> object:  # type: ignore[override]
+        endpoint = self._local.elsewhere.get(service_name, self._local.endpoint)
+        return super().client(service_name, endpoint_url=endpoint, **options)  # type: ignore[call-overload]
 
 
 @contextmanager
 def started(clock_file: Path) -> Iterator[LocalAws]:
     """Start a local AWS on the clock in that file; it ends with the block."""
     command = [sys.executable, "-m", "sandbox.aws_server", str(clock_file)]
-    environment = {**os.environ, "PYTHONPATH": str(_ROOT), "MOTO_CALL_RESET_API": "false"}
+    environment = {**os.environ, "PYTHONPATH": str(_ROOT), "MOTO_ACCOUNT_ID": ACCOUNT}
     with subprocess.Popen(  # noqa: S603 - our own module under our own interpreter
-        command, stdout=subprocess.PIPE, text=True, cwd=_ROOT, env=environment
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=_ROOT,
+        env=environment,
     ) as process:
         try:
             port = process.stdout.readline().strip() if process.stdout else ""

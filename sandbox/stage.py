@@ -38,8 +38,12 @@ class Stage:
     def check(self, promise: str, *, holds: bool) -> None:
         """Take note of whether a promise holds, and say so."""
         self.checks.append(Check(promise, holds))
-        mark, style = ("holds", "green") if holds else ("BROKEN", "bold red")
+        mark, style = ("ok", "green") if holds else ("BROKEN", "bold red")
         self.console.print(f"  {mark}: {promise}", style=style, highlight=False, markup=False)
+
+    def tell(self, what: str) -> None:
+        """Say what happens to the fleet or its releases."""
+        self.console.print(f"- {what}", style="bold", highlight=False, markup=False)
 
     def deliver(self, event: Event) -> list[str]:
         """Give the event to release, and show what it said and what it led to."""

@@ -14,15 +14,23 @@ from terminator.model import Instance
 from terminator.report import Outcome
 
 _COLOURS: Final = ("blue", "green", "magenta", "cyan", "yellow")
+_INK: Final = {"blue": "white", "magenta": "white"} | dict.fromkeys(
+    ("green", "cyan", "yellow"), "black"
+)
 _SILENT: Final = "white on red"
 _KINDS: Final = {"replace": "red", "canary": "yellow", "hold": "cyan", "converged": "green"}
 
 
 def timeline(group: str, runs: Sequence[Run], begun: datetime) -> Table:
     """Return the rows of a group: minutes since `begun`, cells, availability, decision."""
-    table = Table(title=f"{group}: one row a run", title_justify="left", box=None, pad_edge=False)
-    for heading in ("minutes", "instances", "available/minimum", "decision"):
-        table.add_column(heading, no_wrap=True, justify="right" if heading == "minutes" else "left")
+    table = Table(
+        title=f"{group}, as each run found it",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
+    for heading in ("min", "instances", "avail/min", "decision"):
+        table.add_column(heading, no_wrap=True, justify="right" if heading == "min" else "left")
     seen = [(run.at, outcome) for run in runs for outcome in run.outcomes if outcome.name == group]
     colours = _colours(outcome for _, outcome in seen)
     for at, outcome in seen:
@@ -53,4 +61,5 @@ def _row(outcome: Outcome, colours: dict[str, str]) -> tuple[Text, str, Text]:
 def _cell(instance: Instance, colours: dict[str, str]) -> Text:
     if instance.version is None or instance.reason is not None:
         return Text(f" {'silent':^7} ", _SILENT)
-    return Text(f" {instance.version!s:^7} ", f"white on {colours[str(instance.version)]}")
+    colour = colours[str(instance.version)]
+    return Text(f" {instance.version!s:^7} ", f"{_INK[colour]} on {colour}")

@@ -44,9 +44,9 @@ def group(*members: Instance, desired: int | None = None, grace: float = 0, **mo
 
 
 def released(version: str, *, since: float, dated: bool = True) -> Released:
-    """Return what the app should run since so many minutes ago."""
+    """Return what the app should run since so many minutes ago, dated by a pointer or not."""
     release = Release(f"web/{version}.zip", Version.parse(version), ago(since))
-    return Released(release, ago(since), dated)
+    return Released(release, ago(since), repointed=dated)
 
 
 def policy(**texts: str) -> Policy:

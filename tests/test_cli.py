@@ -15,6 +15,7 @@ import pytest
 from sandbox import acts, fleet, store
 from sandbox.fleet import Fleet
 from sandbox.program import Program
+from terminator.policy import ENABLED_TAG
 
 TERMINATOR = str(Path(sys.executable).with_name("terminator"))
 
@@ -120,7 +121,7 @@ def test_what_fails_in_a_group_is_exit_status_1(released: Fleet, config: Path) -
     asked = ("plan", "--local", "--config", str(config), "--group", "ghost")
     done = terminator(*asked, on=released)
     assert done.returncode == 1
-    assert "failed: not opted in" in done.stdout
+    assert "failed: no group of this name has opted in" in done.stdout
 
 
 def test_an_account_that_does_not_answer_is_exit_status_1(config: Path) -> None:
@@ -132,14 +133,18 @@ def test_an_account_that_does_not_answer_is_exit_status_1(config: Path) -> None:
     }
     done = terminator("plan", "--local", "--config", str(config), env=closed)
     assert done.returncode == 1
-    assert done.stderr.startswith("Error: cannot list the groups: EndpointConnectionError")
+    assert done.stderr.startswith("Error: AWS says: EndpointConnectionError")
 
 
 @pytest.mark.parametrize(
     ("environment", "told"),
     [
-        ({}, "You must specify a region"),
-        ({"AWS_DEFAULT_REGION": "eu-west-1"}, "Unable to locate credentials"),
+        ({}, "no Region: set AWS_DEFAULT_REGION"),
+        ({"AWS_DEFAULT_REGION": "eu-west-1"}, "no credentials: set AWS_PROFILE"),
+        (
+            {"AWS_DEFAULT_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "127.0.0.1:9"},
+            "AWS_ENDPOINT_URL: Invalid endpoint: 127.0.0.1:9",
+        ),
         ({"AWS_PROFILE": "nobody"}, "The config profile (nobody) could not be found"),
     ],
 )
@@ -153,7 +158,7 @@ def test_without_region_or_credentials_the_exit_status_is_2(
 def test_no_groups_named_and_no_tag_is_a_clear_error(tmp_path: Path) -> None:
     done = terminator("apply", "--local", "--config", str(write(tmp_path, {})))
     assert done.returncode == 2
-    assert done.stderr.startswith("Error: no groups: list their names in groups.names")
+    assert "cdk.json: no groups: list their names in groups.names" in done.stderr
 
 
 def test_a_missing_configuration_is_named(tmp_path: Path) -> None:
@@ -162,10 +167,21 @@ def test_a_missing_configuration_is_named(tmp_path: Path) -> None:
     assert "none.json: No such file or directory" in done.stderr
 
 
-def test_without_local_it_says_what_is_there() -> None:
-    done = terminator("plan")
+def test_without_a_deployed_function_it_says_so(released: Fleet, config: Path) -> None:
+    done = terminator("plan", "--config", str(config), on=released)
     assert done.returncode == 2
-    assert "--local" in done.stderr
+    assert "no function terminator-reconcile is deployed here; see --local" in done.stderr
+
+
+def test_no_group_that_opted_in_is_said(released: Fleet, tmp_path: Path) -> None:
+    for name in ("live_asg_api", "live_asg_web"):
+        released.aws.autoscaling.delete_tags(
+            Tags=[{"ResourceId": name, "ResourceType": "auto-scaling-group", "Key": ENABLED_TAG}]
+        )
+    config = write(tmp_path, {"groups": {"tagged": True}})
+    done = terminator("plan", "--local", "--config", str(config), on=released)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "no group to serve: none in scope has the tag terminator:enabled = true\n"
 
 
 def test_wrong_usage_is_exit_status_2() -> None:

@@ -22,8 +22,8 @@ def test_it_goes_alone_and_before_any_outdated_one_although_no_budget_is_left() 
     decision = decide(group(*fleet(corpse()), released=released("1.0.275", since=35)), **TIGHT)
     assert (decision.victims, decision.second_look) == (("i-dead",), True)
     assert decision.reason == (
-        "i-dead is presumed outdated: launched before 1.0.275 was released, "
-        "it does not answer (timeout)"
+        "i-dead is presumed outdated: launched before 1.0.275 became the target, "
+        "it is unreadable (timeout)"
     )
 
 
@@ -107,4 +107,4 @@ def test_with_only_silent_ones_left_that_may_not_go_the_reason_names_them() -> N
     on_target = [member(f"i-{n}", "1.0.275", up=20 - n) for n in range(2)]
     of = group(*on_target, corpse(), desired=4, released=released("1.0.275", since=35))
     decision = decide(of, **TIGHT)
-    assert decision.reason == ("no budget: i-dead is presumed outdated; 1 instance in flight")
+    assert decision.reason == ("i-dead is presumed outdated, but 1 in flight")

@@ -135,7 +135,7 @@ def test_a_load_balancer_that_cannot_be_asked_fails_the_group() -> None:
 def test_a_traffic_source_of_another_kind_fails_the_group() -> None:
     source = {"Type": "vpc-lattice", "Identifier": "tg-1"}
     cloud, _ = fleet(more={"TrafficSources": [source]})
-    assert "vpc-lattice tg-1 is unknown" in fail_to_observe(run(cloud)["web"])
+    assert "at vpc-lattice tg-1: only target groups" in fail_to_observe(run(cloud)["web"])
 
 
 def test_a_target_group_that_nothing_uses_says_nothing() -> None:
@@ -217,7 +217,7 @@ def test_a_scope_narrows_and_opts_nothing_in() -> None:
     del private.tags["terminator:enabled"]
     outcomes = run(cloud, scope=Scope(groups=frozenset({"a", "c"})))
     assert killed(cloud) == ["a"]
-    assert "not opted in" in fail_to_observe(outcomes["c"])
+    assert "no group of this name has opted in" in fail_to_observe(outcomes["c"])
 
 
 def test_groups_of_another_app_are_left_out_of_an_apps_run() -> None:
@@ -238,8 +238,7 @@ def test_a_dry_run_plans_for_real_and_terminates_nothing() -> None:
 
 def test_no_group_is_begun_that_the_remaining_time_does_not_allow() -> None:
     cloud, _ = fleet("a", "b")
-    left = iter([900.0, 900.0, 900.0])
-    outcomes = run(cloud, remaining=lambda: next(left, 5.0))
+    outcomes = run(cloud, remaining=lambda: 30.0 if cloud.kills else 900.0)
     assert killed(cloud) == ["a"]
     assert fail_to_observe(outcomes["b"]) == "time ran out before it was begun"
 

@@ -139,23 +139,24 @@ def test_a_bucket_without_versions_works_too(s3: S3Client) -> None:
     s3.put_object(Bucket="plain", Key="web/1.0.zip")
     released = releases.find(s3, "plain", TEMPLATE, "web")
     assert isinstance(released, Released)
-    assert not released.dated
+    assert (released.repointed, released.deleted) == (False, None)
 
 
-def since(cloud: Cloud) -> tuple[float, bool]:
-    """Return since when the target is that, in minutes after the start, and if it is dated."""
+def since(cloud: Cloud) -> tuple[float, str]:
+    """Return since when the target is that, in minutes after the start, and by what."""
     released = releases.find(clients(cloud).s3, "releases", TEMPLATE, "web")
     assert isinstance(released, Released)
-    return (released.since - Cloud().now) / timedelta(minutes=1), released.dated
+    by = "pointer" if released.repointed else str(released.deleted or "zip")
+    return (released.since - Cloud().now) / timedelta(minutes=1), by
 
 
 def test_since_is_when_the_zip_was_uploaded_and_again_when_it_is_uploaded_again() -> None:
     cloud = Cloud()
     cloud.upload("web", "1.0.266")
-    assert since(cloud) == (0, False)
+    assert since(cloud) == (0, "zip")
     cloud.wait(10)
     cloud.upload("web", "1.0.266")
-    assert since(cloud) == (10, False)
+    assert since(cloud) == (10, "zip")
 
 
 def test_since_is_when_a_higher_release_was_deleted_not_a_lower_one() -> None:
@@ -166,7 +167,7 @@ def test_since_is_when_a_higher_release_was_deleted_not_a_lower_one() -> None:
     cloud.put("web/1.0.274.zip", None)
     cloud.wait(10)
     cloud.put("web/1.0.200.zip", None)
-    assert since(cloud) == (10, True)
+    assert since(cloud) == (10, "1.0.274")
 
 
 def test_since_is_the_later_of_pointer_and_zip() -> None:
@@ -174,10 +175,10 @@ def test_since_is_the_later_of_pointer_and_zip() -> None:
     cloud.upload("web", "1.0.266")
     cloud.wait(10)
     cloud.put("web/current", b"1.0.266")
-    assert since(cloud) == (10, True)
+    assert since(cloud) == (10, "pointer")
     cloud.wait(10)
     cloud.upload("web", "1.0.266")
-    assert since(cloud) == (20, True)
+    assert since(cloud) == (20, "pointer")
 
 
 def test_since_is_when_the_pointer_was_deleted() -> None:
@@ -186,7 +187,7 @@ def test_since_is_when_the_pointer_was_deleted() -> None:
     cloud.put("web/current", b"1.0.266")
     cloud.wait(10)
     cloud.put("web/current", None)
-    assert since(cloud) == (10, True)
+    assert since(cloud) == (10, "pointer")
 
 
 def packed(files: dict[str, bytes], comment: bytes = b"") -> bytes:

@@ -108,10 +108,47 @@ def test_an_instance_that_misses_one_probe_is_spared_by_the_second_look() -> Non
     cloud.upload("web", "1.0.274")
     cloud.muted["i-0001"] = 1
     run(cloud)
-    assert cloud.kills == []
-    assert any("i-0001 is spared: asked again, it answered 1.0.266" in x for x in cloud.said())
+    assert [id_ for _, _, id_ in cloud.kills] == ["i-0002"]
     every(cloud, 5, 12)
     assert versions(cloud, group) == ["1.0.274"] * 3
+
+
+def test_an_instance_that_misses_the_first_probe_of_every_run_delays_no_release() -> None:
+    cloud, group = fleet(4)
+    cloud.upload("web", "1.0.274")
+    for _ in range(30):
+        cloud.muted["i-0001"] = 1
+        every(cloud, 5, 1)
+    assert sorted(map(str, versions(cloud, group))) == ["1.0.266"] + ["1.0.274"] * 3
+    assert "i-0001" not in {id_ for _, _, id_ in cloud.kills}
+
+
+def test_where_only_the_spared_instance_is_outdated_the_reason_says_so() -> None:
+    cloud, group = fleet(1, tags={"terminator:minimum": "0"})
+    cloud.upload("web", "1.0.274")
+    cloud.muted["i-0001"] = 1
+    run(cloud)
+    assert len(group.machines) == 1
+    assert any("i-0001 is spared: asked again, it answered 1.0.266" in x for x in cloud.said())
+
+
+@pytest.mark.parametrize("shut", ["alarm", "window"])
+def test_an_old_silent_instance_does_not_keep_a_bad_release_under_its_alarm(shut: str) -> None:
+    tags = {"terminator:alarms": "web-5xx", "terminator:batch": "50%", "terminator:minimum": "1"}
+    cloud, group = fleet(4, tags=tags)
+    cloud.alarms["web-5xx"] = "OK"
+    cloud.upload("web", "1.0.274")
+    every(cloud, 5, 12)
+    assert versions(cloud, group) == ["1.0.274"] * 4
+    group.machines[-4].launched -= minutes(600)
+    group.machines[-4].version = None
+    cloud.put("web/1.0.274.zip", None)
+    if shut == "alarm":
+        cloud.alarms["web-5xx"] = "ALARM"
+    else:
+        group.tags["terminator:window"] = "Sat-Sun 09:00-17:00 Europe/London"
+    every(cloud, 5, 12)
+    assert versions(cloud, group).count("1.0.274") == 0
 
 
 def test_when_the_second_look_meets_silence_all_round_nothing_goes() -> None:

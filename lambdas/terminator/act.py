@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from terminator.errors import code, explain
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _BUSY: Final = frozenset({"ScalingActivityInProgress", "ResourceContention"})
 _GONE: Final = ("not found", "not part of", "not in an auto scaling group")
 # One call, never retried, takes no longer.
-_CALL_SECONDS: Final = 15
+_CALL_SECONDS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def terminate(
             if _is_deferral(error):
                 return Outcomes(tuple(terminated), deferred=told)
             return Outcomes(tuple(terminated), failed=told)
-        except BotoCoreError as error:
+        except Exception as error:  # noqa: BLE001 - what was terminated must be told
             told = {victim: f"no answer, so it may have been terminated: {explain(error)}"}
             return Outcomes(tuple(terminated), failed=told)
         terminated.append(victim)
@@ -60,5 +60,6 @@ def terminate(
 def _is_deferral(error: ClientError) -> bool:
     if code(error) in _BUSY:
         return True
-    gone = any(words in explain(error).lower() for words in _GONE)
+    told = explain(error).lower()
+    gone = "instance" in told and any(words in told for words in _GONE)
     return code(error) == "ValidationError" and gone

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from types_boto3_lambda.client import LambdaClient
     from types_boto3_s3.client import S3Client
 
-_CONNECT_SECONDS: Final = 3
-_READ_SECONDS: Final = 10
-# A probe function takes as long as its instances let it.
-_INVOKE_SECONDS: Final = 120
+_CONNECT_SECONDS: Final = 2
+_READ_SECONDS: Final = 5
+# A probe function takes as long as its instances let it: at most its own two minutes.
+_INVOKE_SECONDS: Final = 150
 
 
 def _config(attempts: int = 3, read_seconds: int = _READ_SECONDS) -> Config:
@@ -34,9 +34,13 @@ def _config(attempts: int = 3, read_seconds: int = _READ_SECONDS) -> Config:
 
 @dataclass(frozen=True)
 class Aws:
-    """AWS as one session sees it; the session decides account, Region and endpoint."""
+    """AWS as one session sees it; the session decides account, Region and endpoint.
+
+    `invoke_seconds` is how long a function that is invoked may take.
+    """
 
     session: boto3.Session
+    invoke_seconds: int = _INVOKE_SECONDS
 
     @cached_property
     def autoscaling(self) -> AutoScalingClient:
@@ -77,5 +81,5 @@ class Aws:
     def functions(self) -> LambdaClient:
         """Lambda: not retried, and as patient as a probe function may need."""
         return self.session.client(
-            "lambda", config=_config(attempts=1, read_seconds=_INVOKE_SECONDS)
+            "lambda", config=_config(attempts=1, read_seconds=self.invoke_seconds)
         )

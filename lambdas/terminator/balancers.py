@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from terminator.errors import AWS_ERRORS, explain, plain
+from terminator.errors import KnownError, plain
 
 if TYPE_CHECKING:
     from types_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
@@ -33,14 +33,10 @@ class Balancer:
 
 @dataclass(frozen=True)
 class Health:
-    """What a load balancer says: `ill` maps the ids of unhealthy instances to its reason.
-
-    `failure` says why it could not be asked.
-    """
+    """What a load balancer says: `ill` maps the ids of unhealthy instances to its reason."""
 
     fine: frozenset[str] = frozenset()
     ill: Mapping[str, str] = field(default_factory=dict)
-    failure: str | None = None
 
 
 def of_group(group: AutoScalingGroupTypeDef) -> list[Balancer]:
@@ -48,26 +44,19 @@ def of_group(group: AutoScalingGroupTypeDef) -> list[Balancer]:
     attached = {Balancer("elbv2", arn) for arn in group.get("TargetGroupARNs", ())}
     attached |= {Balancer("elb", name) for name in group.get("LoadBalancerNames", ())}
     for source in group.get("TrafficSources", ()):
-        attached.add(Balancer(source.get("Type", "elbv2"), source["Identifier"]))
+        attached.add(Balancer(source.get("Type", "elbv2"), source.get("Identifier", "")))
     return sorted(attached)
 
 
-def ask(aws: Aws, balancers: Iterable[Balancer]) -> dict[Balancer, Health]:
-    """Ask each load balancer once, about all its instances; failures are data."""
-    return {balancer: _ask(aws, balancer) for balancer in sorted(set(balancers))}
-
-
-def _ask(aws: Aws, balancer: Balancer) -> Health:
-    try:
-        match balancer.kind:
-            case "elbv2":
-                return _target_group(aws, balancer.id)
-            case "elb":
-                return _classic(aws, balancer.id)
-            case _:
-                return Health(failure=f"the health of its instances at a {balancer} is unknown")
-    except AWS_ERRORS as error:
-        return Health(failure=f"cannot read the health at {balancer}: {explain(error)}")
+def ask(aws: Aws, balancer: Balancer) -> Health:
+    """Ask a load balancer about all its instances; errors pass through."""
+    match balancer.kind:
+        case "elbv2":
+            return _target_group(aws, balancer.id)
+        case "elb":
+            return _classic(aws, balancer.id)
+        case _:
+            raise KnownError("only target groups and classic load balancers are known")
 
 
 def _target_group(aws: Aws, arn: str) -> Health:

@@ -23,11 +23,12 @@ from rich.console import Console
 
 from terminator import config, report
 from terminator.aws import Aws
-from terminator.config import ConfigError
+from terminator.config import Config, ConfigError
 from terminator.errors import AWS_ERRORS, explain
+from terminator.functions import ReconcileError, run_reconcile
 from terminator.probe import ask
 from terminator.reconcile import reconcile
-from terminator.report import Line, Outcome, Record
+from terminator.report import Line, Record
 from terminator.survey import Scope, World
 from terminator.table import show
 
@@ -35,8 +36,8 @@ DONE: Final = 0
 FAILED: Final = 1
 UNUSABLE: Final = 2
 
-# AWS cannot even be asked: that is the caller's to mend.
-_NO_AWS: Final = (NoCredentialsError, NoRegionError, PartialCredentialsError, ProfileNotFound)
+# The deployed reconcile may take five minutes.
+_LONGEST_RUN: Final = 330
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -84,9 +85,18 @@ _OPTIONS: Final[Sequence[Callable[[Any], Any]]] = (
         show_default=True,
         help="The file whose context.terminator holds the settings.",
     ),
-    click.option("--local", is_flag=True, help="Do the work in this process."),
+    click.option(
+        "--local",
+        is_flag=True,
+        help="Do the work in this process instead of asking the deployed function.",
+    ),
     click.option("--json", "as_json", is_flag=True, help="Print decision records, as a list."),
-    click.option("-v", "--verbose", is_flag=True, help="Log lines on standard error as they come."),
+    click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        help="With --local: log lines on standard error as they come.",
+    ),
 )
 
 
@@ -104,9 +114,9 @@ def main() -> None:
 @main.command()
 @_options
 def plan(**options: Any) -> None:  # noqa: ANN401 - click passes what _OPTIONS declare
-    """Show what would be done now, and why; never terminates anything.
+    """Show what would be done now, and why; terminate nothing.
 
-    Example: terminator plan --local --group live_asg_web
+    Example: terminator plan --group live_asg_web
     """
     _run(_Options(**options), dry_run=True)
 
@@ -114,31 +124,56 @@ def plan(**options: Any) -> None:  # noqa: ANN401 - click passes what _OPTIONS d
 @main.command()
 @_options
 def apply(**options: Any) -> None:  # noqa: ANN401 - click passes what _OPTIONS declare
-    """Do now what is due: terminate outdated instances that the rules let go.
+    """Do now what is due: terminate what the rules let go.
 
-    Example: terminator apply --local --json
+    Example: terminator apply --json
     """
     _run(_Options(**options), dry_run=False)
 
 
 def _run(options: _Options, *, dry_run: bool) -> None:
-    if not options.local:
-        raise UnusableError("only --local is there so far: this process does the work")
-    outcomes = _locally(options, dry_run=dry_run)
-    _print([report.record(outcome) for outcome in outcomes], as_json=options.as_json)
-    failed = any(outcome.has_failed for outcome in outcomes)
-    raise SystemExit(FAILED if failed else DONE)
-
-
-def _locally(options: _Options, *, dry_run: bool) -> list[Outcome]:
+    ask = _locally if options.local else _deployed
     try:
         settings = replace(config.from_file(options.config_file), dry_run=dry_run)
-        scope = Scope(groups=frozenset(options.groups) if options.groups else None)
-        return reconcile(_world(Console(stderr=True), verbose=options.verbose), settings, scope)
-    except (ConfigError, *_NO_AWS) as error:
+        records = ask(options, settings)
+    except (ConfigError, ProfileNotFound) as error:
         raise UnusableError(str(error)) from error
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        lacking = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        raise UnusableError(f"no credentials: {lacking}") from error
+    except ReconcileError as error:
+        raise FailedError(str(error)) from error
     except AWS_ERRORS as error:
-        raise FailedError(f"cannot list the groups: {explain(error)}") from error
+        raise FailedError(f"AWS says: {explain(error)}") from error
+    _print(records, as_json=options.as_json)
+    raise SystemExit(FAILED if any(map(report.is_failure, records)) else DONE)
+
+
+def _locally(options: _Options, settings: Config) -> list[Record]:
+    world = _world(Console(stderr=True), verbose=options.verbose)
+    scope = Scope(groups=frozenset(options.groups) if options.groups else None)
+    return [report.record(outcome) for outcome in reconcile(world, settings, scope)]
+
+
+def _deployed(options: _Options, settings: Config) -> list[Record]:
+    function, functions = f"{settings.name}-reconcile", _aws().functions
+    groups = {"groups": list(options.groups)} if options.groups else {}
+    try:
+        return run_reconcile(functions, function, {"dry_run": settings.dry_run, **groups})
+    except functions.exceptions.ResourceNotFoundException as error:
+        raise UnusableError(f"no function {function} is deployed here; see --local") from error
+
+
+def _aws() -> Aws:
+    """Return AWS as boto3's environment has it, or say what that environment lacks."""
+    aws = Aws(boto3.Session(), invoke_seconds=_LONGEST_RUN)
+    try:
+        aws.autoscaling  # noqa: B018 - making a client is what looks at the environment
+    except NoRegionError as error:
+        raise UnusableError("no Region: set AWS_DEFAULT_REGION or AWS_PROFILE") from error
+    except ValueError as error:
+        raise UnusableError(f"AWS_ENDPOINT_URL: {error}") from error
+    return aws
 
 
 def _world(console: Console, *, verbose: bool) -> World:
@@ -151,7 +186,7 @@ def _world(console: Console, *, verbose: bool) -> World:
             time.sleep(seconds)
 
     return World(
-        aws=Aws(boto3.Session()),
+        aws=_aws(),
         probe=lambda _vpc, questions, seconds: ask(questions, seconds),
         clock=lambda: datetime.now(UTC),
         sleep=sleep,
@@ -163,5 +198,7 @@ def _world(console: Console, *, verbose: bool) -> World:
 def _print(records: Sequence[Record], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(records, indent=2))
-    else:
+    elif records:
         show(Console(), records)
+    else:
+        click.echo(report.nothing_to_serve().text, err=True)

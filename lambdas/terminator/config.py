@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,13 @@ from terminator.policy import Policy, SettingError
 from terminator.version import quoted
 
 DEFAULT_KEY: Final = "{app}/{version}.zip"
-# Read at deployment only; listed so that a typing error in any of them is found here too.
-_DEPLOYMENT_ONLY: Final = frozenset({"schedule", "vpcs", "alarm_email"})
-_KNOWN: Final = frozenset(
-    {"dry_run", "groups", "releases", "policy", "group_metrics"} | _DEPLOYMENT_ONLY
+# What the functions and the command line read.
+RUNTIME: Final = frozenset({"name", "dry_run", "groups", "releases", "policy", "group_metrics"})
+# What only a deployment reads; listed so that a typing error is found here too.
+_DEPLOYMENT: Final = frozenset(
+    {"schedule", "vpcs", "reserve_concurrency", "log_retention_days", "tracing", "example"}
 )
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
 
 class ConfigError(ValueError):
@@ -38,13 +41,15 @@ class Config:
     """What a deployment serves: groups by name or by tag (the union), and how.
 
     `bucket` is None where no releases bucket is configured; `defaults` is the policy of a
-    group that has no tags; `group_metrics` adds a CloudWatch dimension for each group.
+    group that has no tags; `name` begins the names of what is deployed; `group_metrics`
+    adds a CloudWatch dimension for each group.
     """
 
     names: tuple[str, ...]
     tagged: bool
     bucket: Bucket | None
     defaults: Policy
+    name: str = "terminator"
     dry_run: bool = True
     group_metrics: bool = False
 
@@ -61,20 +66,24 @@ def from_file(path: Path) -> Config:
     settings = context.get("terminator") if isinstance(context, dict) else None
     if settings is None:
         raise ConfigError(f"{path}: no settings under context.terminator")
-    return from_settings(settings)
+    try:
+        return from_settings(settings)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def from_settings(settings: object) -> Config:
     """Read the configuration from the mapping under `terminator`; raise ConfigError."""
-    mapping = _mapping("terminator", settings, _KNOWN)
-    groups = _mapping("groups", mapping.get("groups", {}), frozenset({"names", "tagged"}))
+    mapping = mapping_of("terminator", settings, RUNTIME | _DEPLOYMENT)
+    groups = mapping_of("groups", mapping.get("groups", {}), frozenset({"names", "tagged"}))
     config = Config(
         names=_names(groups.get("names", [])),
-        tagged=_boolean("groups.tagged", groups.get("tagged", False)),
+        tagged=boolean("groups.tagged", groups.get("tagged", False)),
         bucket=_bucket(mapping.get("releases")),
         defaults=_defaults(mapping.get("policy", {})),
-        dry_run=_boolean("dry_run", mapping.get("dry_run", True)),
-        group_metrics=_boolean("group_metrics", mapping.get("group_metrics", False)),
+        name=_name(mapping.get("name", "terminator")),
+        dry_run=boolean("dry_run", mapping.get("dry_run", True)),
+        group_metrics=boolean("group_metrics", mapping.get("group_metrics", False)),
     )
     if not config.names and not config.tagged:
         raise ConfigError(
@@ -84,9 +93,10 @@ def from_settings(settings: object) -> Config:
     return config
 
 
-def _mapping(name: str, value: object, known: frozenset[str]) -> Mapping[str, object]:
+def mapping_of(name: str, value: object, known: frozenset[str]) -> Mapping[str, object]:
+    """Read an object with no other than the known settings; raise ConfigError otherwise."""
     if not isinstance(value, dict):
-        raise _refused(name, value, "an object")
+        raise refused(name, value, "an object")
     unknown = sorted(set(value) - known)
     if unknown:
         accepted = ", ".join(sorted(known))
@@ -96,25 +106,32 @@ def _mapping(name: str, value: object, known: frozenset[str]) -> Mapping[str, ob
 
 def _names(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
-        raise _refused("groups.names", value, "a list of names of Auto Scaling groups")
+        raise refused("groups.names", value, "a list of names of Auto Scaling groups")
     return tuple(dict.fromkeys(value))
 
 
-def _boolean(name: str, value: object) -> bool:
+def _name(value: object) -> str:
+    if not isinstance(value, str) or _NAME.fullmatch(value) is None:
+        raise refused("name", value, "up to 40 small letters, digits and -, such as terminator")
+    return value
+
+
+def boolean(name: str, value: object) -> bool:
+    """Read true or false; raise ConfigError for anything else."""
     if not isinstance(value, bool):
-        raise _refused(name, value, "true or false")
+        raise refused(name, value, "true or false")
     return value
 
 
 def _bucket(value: object) -> Bucket | None:
     if value is None:
         return None
-    mapping = _mapping("releases", value, frozenset({"bucket", "key"}))
+    mapping = mapping_of("releases", value, frozenset({"bucket", "key", "create"}))
     name, key = mapping.get("bucket"), mapping.get("key", DEFAULT_KEY)
     if not isinstance(name, str) or not name:
-        raise _refused("releases.bucket", name, "the name of a bucket")
+        raise refused("releases.bucket", name, "the name of a bucket")
     if not isinstance(key, str):
-        raise _refused("releases.key", key, "a template such as {app}/{version}.zip")
+        raise refused("releases.key", key, "a template such as {app}/{version}.zip")
     try:
         return Bucket(name, KeyTemplate.parse(key))
     except KeyTemplateError as error:
@@ -123,12 +140,14 @@ def _bucket(value: object) -> Bucket | None:
 
 def _defaults(value: object) -> Policy:
     if not isinstance(value, dict):
-        raise _refused("policy", value, "an object")
+        raise refused("policy", value, "an object")
     try:
         return policy.defaults(value)
     except SettingError as error:
         raise ConfigError(str(error)) from error
 
 
-def _refused(name: str, value: object, accepted: str) -> ConfigError:
-    return ConfigError(f"{name} says {quoted(json.dumps(value))}; accepted is {accepted}")
+def refused(name: str, value: object, accepted: str) -> ConfigError:
+    """Return the error for a setting: its name, its text and what is accepted."""
+    text = quoted(value if isinstance(value, str) else json.dumps(value))
+    return ConfigError(f"{name} says {text}; accepted is {accepted}")

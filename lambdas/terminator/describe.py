@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from terminator.errors import AWS_ERRORS, code, explain
+from terminator.errors import Failure, attempt, code
 from terminator.policy import ENABLED_TAG
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from types_boto3_autoscaling.type_defs import FilterTypeDef as GroupFilterTypeDef
     from types_boto3_ec2.client import EC2Client
     from types_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef
+
+Try = Callable[[Callable[[], Any]], Any]
 
 # https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html
 _GROUPS_A_CALL: Final = 100
@@ -50,16 +53,20 @@ def tags(group: AutoScalingGroupTypeDef) -> dict[str, str]:
 
 
 def describe_instances(
-    ec2: EC2Client, ids: Sequence[str]
+    ec2: EC2Client, ids: Sequence[str], try_: Try = attempt
 ) -> tuple[dict[str, InstanceTypeDef], dict[str, str]]:
-    """Describe instances: what EC2 says of each id, and for the rest why it is not known."""
+    """Describe instances: what EC2 says of each id, and for the rest why it is not known.
+
+    `try_` makes each call, or says why not.
+    """
     rows: dict[str, InstanceTypeDef] = {}
     failures: dict[str, str] = {}
     for batch in _batches(ids, _IDS_A_CALL):
-        try:
-            rows |= {row["InstanceId"]: row for row in _instances(ec2, batch)}
-        except AWS_ERRORS as error:
-            failures |= dict.fromkeys(batch, f"cannot describe instances: {explain(error)}")
+        found: list[InstanceTypeDef] | Failure = try_(partial(_instances, ec2, batch))
+        if isinstance(found, Failure):
+            failures |= dict.fromkeys(batch, f"cannot describe instances: {found.why}")
+        else:
+            rows |= {row["InstanceId"]: row for row in found}
     missing = set(ids) - rows.keys() - failures.keys()
     return rows, failures | dict.fromkeys(missing, "missing from DescribeInstances")
 

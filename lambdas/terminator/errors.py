@@ -1,6 +1,12 @@
-"""What AWS's errors say, in one line that is safe for a log."""
+"""Errors as data: what failed, in one line that is safe for a log."""
 
 from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -10,6 +16,27 @@ _LONGEST = 300
 
 AWS_ERRORS = (ClientError, BotoCoreError)
 
+Result = TypeVar("Result")
+
+
+class KnownError(Exception):
+    """An error whose message says all there is to say."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why something failed, in one line."""
+
+    why: str
+
+
+def attempt(call: Callable[[], Result]) -> Result | Failure:
+    """Return what the call returns, or why it failed: one failure must not stop others."""
+    try:
+        return call()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the others are served
+        return Failure(explain(error))
+
 
 def code(error: ClientError) -> str:
     """Return the error code that AWS answered, such as `AccessDenied`."""
@@ -17,11 +44,25 @@ def code(error: ClientError) -> str:
 
 
 def explain(error: Exception) -> str:
-    """Return an error in one line: AWS's code and message, or the exception's own."""
-    if isinstance(error, ClientError):
-        message = error.response.get("Error", {}).get("Message", "")
-        return f"{code(error)}: {plain(message)}"
-    return f"{type(error).__name__}: {plain(str(error))}"
+    """Return an error in one line: AWS's code and message, or the exception's own.
+
+    One that nobody foresaw says where it came from.
+    """
+    match error:
+        case ClientError():
+            message = error.response.get("Error", {}).get("Message", "")
+            return f"{code(error)}: {plain(message)}"
+        case KnownError():
+            return plain(str(error))
+        case BotoCoreError():
+            return f"{type(error).__name__}: {plain(str(error))}"
+        case _:
+            return f"{type(error).__name__}: {plain(str(error))}{_place(error)}"
+
+
+def _place(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
 
 
 def plain(text: str) -> str:

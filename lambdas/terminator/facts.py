@@ -102,9 +102,11 @@ class Facts:
         released = self.group.released
         if not isinstance(released, Released):
             return None
-        running = [i.version for i in self._seen if i.version is not None]
-        down = any(version > released.release.version for version in running)
-        return None if down and not released.dated else released.since
+        running = max((i.version for i in self._seen if i.version), default=None)
+        if running is None or running <= released.release.version or released.repointed:
+            return released.since
+        dated = released.deleted is not None and released.deleted >= running
+        return released.since if dated else None
 
     def on_target(self, instance: Instance) -> bool:
         """Say whether the instance is known to run the target."""

@@ -1,10 +1,10 @@
-"""Our functions calling each other: reconcile asks probe, release asks reconcile."""
+"""Invoking our functions: reconcile asks probe, release and the command line ask reconcile."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from terminator.errors import AWS_ERRORS, explain, plain
 from terminator.observe import Probe, ProbeError
@@ -48,3 +48,26 @@ def ask_reconcile(functions: LambdaClient, name: str, app: str) -> None:
     """Invoke the reconcile function for the groups of one app, without waiting for it."""
     payload = json.dumps({"app": app}).encode()
     functions.invoke(FunctionName=name, InvocationType="Event", Payload=payload)
+
+
+class ReconcileError(Exception):
+    """The deployed reconcile could not be run; the message says why."""
+
+
+def run_reconcile(
+    functions: LambdaClient, name: str, event: Mapping[str, object]
+) -> list[dict[str, Any]]:
+    """Invoke the reconcile function, wait for it, and return its decision records.
+
+    Raise ReconcileError where it did not get so far as to have records. Errors of AWS pass
+    through.
+    """
+    payload = json.dumps({**event, "records": True}).encode()
+    answer = functions.invoke(FunctionName=name, Payload=payload)
+    body: Any = json.loads(answer["Payload"].read())
+    if "FunctionError" not in answer:
+        return list(body)
+    told = plain(str(body.get("errorMessage", "")))
+    if body.get("errorType") != "RunFailedError":
+        raise ReconcileError(f"{name} failed: {plain(str(body.get('errorType')))}: {told}")
+    return list(json.loads(body["errorMessage"]))

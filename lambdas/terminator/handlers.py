@@ -30,12 +30,19 @@ if TYPE_CHECKING:
 
 NAMESPACE: Final = "Terminator"
 SERVICE: Final = "terminator"
+# What the probe keeps of its time to send its answers.
+ANSWER_SECONDS: Final = 3.0
 
-logger = Logger(service=SERVICE)
+# Every line comes from one place, so where in the code says nothing.
+logger = Logger(service=SERVICE, location=None)
 
 
 class RunFailedError(Exception):
     """Something failed in a run; all groups were served and reported before."""
+
+
+class EventError(ValueError):
+    """The event is none of reconcile's; the message says what is wrong with it."""
 
 
 @logger.inject_lambda_context
@@ -43,7 +50,8 @@ def reconcile(event: Mapping[str, Any], context: LambdaContext) -> list[dict[str
     """Serve the groups, and return a decision record for each.
 
     The event may narrow the run to an `app` or to `groups` (names), and say `dry_run`; on a
-    schedule it says none of these. Raise RunFailedError where anything failed.
+    schedule it says none of these. Raise RunFailedError where anything failed: its message
+    names the groups or, where the event asks for `records`, is their records as JSON.
     """
     from dataclasses import replace
 
@@ -64,10 +72,13 @@ def reconcile(event: Mapping[str, Any], context: LambdaContext) -> list[dict[str
     )
     outcomes = run(world, replace(config, dry_run=_dry_run(event, config)), scope)
     _measure(outcomes, each=config.group_metrics)
+    records = [report.record(outcome) for outcome in outcomes]
     failed = [plain(outcome.name) for outcome in outcomes if outcome.has_failed]
+    if failed and event.get("records") is True:
+        raise RunFailedError(json.dumps(records))
     if failed:
         raise RunFailedError(f"failed in {', '.join(failed)}")
-    return [report.record(outcome) for outcome in outcomes]
+    return records
 
 
 @logger.inject_lambda_context
@@ -88,11 +99,12 @@ def release(event: Mapping[str, Any], _context: LambdaContext) -> None:
 
 
 @logger.inject_lambda_context
-def probe(event: Mapping[str, Any], _context: LambdaContext) -> list[Answer]:
+def probe(event: Mapping[str, Any], context: LambdaContext) -> list[Answer]:
     """Ask the instances in `questions` for their versions, for at most `seconds`."""
     from terminator.probe import ask
 
-    return ask(event["questions"], event["seconds"])
+    left = context.get_remaining_time_in_millis() / 1000 - ANSWER_SECONDS
+    return ask(event["questions"], min(event["seconds"], left))
 
 
 @cache
@@ -114,8 +126,14 @@ def _config() -> Config:
 def _scope(event: Mapping[str, Any]) -> Scope:
     from terminator.survey import Scope
 
-    groups = event.get("groups")
-    return Scope(event.get("app"), None if groups is None else frozenset(groups))
+    app, groups = event.get("app"), event.get("groups")
+    if not (app is None or isinstance(app, str)):
+        raise EventError("app must be a string")
+    if not (
+        groups is None or (isinstance(groups, list) and all(isinstance(n, str) for n in groups))
+    ):
+        raise EventError("groups must be a list of names")
+    return Scope(app, None if groups is None else frozenset(groups))
 
 
 def _dry_run(event: Mapping[str, Any], config: Config) -> bool:

@@ -14,7 +14,7 @@ from typing import Final
 from terminator.facts import CLOCK_DOUBT, Facts, latest
 from terminator.model import Instance, NoRelease, Released
 from terminator.version import quoted
-from terminator.words import ago, count, ids, left, why
+from terminator.words import ago, ids, left, why
 
 # The processes without which a replacement cannot go well:
 # https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-suspend-resume-processes.html
@@ -227,9 +227,10 @@ def zip_unreadable(facts: Facts) -> str | None:
 def deferred_presumed(facts: Facts) -> str | None:
     """Say why a presumed outdated instance may not go now; None where it may."""
     if facts.in_flight:
-        return count(facts.in_flight, "instance") + " in flight"
+        return f"{facts.in_flight} in flight"
     if facts.silent:
-        return f"unreadable since the release: {ids(facts.silent)}"
+        return f"others launched since the release are unreadable: {why(facts.silent)}"
     if facts.spare < 0:
-        return f"{len(facts.available)} available, minimum {facts.minimum}"
+        few = f"only {len(facts.available)} available, minimum {facts.minimum}"
+        return f"{few}; unreadable are {why(facts.unreadable)}"
     return None

@@ -59,13 +59,15 @@ class Release:
 class Released:
     """The release that an app should run.
 
-    `since` is when it became that, as S3 dates it. `dated` says whether a pointer or a
-    delete marker dates a change down from a higher version.
+    `since` is when it became that, as S3 dates it. A change down from a higher version is
+    dated where a pointer, or its removal, made it (`repointed`), or where a release as high
+    as that was `deleted` and left a marker.
     """
 
     release: Release
     since: datetime
-    dated: bool
+    repointed: bool = False
+    deleted: Version | None = None
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from terminator import balancers
 from terminator.balancers import Balancer, Health
-from terminator.errors import plain
+from terminator.errors import Failure, KnownError, attempt, plain
 from terminator.model import Group, Instance, NoRelease, Released
 from terminator.policy import Policy
 from terminator.version import NotAVersionError, Version
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
 
     from terminator.probe import Answer, Question
 
+# The probe caps its reasons; one that is longer was not made by it.
+_LONGEST_REASON: Final = 300
+
 # Asks the instances of one VPC; the number is the seconds it may take.
 Probe = Callable[[str, "Sequence[Question]", float], "Sequence[Answer]"]
 
 
-class ProbeError(Exception):
+class ProbeError(KnownError):
     """The instances of a VPC could not be asked; the message says why."""
 
 
@@ -44,8 +48,8 @@ class Snapshot:
     rows: Mapping[str, InstanceTypeDef] = field(default_factory=dict)
     seen: Mapping[str, Version | str] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
-    health: Mapping[Balancer, Health] = field(default_factory=dict)
-    released: Mapping[str, Released | NoRelease | str | None] = field(default_factory=dict)
+    health: Mapping[Balancer, Health | Failure] = field(default_factory=dict)
+    released: Mapping[str, Released | NoRelease | Failure | None] = field(default_factory=dict)
 
 
 def asked(group: AutoScalingGroupTypeDef) -> list[str]:
@@ -74,11 +78,12 @@ def take(
     for id_ in sorted(policies.keys() - failures.keys()):
         vpcs[rows[id_].get("VpcId", "")].append(_question(rows[id_], policies[id_]))
     for vpc, questions in sorted(vpcs.items()):
+        answers = attempt(partial(probe, vpc, questions, seconds()))
         ids = [question["instance"] for question in questions]
-        try:
-            seen |= _valid(probe(vpc, questions, seconds()), frozenset(ids))
-        except ProbeError as error:
-            failures |= dict.fromkeys(ids, str(error))
+        if isinstance(answers, Failure):
+            failures |= dict.fromkeys(ids, answers.why)
+        else:
+            seen |= _valid(answers, frozenset(ids))
     missing = policies.keys() - seen.keys() - failures.keys()
     return seen, failures | dict.fromkeys(
         missing, "it was not asked: time ran out, or the probe failed"
@@ -95,18 +100,24 @@ def _question(row: InstanceTypeDef, policy: Policy) -> Question:
 
 
 def _valid(answers: Sequence[Answer], ids: frozenset[str]) -> dict[str, Version | str]:
-    """Keep what is an answer to a question that was asked: the rest was not answered."""
-    seen: dict[str, Version | str] = {}
-    for answer in answers if isinstance(answers, list) else ():
-        match answer:
-            case {"instance": str(id_), "version": str(text), "reason": None} if id_ in ids:
-                try:
-                    seen[id_] = Version.parse(text)
-                except NotAVersionError:
-                    continue
-            case {"instance": str(id_), "version": None, "reason": str(reason)} if id_ in ids:
-                seen[id_] = plain(reason) if not reason.isprintable() else reason
-    return seen
+    """Keep what answers a question that was asked, once: the rest was not answered."""
+    rows = [_sighting(row) for row in answers] if isinstance(answers, list) else []
+    times = Counter(row[0] for row in rows if row is not None)
+    return {row[0]: row[1] for row in rows if row and row[0] in ids and times[row[0]] == 1}
+
+
+def _sighting(row: object) -> tuple[str, Version | str] | None:
+    match row:
+        case {"instance": str(id_), "version": str(text), "reason": None}:
+            try:
+                return id_, Version.parse(text)
+            except NotAVersionError:
+                return None
+        case {"instance": str(id_), "version": None, "reason": str(reason)} if reason:
+            is_short = reason.isprintable() and len(reason) <= _LONGEST_REASON
+            return id_, reason if is_short else plain(reason)
+        case _:
+            return None
 
 
 def problem(group: AutoScalingGroupTypeDef, policy: Policy, snapshot: Snapshot) -> str | None:
@@ -114,11 +125,12 @@ def problem(group: AutoScalingGroupTypeDef, policy: Policy, snapshot: Snapshot) 
     if policy.problems:
         return None
     released = snapshot.released[policy.app]
-    if isinstance(released, str):
-        return released
+    if isinstance(released, Failure):
+        return f"cannot read the releases of {policy.app}: {released.why}"
     for balancer in balancers.of_group(group):
-        if failure := snapshot.health[balancer].failure:
-            return failure
+        health = snapshot.health[balancer]
+        if isinstance(health, Failure):
+            return f"cannot read the health at {balancer}: {health.why}"
     unasked = [
         f"{id_}: {snapshot.failures[id_]}" for id_ in asked(group) if id_ in snapshot.failures
     ]
@@ -130,7 +142,7 @@ def to_group(group: AutoScalingGroupTypeDef, policy: Policy, snapshot: Snapshot)
 
     A member that the snapshot has not seen has neither version nor reason.
     """
-    health = {each: snapshot.health.get(each, Health()) for each in balancers.of_group(group)}
+    health = {each: _health(snapshot, each) for each in balancers.of_group(group)}
     released = snapshot.released.get(policy.app)
     members = group.get("Instances", ())
     return Group(
@@ -138,13 +150,18 @@ def to_group(group: AutoScalingGroupTypeDef, policy: Policy, snapshot: Snapshot)
         desired=group["DesiredCapacity"],
         grace=timedelta(seconds=group.get("HealthCheckGracePeriod", 0)),
         instances=tuple(_member(member, snapshot, health) for member in members),
-        released=None if isinstance(released, str) else released,
+        released=None if isinstance(released, Failure) else released,
         status=group.get("Status"),
         suspended=frozenset(
             each.get("ProcessName", "") for each in group.get("SuspendedProcesses", ())
         ),
         capacity_type=group.get("DesiredCapacityType"),
     )
+
+
+def _health(snapshot: Snapshot, balancer: Balancer) -> Health:
+    health = snapshot.health.get(balancer)
+    return health if isinstance(health, Health) else Health()
 
 
 def _member(

@@ -79,7 +79,8 @@ def _guarded(facts: Facts, choice: _Choice) -> _Choice:
         reason = rule(facts) if choice.victims else None
         if reason is not None:
             urgent = () if rule is holds.refreshing else _urgent(facts)
-            choice = _pick(facts, urgent) if urgent else _Choice("hold", reason)
+            choice = _pick(facts, urgent)
+            choice = choice if choice.victims else _Choice("hold", reason)
     if choice.kind == "canary" and (reason := holds.zip_unreadable(facts)):
         return _Choice("hold", reason)
     return choice
@@ -103,14 +104,14 @@ def _pick(facts: Facts, candidates: Sequence[Instance]) -> _Choice:
     if outdated and facts.budget:
         return _outdated(facts, outdated)
     if presumed and not outdated:
-        return _Choice("hold", f"no budget: {presumed[0].id} is presumed outdated; {waits}")
+        return _Choice("hold", f"{presumed[0].id} is presumed outdated, but {waits}")
     return _Choice("hold", holds.no_budget(facts))
 
 
 def _presumed(facts: Facts, victim: Instance) -> _Choice:
     reason = (
-        f"{victim.id} is presumed outdated: launched before {facts.target} was released, "
-        f"it does not answer ({victim.reason})"
+        f"{victim.id} is presumed outdated: launched before {facts.target} became the "
+        f"target, it is unreadable ({victim.reason})"
     )
     return _Choice(_kind(facts), reason, (victim,), second_look=True)
 
@@ -119,8 +120,9 @@ def _outdated(facts: Facts, candidates: Sequence[Instance]) -> _Choice:
     allowed = facts.budget if facts.proof else 1
     victims = tuple(islice(_in_order(facts, candidates), allowed))
     if facts.proof:
-        fit = f"{len(victims)} of {len(facts.outdated)} outdated instances fit the budget"
-        return _Choice("replace", fit, victims)
+        outdated = words.count(len(facts.outdated), "outdated instance")
+        fit = "fits" if len(victims) == 1 else "fit"
+        return _Choice("replace", f"{len(victims)} of {outdated} {fit} the budget", victims)
     first = victims[0]
     return _Choice("canary", f"{first.id} goes first, to prove {facts.target}", victims)
 

@@ -104,9 +104,13 @@ def _version(template: KeyTemplate, app: str, entry: _Entry) -> Version | None:
 
 def _newest(listing: Listing) -> Released:
     newest = max(listing.releases, key=_rank)
-    markers = [gone.modified for gone in listing.deleted if gone.version > newest.version]
-    markers += [listing.unpointed] if listing.unpointed else []
-    return Released(newest, since=max([newest.modified, *markers]), dated=bool(markers))
+    # Another spelling or build of this version may have been preferred to it.
+    gone = [each for each in listing.deleted if each.version >= newest.version]
+    gone = [each for each in gone if each.key != newest.key]
+    unpointed = [listing.unpointed] if listing.unpointed else []
+    since = max([newest.modified, *(each.modified for each in gone), *unpointed])
+    deleted = max((each.version for each in gone), default=None)
+    return Released(newest, since, repointed=bool(unpointed), deleted=deleted)
 
 
 def _pointed(s3: S3Client, bucket: str, app: str, listing: Listing) -> Released | NoRelease:
@@ -121,7 +125,7 @@ def _pointed(s3: S3Client, bucket: str, app: str, listing: Listing) -> Released 
     if not named:
         return NoRelease(f"the pointer {key} names {version}, which is no release of {app}")
     release = max(named, key=_rank)
-    return Released(release, since=max(answer["LastModified"], release.modified), dated=True)
+    return Released(release, since=max(answer["LastModified"], release.modified), repointed=True)
 
 
 def _rank(release: Release) -> tuple[Version, datetime, str]:

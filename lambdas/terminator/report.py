@@ -9,6 +9,7 @@ from typing import Literal
 from terminator.act import Outcomes
 from terminator.errors import plain
 from terminator.model import Decision, Group, Instance
+from terminator.policy import ENABLED_TAG
 from terminator.words import count
 
 Level = Literal["info", "warning", "error"]
@@ -62,15 +63,20 @@ def opening(name: str, decision: Decision) -> list[Line]:
         f"lowest version {figures.lowest or 'none'}, highest version "
         f"{figures.highest or 'none'}, {count(len(decision.victims), 'instance')} to terminate"
     )
-    return [_line(name, seen), _line(name, chosen)]
+    why = [_line(name, f"{decision.kind}: {decision.reason}")] if decision.victims else []
+    return [_line(name, seen), _line(name, chosen), *why]
 
 
-def acting(group: Group, decision: Decision) -> list[Line]:
-    """Return the lines that announce termination: why, and how many of how many."""
+def acting(group: Group, decision: Decision) -> Line:
+    """Return the line that announces termination."""
     members = sum(instance.counted for instance in group.instances)
     announced = f"terminating {len(decision.victims)} of {count(members, 'instance')}"
-    why = f"{decision.kind}: {decision.reason}"
-    return [_line(group.name, why), _line(group.name, announced)]
+    return _line(group.name, announced)
+
+
+def nothing_to_serve() -> Line:
+    """Return the line of a run that found no group at all."""
+    return Line(f"no group to serve: none in scope has the tag {ENABLED_TAG} = true", "warning")
 
 
 def closing(outcome: Outcome) -> list[Line]:
@@ -139,6 +145,11 @@ def record(outcome: Outcome) -> Record:
         "dry_run": outcome.dry_run,
         "instances": [_instance(instance) for instance in group.instances] if group else [],
     }
+
+
+def is_failure(of: Mapping[str, object]) -> bool:
+    """Say whether a record tells that something failed in its group."""
+    return of["decision"] is None or bool(of["failed"])
 
 
 def _instance(instance: Instance) -> Record:

@@ -1,12 +1,12 @@
 """The second look: one slow answer must not kill.
 
-A presumed outdated instance goes only if it is still unreadable when asked again; with it
-are asked the available instances of its group, to tell a dead instance from a dead network.
+A presumed outdated instance goes only if it is still unreadable when asked again. With it
+are asked others that answered before, to tell a dead instance from a dead network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -21,46 +21,64 @@ from terminator.words import count
 
 # Asked earlier, it would only show the same hiccup again.
 WAIT_SECONDS: Final = 30.0
+_MOST_NEIGHBOURS: Final = 10
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """A group whose victim is presumed outdated, as it was first seen."""
+    """A group whose victim is presumed outdated; `others` are asked again with it.
+
+    They are the available instances of the group or, where it has none, a few instances of
+    its VPC that answered.
+    """
 
     subject: Subject
-    group: Group
     victim: str
+    others: frozenset[str]
 
-    @property
-    def others(self) -> frozenset[str]:
-        """The ids of the available instances: they answered the first time."""
-        return frozenset(i.id for i in self.group.instances if _is_available(i))
+
+def doubt(subject: Subject, group: Group, victim: str, seen: Snapshot) -> Doubt:
+    """Return the doubt about a victim that was chosen over what was seen."""
+    own = frozenset(each.id for each in group.instances if _is_available(each))
+    return Doubt(subject, victim, own or frozenset(_neighbours(victim, seen)))
+
+
+def _neighbours(victim: str, seen: Snapshot) -> list[str]:
+    vpc = seen.rows[victim].get("VpcId")
+    answered = (id_ for id_, what in seen.seen.items() if isinstance(what, Version))
+    return sorted(id_ for id_ in answered if seen.rows[id_].get("VpcId") == vpc)[:_MOST_NEIGHBOURS]
 
 
 def look_again(
-    world: World, doubts: Sequence[Doubt], before: Snapshot, looked: datetime
+    world: World,
+    doubts: Sequence[Doubt],
+    policies: Mapping[str, Policy],
+    before: Snapshot,
+    looked: datetime,
 ) -> Snapshot:
     """Wait once for all, ask again, and return the snapshot with the newer answers.
 
-    `looked` is when the first look ended.
+    `policies` maps the ids of all instances to their groups' policies; `looked` is when the
+    first look ended.
     """
     waited = (world.clock() - looked).total_seconds()
     world.sleep(max(0.0, WAIT_SECONDS - waited))
-    policies: Mapping[str, Policy] = {
-        id_: doubt.subject.policy for doubt in doubts for id_ in {doubt.victim, *doubt.others}
-    }
-    return survey.look(world, [doubt.subject for doubt in doubts], policies, before)
+    asked = {id_: policies[id_] for id_ in _asked(doubts)}
+    return survey.look(world, [each.subject for each in doubts], asked, before)
 
 
-def spared(doubt: Doubt, doubts: Sequence[Doubt], after: Snapshot) -> str | None:
+def _asked(doubts: Iterable[Doubt]) -> set[str]:
+    return {id_ for each in doubts for id_ in (each.victim, *each.others)}
+
+
+def spared(of: Doubt, after: Snapshot) -> str | None:
     """Say why the victim is spared after the second look, None where it is not."""
-    group = observe.to_group(doubt.subject.described, doubt.subject.policy, after)
-    victim = next(each for each in group.instances if each.id == doubt.victim)
+    group = observe.to_group(of.subject.described, of.subject.policy, after)
+    victim = next(each for each in group.instances if each.id == of.victim)
     if _is_available(victim):
         return f"{victim.id} is spared: asked again, it answered {victim.version}"
-    others = doubt.others or frozenset[str]().union(*(each.others for each in doubts))
-    if others and not any(isinstance(after.seen.get(id_), Version) for id_ in others):
-        asked = count(len(others), "other")
+    if of.others and not any(isinstance(after.seen.get(id_), Version) for id_ in of.others):
+        asked = count(len(of.others), "other")
         return f"{victim.id} is spared: asked again, none of {asked} answered either"
     return None
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from terminator import balancers, describe, observe, policy, releases
-from terminator.errors import AWS_ERRORS, explain
+from terminator.errors import Failure, Result, attempt
 from terminator.model import NoRelease, Released
 from terminator.observe import Probe, Snapshot
 from terminator.policy import Policy
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     from terminator.aws import Aws
     from terminator.config import Config
+
+# Kept for serving a group: it is not begun with less, and looking ends before.
+GROUP_SECONDS: Final = 45.0
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,10 @@ def _strays(found: Sequence[Subject], config: Config, scope: Scope) -> list[Outc
     names = {each.name for each in found}
     missing = dict.fromkeys(config.names, "no Auto Scaling group has this name")
     if scope.groups is not None:
-        unknown = "not opted in: neither named in the configuration nor tagged"
+        unknown = "no group of this name has opted in, by name or by tag"
         missing = {name: missing.get(name, unknown) for name in scope.groups}
-    return [Outcome(name, error=why) for name, why in sorted(missing.items()) if name not in names]
+    lost = sorted(missing.keys() - names)
+    return [Outcome(name, error=missing[name], dry_run=config.dry_run) for name in lost]
 
 
 def snapshot(world: World, config: Config, served: Iterable[Subject]) -> Snapshot:
@@ -96,36 +101,54 @@ def snapshot(world: World, config: Config, served: Iterable[Subject]) -> Snapsho
     """
     readable = [each for each in served if not each.policy.problems]
     apps = sorted({each.policy.app for each in readable})
-    policies = {id_: each.policy for each in readable for id_ in observe.asked(each.described)}
-    released = {app: _released(world, config, app) for app in apps}
-    return look(world, readable, policies, Snapshot(released=released))
+    released = {app: _timely(world, partial(_released, world, config, app)) for app in apps}
+    return look(world, readable, policies(readable), Snapshot(released=released))
+
+
+def policies(served: Iterable[Subject]) -> dict[str, Policy]:
+    """Map the ids of the instances to ask to their groups' policies."""
+    readable = (each for each in served if not each.policy.problems)
+    return {id_: each.policy for each in readable for id_ in observe.asked(each.described)}
 
 
 def look(
-    world: World, served: Sequence[Subject], policies: Mapping[str, Policy], before: Snapshot
+    world: World, served: Sequence[Subject], asked: Mapping[str, Policy], before: Snapshot
 ) -> Snapshot:
-    """Look at instances and at the load balancers of groups; the latest look counts.
+    """Look at instances and at the load balancers of groups.
 
-    `policies` maps the ids of the instances to their groups' policies.
+    `asked` maps the ids of the instances to their groups' policies. What was seen of them
+    before does not count any more.
     """
-    attached = [each for subject in served for each in balancers.of_group(subject.described)]
-    rows, unknown = describe.describe_instances(world.aws.ec2, sorted(policies))
-    health = balancers.ask(world.aws, attached)
-    known = {id_: policies[id_] for id_ in rows if id_ in policies}
-    seen, unasked = observe.take(world.probe, world.remaining, rows, known)
+    attached = {each for subject in served for each in balancers.of_group(subject.described)}
+    timely = partial(_timely, world)
+    rows, unknown = describe.describe_instances(world.aws.ec2, sorted(asked), timely)
+    health = {each: timely(partial(balancers.ask, world.aws, each)) for each in sorted(attached)}
+    known = {id_: asked[id_] for id_ in rows if id_ in asked}
+    seen, unasked = observe.take(world.probe, partial(_probe_seconds, world), rows, known)
     return Snapshot(
         rows={**before.rows, **rows},
-        seen={**before.seen, **seen},
-        failures={**before.failures, **unknown, **unasked},
+        seen={**_without(before.seen, asked), **seen},
+        failures={**_without(before.failures, asked), **unknown, **unasked},
         health={**before.health, **health},
         released=before.released,
     )
 
 
-def _released(world: World, config: Config, app: str) -> Released | NoRelease | str | None:
+def _without(before: Mapping[str, Result], asked: Mapping[str, Policy]) -> dict[str, Result]:
+    return {id_: what for id_, what in before.items() if id_ not in asked}
+
+
+def _timely(world: World, call: Callable[[], Result]) -> Result | Failure:
+    if world.remaining() < GROUP_SECONDS:
+        return Failure("time ran out")
+    return attempt(call)
+
+
+def _probe_seconds(world: World) -> float:
+    return world.remaining() - GROUP_SECONDS
+
+
+def _released(world: World, config: Config, app: str) -> Released | NoRelease | None:
     if config.bucket is None:
         return None
-    try:
-        return releases.find(world.aws.s3, config.bucket.name, config.bucket.template, app)
-    except AWS_ERRORS as error:
-        return f"cannot read the releases of {app} in s3://{config.bucket.name}: {explain(error)}"
+    return releases.find(world.aws.s3, config.bucket.name, config.bucket.template, app)

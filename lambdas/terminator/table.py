@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # A pipe has no width; what reads it should not find lines cut.
 _PIPE_WIDTH: Final = 160
+# Below this what matters least makes room.
+_ROOMY_WIDTH: Final = 90
 _STYLES: Final = {
     "replace": "bold red",
     "canary": "bold yellow",
@@ -36,18 +38,17 @@ def show(console: Console, records: Iterable[Record]) -> None:
         console.width = max(console.width, _PIPE_WIDTH)
     for record in records:
         console.print(_title(record), soft_wrap=True)
-        if record["instances"]:
-            console.print(_instances(record))
+        # Without figures the instances were not asked, and all that is to say is why.
+        if record["instances"] and record["available"] is not None:
+            console.print(_instances(record, roomy=console.width >= _ROOMY_WIDTH))
         console.print(_decision(record), soft_wrap=True)
         console.print()
 
 
 def _title(record: Record) -> Text:
-    title = Text(plain(record["group"]), "bold")
+    title = Text().append(plain(record["group"]), "bold")
     if record["available"] is not None:
-        title.append(
-            f"  app {plain(record['app'])}, target {record['target'] or 'none'}", "default"
-        )
+        title.append(f"  app {plain(record['app'])}, target {record['target'] or 'none'}")
         title.append(
             f"\n{record['available']} available of {record['desired']} desired, "
             f"{record['unreadable']} unreadable, {record['in_flight']} in flight, "
@@ -57,30 +58,28 @@ def _title(record: Record) -> Text:
     return title
 
 
-def _instances(record: Record) -> Table:
+def _instances(record: Record, *, roomy: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("instance", no_wrap=True)
-    table.add_column("zone", no_wrap=True)
-    table.add_column("state")
-    table.add_column("launched (UTC)", no_wrap=True)
-    table.add_column("version", no_wrap=True)
-    table.add_column("")
+    for heading in ("instance", "version", "state", *(("zone", "launched (UTC)") if roomy else ())):
+        table.add_column(heading, overflow="fold")
+    table.add_column("", overflow="fold")
     for instance in record["instances"]:
-        table.add_row(*_row(record, instance))
+        *cells, note = _row(record, instance)
+        table.add_row(*(cells if roomy else cells[:3]), note)
     return table
 
 
 def _row(record: Record, instance: Record) -> list[Text]:
     state = plain(f"{instance['lifecycle']}, {instance['health']}")
-    launched = (instance["launched"] or "")[:19].replace("T", " ")
+    launched = (instance["launched"] or "")[:16].replace("T", " ")
     version, reason = instance["version"], instance["reason"]
     style = "red" if reason else "green" if _equal(version, record["target"]) else "yellow"
     return [
         Text(instance["id"]),
-        Text(instance["zone"]),
-        Text(state.removesuffix(", Healthy"), "" if state == "InService, Healthy" else "yellow"),
-        Text(launched, "dim"),
         Text(version or "-", style if version else "dim"),
+        Text(state.removesuffix(", Healthy"), "" if state == "InService, Healthy" else "yellow"),
+        Text(instance["zone"]),
+        Text(launched, "dim"),
         Text(_fate(record, instance["id"]) or reason or "", "red"),
     ]
 
