@@ -47,7 +47,8 @@ class Machine:
     address: str | None = "10.0.0.1"
     vpc: str = "vpc-1"
     hidden: bool = False
-    target: str = "healthy"
+    target: str | None = "healthy"
+    weight: str | None = None
     leaves: datetime | None = None
 
     def state(self, now: datetime) -> str:
@@ -184,8 +185,19 @@ class Cloud:
         texts, self.lines[:] = [line.text for line in self.lines], []
         return texts
 
-    def called(self, operation: str, subject: str = "") -> None:
-        """Count a call, and fail it where a fault was set."""
+    def called(self, operation: str, *subjects: str) -> None:
+        """Count a call, and fail it where a fault was set for one of its subjects."""
         self.calls[operation] += 1
-        if fault := self.faults.get((operation, subject)):
-            raise fault
+        for subject in subjects or ("",):
+            if fault := self.faults.get((operation, subject)):
+                raise fault
+
+
+def fleet(*names: str, size: int = 3, **more: Any) -> tuple[Cloud, list[FakeGroup]]:
+    """Return a cloud whose groups run 1.0.266 and should run 1.0.274."""
+    cloud = Cloud(now=Cloud().now - minutes(6000))
+    cloud.upload("web", "1.0.266")
+    cloud.wait(6000)
+    groups = [cloud.add_group(name, size, **more) for name in names or ("web",)]
+    cloud.upload("web", "1.0.274")
+    return cloud, groups

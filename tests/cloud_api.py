@@ -73,6 +73,7 @@ def clients(cloud: Cloud) -> Any:
         terminating=autoscaling,
         ec2=paged,
         cloudwatch=paged,
+        elb=SimpleNamespace(describe_instance_health=lambda **asked: _states(cloud, **asked)),
         elbv2=SimpleNamespace(describe_target_health=lambda **asked: _targets(cloud, **asked)),
         s3=SimpleNamespace(
             get_paginator=get_paginator,
@@ -116,12 +117,14 @@ class AutoScaling:
         }
 
     def _member(self, machine: Machine) -> dict[str, Any]:
+        weight = {} if machine.weight is None else {"WeightedCapacity": machine.weight}
         return {
             "InstanceId": machine.id,
             "AvailabilityZone": "eu-west-1a",
             "LifecycleState": machine.state(self.cloud.now),
             "HealthStatus": machine.health,
             "ProtectedFromScaleIn": machine.protected,
+            **weight,
         }
 
     def describe_instance_refreshes(self, AutoScalingGroupName: str) -> Any:
@@ -141,7 +144,7 @@ class AutoScaling:
         group = next(
             g for g in self.cloud.groups.values() for m in g.machines if m.id == InstanceId
         )
-        self.cloud.called("TerminateInstanceInAutoScalingGroup", group.name)
+        self.cloud.called("TerminateInstanceInAutoScalingGroup", group.name, InstanceId)
         machine = next(m for m in group.machines if m.id == InstanceId)
         if machine.leaves is not None:
             raise refusal("ScalingActivityInProgress", "it is terminating")
@@ -176,8 +179,20 @@ def _targets(cloud: Cloud, TargetGroupArn: str) -> Any:
     healths = [
         {"Target": {"Id": m.id}, "TargetHealth": {"State": m.target, "Reason": "Elb.Said"}}
         for m in group.members(cloud.now)
+        if m.target is not None
     ]
     return {"TargetHealthDescriptions": healths}
+
+
+def _states(cloud: Cloud, LoadBalancerName: str) -> Any:
+    """Return what the classic load balancer of the group of its name says."""
+    group = cloud.groups[LoadBalancerName]
+    cloud.called("DescribeInstanceHealth", group.name)
+    fine = {m.id: m.target == "healthy" for m in group.members(cloud.now) if m.target is not None}
+    states = [
+        {"InstanceId": id_, "State": "InService" if fine[id_] else "OutOfService"} for id_ in fine
+    ]
+    return {"InstanceStates": states}
 
 
 def _versions(cloud: Cloud, Bucket: str, Prefix: str) -> Iterator[Any]:

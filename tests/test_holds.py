@@ -195,3 +195,34 @@ def test_of_a_rollout_in_a_closed_window_at_most_the_rogue_goes(
 def test_a_refresh_holds_even_a_rollback() -> None:
     of = ready(released=released("1.0.266", since=5), guards=Guards(refresh="InProgress"))
     assert decide(of, **FAST).kind == "hold"
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        (NoRelease("no release of web in s3://r"), "no release of web in s3://r"),
+        (
+            released("1.0.275", since=-5),
+            "the release is dated 5 minutes in the future (2026-11-18T12:05:00+00:00)",
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_release_is_said_before_nothing_is_available(
+    target: Any, reason: str
+) -> None:
+    assert decide(group(member("i-a", None, up=5), released=target)).reason == reason
+
+
+@pytest.mark.parametrize(("seen", "texts"), SHUT)
+def test_a_corpse_as_old_as_the_newest_available_instance_is_not_urgent(
+    seen: dict[str, Any], texts: dict[str, str]
+) -> None:
+    of = group(
+        member("i-a", up=900),
+        member("i-b", up=40),
+        member("i-dead", None, up=40),
+        released=released("2", since=35),
+        **seen,
+    )
+    assert decide(replace(of, guards=None), **FAST).victims == ("i-dead",)
+    assert decide(of, **FAST, **texts).kind == "hold"

@@ -219,3 +219,26 @@ def test_an_empty_group_that_wants_nothing_is_converged() -> None:
 
 def test_members_beyond_desired_are_no_reason_to_hold_a_converged_group() -> None:
     assert decide(group(member("i-a"), member("i-b"), desired=1)).kind == "converged"
+
+
+def test_of_zones_with_equally_many_left_the_one_with_the_oldest_instance_gives_first() -> None:
+    """Whatever the zones are called."""
+    zoned = group(
+        member("i-a", up=80, zone="a"),
+        member("i-b", up=90, zone="b"),
+        member("i-n", "1.0.274", up=10, zone="c"),
+    )
+    assert decide(zoned, minimum="0", batch="100%").victims == ("i-b", "i-a")
+
+
+def test_instances_on_target_count_among_those_left_in_a_zone() -> None:
+    zoned = group(
+        member("i-a", up=80, zone="a"),
+        member("i-n", "1.0.274", up=10, zone="a"),
+        member("i-b", up=90, zone="b"),
+    )
+    assert decide(zoned, minimum="0", batch="100%").victims == ("i-a", "i-b")
+
+
+def test_without_a_bucket_builds_of_one_version_are_on_target() -> None:
+    assert decide(group(member("i-a", "1.0+a"), member("i-b", "1.0+b"))).kind == "converged"

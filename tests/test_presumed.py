@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from builders import decide, group, member, released, unasked
-from terminator.model import Instance
+from terminator.model import Guards, Instance
+from terminator.version import Version
 
 TIGHT = {"minimum": "2", "batch": "1"}
 
@@ -108,3 +111,46 @@ def test_with_only_silent_ones_left_that_may_not_go_the_reason_names_them() -> N
     of = group(*on_target, corpse(), desired=4, released=released("1.0.275", since=35))
     decision = decide(of, **TIGHT)
     assert decision.reason == ("i-dead is presumed outdated, but 1 in flight")
+
+
+def test_with_proof_too_it_waits_while_another_launched_since_the_release_is_silent() -> None:
+    proven = (*fleet(corpse()), member("i-new", "1.0.275", up=5))
+    target = released("1.0.275", since=35)
+    assert decide(group(*proven, released=target), **TIGHT).victims == ("i-dead",)
+    silent = member("i-silent", None, up=2)
+    assert decide(group(*proven, silent, released=target), **TIGHT).victims == ()
+
+
+def test_without_proof_an_unreadable_zip_keeps_it() -> None:
+    """It goes as a canary: its replacement would boot that zip."""
+    guards = Guards(zip_problem="File is not a zip file")
+    of = group(*fleet(corpse()), released=released("1.0.275", since=35), guards=guards)
+    decision = decide(of, **TIGHT)
+    assert (decision.kind, decision.victims) == ("hold", ())
+    assert decision.reason == "the zip of 1.0.275 cannot be read: File is not a zip file"
+    proven = replace(of, instances=(*of.instances, member("i-new", "1.0.275", up=5)), desired=4)
+    assert decide(proven, **TIGHT).victims == ("i-dead",)
+
+
+@pytest.mark.parametrize(("dated", "victims"), [(True, ("i-ill",)), (False, ())])
+def test_one_known_to_run_a_higher_version_tells_that_nothing_dates_the_rollback(
+    *, dated: bool, victims: tuple[str, ...]
+) -> None:
+    """Although it is unhealthy at its load balancer."""
+    ill = member("i-ill", "1.0.274", up=900, reason="unhealthy at target group web")
+    target = released("1.0.266", since=800, dated=dated)
+    of = group(member("i-a", up=100), member("i-b", up=100), ill, released=target)
+    assert decide(of, **TIGHT).victims == victims
+
+
+@pytest.mark.parametrize(
+    ("deleted", "victims"),
+    [("1.0.270", ()), ("1.0.274", ("i-dead",)), ("1.0.275", ("i-dead",))],
+)
+def test_only_the_removal_of_a_release_as_high_as_what_runs_dates_a_rollback(
+    deleted: str, victims: tuple[str, ...]
+) -> None:
+    undated = released("1.0.266", since=35, dated=False)
+    target = replace(undated, deleted=Version.parse(deleted))
+    running = [member(f"i-{n}", "1.0.274", up=900) for n in range(2)]
+    assert decide(group(*running, corpse(), released=target), **TIGHT).victims == victims

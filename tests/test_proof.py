@@ -161,3 +161,30 @@ def test_soaking_waits_for_the_longest_lived_target_instance() -> None:
     decision = decide(proven, soak="10m", **FAST)
     assert decision.reason == "soaking 1.0.274 for 4 more minutes"
     assert decide(proven, soak="6m", **FAST).kind == "replace"
+
+
+def test_of_several_target_instances_the_longest_lived_one_ends_the_soak() -> None:
+    proven = group(
+        *old(),
+        member("i-m", "1.0.274", up=8),
+        member("i-n", "1.0.274", up=3),
+        released=released("1.0.274", since=9),
+    )
+    assert decide(proven, soak="10m", **FAST).reason == "soaking 1.0.274 for 2 more minutes"
+    assert decide(proven, soak="8m", **FAST).kind == "replace"
+
+
+def test_one_launched_exactly_a_minute_before_the_release_may_be_its_silent_canary() -> None:
+    unclear = group(*old(), member("i-n", None, up=11), released=released("1.0.274", since=10))
+    assert decide(unclear, **FAST).reason == (
+        "waiting for proof: i-n launched 11 minutes ago is unreadable (timeout); "
+        "no other goes until it answers or is replaced"
+    )
+
+
+def test_one_launched_exactly_a_minute_after_the_release_is_a_stale_boot() -> None:
+    stale = group(*old(), member("i-s", up=9), released=released("1.0.274", since=10))
+    assert decide(stale, **FAST).reason == (
+        "waiting for proof: i-s launched 9 minutes ago still reports 1.0.266; "
+        "next canary in 21 minutes"
+    )

@@ -5,26 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
-from cloud import Cloud, FakeGroup, Machine, minutes, refusal
+from cloud import Cloud, FakeGroup, Machine, fleet, minutes, refusal
 from cloud_api import run, settings
 from terminator.probe import Answer, Question
 from terminator.report import Outcome, record
 from terminator.survey import Scope
 
 
-def fleet(*names: str, size: int = 3, **more: Any) -> tuple[Cloud, list[FakeGroup]]:
-    """Return a cloud whose groups run 1.0.266 and should run 1.0.274."""
-    cloud = Cloud(now=Cloud().now - minutes(6000))
-    cloud.upload("web", "1.0.266")
-    cloud.wait(6000)
-    groups = [cloud.add_group(name, size, **more) for name in names or ("web",)]
-    cloud.upload("web", "1.0.274")
-    return cloud, groups
-
-
 def killed(cloud: Cloud) -> list[str]:
     return [group for _, group, _ in cloud.kills]
+
+
+def reason_of(outcome: Outcome) -> str:
+    assert outcome.decision is not None
+    return outcome.decision.reason
 
 
 def fail_to_observe(outcome: Outcome) -> str:
@@ -270,8 +266,8 @@ class Edit:
         """Run with the change made when the guards are asked; return what was decided."""
         said = self.cloud.called
 
-        def called(operation: str, subject: str = "") -> None:
-            said(operation, subject)
+        def called(operation: str, *subjects: str) -> None:
+            said(operation, *subjects)
             if operation == "DescribeInstanceRefreshes":
                 change(self.group)
 
@@ -338,3 +334,149 @@ def test_calls_grow_with_pages_and_groups_that_act_not_with_instances() -> None:
         "ListObjectVersions": 1,
     }
     assert large.calls == {**small.calls, "DescribeInstances": 2}
+
+
+FREE = {"terminator:minimum": "0", "terminator:batch": "100%"}
+
+
+def proven(cloud: Cloud, group: FakeGroup) -> None:
+    """Let the last member run the target for an hour."""
+    cloud.wait(120)
+    group.machines[-1].version = "1.0.274"
+    group.machines[-1].launched = cloud.now - minutes(60)
+
+
+def attach(group: FakeGroup) -> None:
+    group.balanced = True
+
+
+def detach(group: FakeGroup) -> None:
+    group.balanced = False
+
+
+NOTHING_ALIKE = "the group has changed since this run began: both plans chose nothing alike"
+
+
+def test_an_outdated_victim_that_has_become_a_presumed_one_is_looked_at_again_first() -> None:
+    cloud, [group] = fleet(tags=FREE)
+    assert Edit(cloud, group).run(attach) == NOTHING_ALIKE
+
+
+def test_a_presumed_outdated_victim_that_has_become_an_available_one_is_spared() -> None:
+    cloud, [group] = fleet(tags=FREE, balanced=True)
+    group.machines[0].target = "unhealthy"
+    assert Edit(cloud, group).run(detach) == NOTHING_ALIKE
+
+
+def test_a_replacement_does_not_become_a_canary_whose_zip_was_never_read() -> None:
+    cloud, [group] = fleet(tags=FREE)
+    proven(cloud, group)
+
+    def stand_by(group: FakeGroup) -> None:
+        group.machines[-1].lifecycle = "Standby"
+        group.desired -= 1
+
+    assert Edit(cloud, group).run(stand_by) == NOTHING_ALIKE
+
+
+def test_a_termination_without_an_answer_may_have_happened_and_those_before_it_are_told() -> None:
+    cloud, [group, _] = fleet("a", "b", tags=FREE)
+    proven(cloud, group)
+    silence = ReadTimeoutError(endpoint_url="https://autoscaling")
+    cloud.faults["TerminateInstanceInAutoScalingGroup", "i-0002"] = silence
+    outcome = run(cloud)["a"]
+    assert outcome.acted.terminated == ("i-0001",)
+    assert "may have been terminated: ReadTimeoutError: " in outcome.acted.failed["i-0002"]
+    assert killed(cloud) == ["a", "b"]
+
+
+def test_terminations_before_an_unforeseen_error_are_reported() -> None:
+    cloud, [group, _] = fleet("a", "b", tags=FREE)
+    proven(cloud, group)
+    cloud.faults["TerminateInstanceInAutoScalingGroup", "i-0002"] = KeyError("oops")
+    outcomes = run(cloud)
+    assert record(outcomes["a"])["terminated"] == ["i-0001"]
+    assert "KeyError: 'oops'" in outcomes["a"].acted.failed["i-0002"]
+    assert [name for name, outcome in outcomes.items() if outcome.has_failed] == ["a"]
+    assert killed(cloud) == ["a", "b"]
+
+
+def test_a_group_that_cannot_be_planned_stops_no_other() -> None:
+    cloud, [group, _] = fleet("a", "b")
+    group.more["HealthCheckGracePeriod"] = "soon"
+    assert "TypeError: " in fail_to_observe(run(cloud)["a"])
+    assert killed(cloud) == ["b"]
+
+
+def test_an_unforeseen_error_right_before_acting_stops_no_other_group() -> None:
+    cloud, _ = fleet("a", "b")
+    acting = "a => terminating 1 of 3 instances"
+
+    def remaining() -> float:
+        if cloud.lines and cloud.lines[-1].text == acting:
+            raise KeyError("oops")
+        return 900.0
+
+    outcome = run(cloud, remaining=remaining)["a"]
+    assert "KeyError: 'oops'" in fail_to_observe(outcome)
+    assert killed(cloud) == ["b"]
+
+
+def test_an_instance_with_a_weight_holds_its_group() -> None:
+    cloud, [group] = fleet()
+    group.machines[0].weight = "2"
+    assert reason_of(run(cloud)["web"]) == "weighted capacity: i-0001"
+
+
+def test_capacity_in_other_units_holds_the_group() -> None:
+    cloud, _ = fleet(more={"DesiredCapacityType": "vcpu"})
+    assert reason_of(run(cloud)["web"]) == (
+        "weighted capacity: the group's desired capacity is measured in vcpu"
+    )
+
+
+def test_without_time_to_read_the_releases_every_group_is_reported() -> None:
+    cloud, _ = fleet("a", "b")
+    outcomes = run(cloud, remaining=lambda: 40.0)
+    whys = [fail_to_observe(outcomes[name]) for name in "ab"]
+    assert whys == ["could not be observed: cannot read the releases of web: time ran out"] * 2
+    assert cloud.calls["ListObjectVersions"] == 0
+    assert [line.split(" => ")[0] for line in cloud.said()] == ["a", "b"]
+
+
+def test_without_time_to_ask_a_load_balancer_every_group_is_reported() -> None:
+    cloud, [group, _] = fleet("a", "b")
+    group.balanced = True
+    outcomes = run(cloud, remaining=lambda: 40.0 if cloud.calls["DescribeInstances"] else 900.0)
+    assert "health at target group a: time ran out" in fail_to_observe(outcomes["a"])
+    assert fail_to_observe(outcomes["b"]) == "time ran out before it was begun"
+    assert cloud.calls["DescribeTargetHealth"] == 0
+    assert cloud.kills == []
+
+
+def test_an_unforeseen_error_in_the_releases_of_one_app_fails_its_groups_only() -> None:
+    cloud, [_, other] = fleet("a", "b")
+    other.tags["terminator:app"] = "api"
+    cloud.faults["ListObjectVersions", "api/"] = KeyError("oops")
+    whys = fail_to_observe(run(cloud)["b"])
+    assert "cannot read the releases of api: KeyError: 'oops'" in whys
+    assert killed(cloud) == ["a"]
+
+
+def test_an_unforeseen_error_at_one_load_balancer_fails_its_groups_only() -> None:
+    cloud, _ = fleet("a", "b", balanced=True)
+    cloud.faults["DescribeTargetHealth", "b"] = KeyError("oops")
+    assert "target group b: KeyError: 'oops'" in fail_to_observe(run(cloud)["b"])
+    assert killed(cloud) == ["a"]
+
+
+def test_an_unforeseen_error_in_one_vpc_fails_its_groups_only() -> None:
+    cloud, [_, other] = fleet("a", "b")
+    for machine in other.machines:
+        machine.vpc = "vpc-2"
+
+    def probe(vpc: str, questions: list[Question], seconds: float) -> list[Answer]:
+        return {"vpc-1": cloud.probe}[vpc](vpc, questions, seconds)
+
+    assert "i-0004: KeyError: 'vpc-2'" in fail_to_observe(run(cloud, probe=probe)["b"])
+    assert killed(cloud) == ["a"]

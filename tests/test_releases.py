@@ -253,3 +253,21 @@ def test_no_bytes_make_the_check_of_a_zip_raise(noise: bytes, cut: int) -> None:
 def test_times_of_s3_have_a_zone(s3: S3Client) -> None:
     put(s3, "web/1.zip")
     assert found(s3).since <= datetime.now(UTC) + minutes(1)
+
+
+def test_since_is_when_the_pointer_was_last_deleted() -> None:
+    cloud = Cloud()
+    cloud.upload("web", "1.0.266")
+    for _ in range(2):
+        cloud.put("web/current", b"1.0.266")
+        cloud.wait(10)
+        cloud.put("web/current", None)
+    assert since(cloud) == (20, "pointer")
+
+
+def test_a_zip_of_another_app_is_no_release_where_keys_begin_with_the_version(
+    s3: S3Client,
+) -> None:
+    put(s3, "1.0/web.zip", "9.0/api.zip", "8.0/webby.zip")
+    template = KeyTemplate.parse("{version}/{app}.zip")
+    assert found(s3, template=template).release.key == "1.0/web.zip"

@@ -33,6 +33,16 @@ class Outcome:
     dry_run: bool = False
 
     @property
+    def victims(self) -> tuple[str, ...]:
+        """The ids of those that were chosen to go."""
+        return self.decision.victims if self.decision is not None else ()
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether the victim has to be looked at twice."""
+        return self.decision is not None and self.decision.second_look
+
+    @property
     def has_failed(self) -> bool:
         """Whether anything failed."""
         return self.error is not None or bool(self.acted.failed)

@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Final
 
 from terminator import observe, survey
-from terminator.model import Group, Instance
+from terminator.model import Instance
 from terminator.observe import Snapshot
 from terminator.policy import Policy
+from terminator.report import Outcome
 from terminator.survey import Subject, World
 from terminator.version import Version
 from terminator.words import count
@@ -37,9 +38,11 @@ class Doubt:
     others: frozenset[str]
 
 
-def doubt(subject: Subject, group: Group, victim: str, seen: Snapshot) -> Doubt:
-    """Return the doubt about a victim that was chosen over what was seen."""
-    own = frozenset(each.id for each in group.instances if _is_available(each))
+def doubt(subject: Subject, outcome: Outcome, seen: Snapshot) -> Doubt:
+    """Return the doubt about the victim that was chosen over what was seen."""
+    instances = outcome.group.instances if outcome.group is not None else ()
+    own = frozenset(each.id for each in instances if _is_available(each))
+    (victim,) = outcome.victims
     return Doubt(subject, victim, own or frozenset(_neighbours(victim, seen)))
 
 

@@ -1,0 +1,86 @@
+"""Finishing a group within a run: confirm what was planned, act, report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from terminator import act, describe, report, survey
+from terminator.model import Decision
+from terminator.plan import plan
+from terminator.planning import OutOfTimeError, Run, held, safely, seen_group
+from terminator.policy import Policy
+from terminator.report import Outcome
+from terminator.survey import Subject
+
+# Kept for describing a group once more.
+CONFIRM_SECONDS: Final = 30.0
+
+# What was read with one of these says nothing under another.
+_LOOKED_WITH: Final = ("app", "scheme", "port", "path", "host", "version_field", "alarms")
+
+
+def finished(run: Run, subject: Subject, outcome: Outcome) -> Outcome:
+    """Confirm and act, where the plan chose anybody, and report."""
+    if outcome.victims:
+        outcome = safely(outcome, partial(_confirmed, run, subject, outcome))
+    if outcome.decision is not None:
+        _say(run, report.opening(outcome.name, outcome.decision))
+    if outcome.victims and not outcome.dry_run:
+        outcome = safely(outcome, partial(_acted, run, outcome))
+    return reported(run, outcome)
+
+
+def reported(run: Run, outcome: Outcome) -> Outcome:
+    """Say what became of a group, and return it."""
+    _say(run, report.closing(outcome))
+    return outcome
+
+
+def _say(run: Run, lines: list[report.Line]) -> None:
+    for line in lines:
+        run.world.say(line)
+
+
+def _confirmed(run: Run, subject: Subject, outcome: Outcome) -> Outcome:
+    """Describe the group once more, plan anew, and keep what both plans chose."""
+    world = run.world
+    if outcome.group is None or outcome.decision is None:
+        raise ValueError(f"{outcome.name} was not planned")
+    if world.remaining() < CONFIRM_SECONDS:
+        raise OutOfTimeError("time ran out before it was confirmed")
+    described = describe.describe_groups(world.aws.autoscaling, [subject.name], tagged=False)
+    if not described:
+        return held(outcome, "the group has gone since this run began")
+    fresh = survey.subject(described[0], run.config)
+    if _looked_otherwise(subject.policy, fresh.policy):
+        return held(outcome, "its settings have changed since this run began")
+    group = seen_group(run, fresh.described, fresh.policy)
+    group = replace(group, guards=outcome.group.guards)
+    second = plan(group, fresh.policy, world.clock())
+    return replace(outcome, group=group, decision=_agreed(outcome.decision, second))
+
+
+def _looked_otherwise(one: Policy, other: Policy) -> bool:
+    return any(getattr(one, name) != getattr(other, name) for name in _LOOKED_WITH)
+
+
+def _agreed(first: Decision, second: Decision) -> Decision:
+    """Return the second decision with those victims only that both plans chose."""
+    chosen = frozenset(first.victims)
+    victims = tuple(victim for victim in second.victims if victim in chosen)
+    # The zip was read for a canary only.
+    unproven = second.kind == "canary" and first.kind != "canary"
+    if second.victims and (not victims or unproven or first.second_look != second.second_look):
+        reason = "the group has changed since this run began: both plans chose nothing alike"
+        return replace(second, kind="hold", reason=reason, victims=(), second_look=False)
+    return replace(second, victims=victims)
+
+
+def _acted(run: Run, outcome: Outcome) -> Outcome:
+    if outcome.group is None or outcome.decision is None:
+        raise ValueError(f"{outcome.name} was not planned")
+    _say(run, [report.acting(outcome.group, outcome.decision)])
+    client, victims = run.world.aws.terminating, outcome.victims
+    return replace(outcome, acted=act.terminate(client, victims, run.world.remaining))
