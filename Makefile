@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo sandbox test e2e lint format lock clean
+.PHONY: demo sandbox deploy test e2e lint format lock clean
 
 # The main job on a local fleet, in acts, each checked.
 demo: $(READY)
@@ -12,6 +12,10 @@ demo: $(READY)
 # A local fleet to try the command line on, until interrupted.
 sandbox: $(READY)
 	@$(BIN)/python -m sandbox
+
+# Deploys what cdk.json says to the account of the environment.
+deploy: $(READY) node_modules/.ready
+	npx cdk deploy --all
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -24,6 +28,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m infra.checks
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

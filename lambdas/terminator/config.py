@@ -21,7 +21,9 @@ RUNTIME: Final = frozenset({"name", "dry_run", "groups", "releases", "policy", "
 _DEPLOYMENT: Final = frozenset(
     {"schedule", "vpcs", "reserve_concurrency", "log_retention_days", "tracing", "example"}
 )
-_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,35}")
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 class ConfigError(ValueError):
@@ -112,7 +114,7 @@ def _names(value: object) -> tuple[str, ...]:
 
 def _name(value: object) -> str:
     if not isinstance(value, str) or _NAME.fullmatch(value) is None:
-        raise refused("name", value, "up to 40 small letters, digits and -, such as terminator")
+        raise refused("name", value, "up to 36 small letters, digits and -, such as terminator")
     return value
 
 
@@ -128,8 +130,8 @@ def _bucket(value: object) -> Bucket | None:
         return None
     mapping = mapping_of("releases", value, frozenset({"bucket", "key", "create"}))
     name, key = mapping.get("bucket"), mapping.get("key", DEFAULT_KEY)
-    if not isinstance(name, str) or not name:
-        raise refused("releases.bucket", name, "the name of a bucket")
+    if not isinstance(name, str) or _BUCKET.fullmatch(name) is None:
+        raise refused("releases.bucket", name, "the name of a bucket, such as acme-releases")
     if not isinstance(key, str):
         raise refused("releases.key", key, "a template such as {app}/{version}.zip")
     try:

@@ -1,0 +1,59 @@
+"""The one bundle of all functions: the package and its pinned requirements, without Docker."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import jsii
+from aws_cdk import BundlingOptions, IgnoreMode, ILocalBundling
+from aws_cdk import aws_lambda as lambda_
+
+LAMBDAS: Final = Path(__file__).resolve().parent.parent / "lambdas"
+RUNTIME: Final = lambda_.Runtime.PYTHON_3_13
+_PLATFORM: Final = "manylinux2014_aarch64"
+# What the functions never run, and what Python and pip leave behind.
+_LEFT_OUT: Final = ("cli.py", "table.py", "__pycache__", "*.pyc")
+_UNHASHED: Final = ["**/__pycache__", "*.egg-info", "terminator/cli.py", "terminator/table.py"]
+
+
+@jsii.implements(ILocalBundling)
+class LocalBundling:
+    """Puts the bundle together with pip, for the functions' platform whatever this one is."""
+
+    def try_bundle(self, output_dir: str, *_options: Any, **_more: Any) -> bool:  # noqa: ANN401
+        """Write the bundle into the folder; raise where pip fails, never fall back to Docker."""
+        put_together(Path(output_dir))
+        return True
+
+
+def code() -> lambda_.Code:
+    """Return the bundle as an asset; its hash is that of the sources, pins included."""
+    return lambda_.Code.from_asset(
+        str(LAMBDAS),
+        exclude=_UNHASHED,
+        ignore_mode=IgnoreMode.GLOB,
+        bundling=BundlingOptions(image=RUNTIME.bundling_image, local=LocalBundling()),
+    )
+
+
+def put_together(folder: Path) -> None:
+    """Install the pinned requirements and copy the package into the folder."""
+    subprocess.run(_pip(folder), check=True)  # noqa: S603 - pip, with our own arguments
+    # Scripts name the interpreter of this machine, and the records have the scripts' hashes.
+    shutil.rmtree(folder / "bin", ignore_errors=True)
+    for record in folder.glob("*.dist-info/RECORD"):
+        record.unlink()
+    shutil.copytree(
+        LAMBDAS / "terminator", folder / "terminator", ignore=shutil.ignore_patterns(*_LEFT_OUT)
+    )
+
+
+def _pip(folder: Path) -> list[str]:
+    wheels = ["--platform", _PLATFORM, "--python-version", "3.13", "--only-binary=:all:"]
+    quiet = ["--quiet", "--disable-pip-version-check", "--no-compile", "--no-deps"]
+    pins = ["--requirement", str(LAMBDAS / "requirements.txt"), "--target", str(folder)]
+    return [sys.executable, "-m", "pip", "install", *quiet, *wheels, *pins]

@@ -1,0 +1,1 @@
+"""What the instances of the example fleet run."""

@@ -1,0 +1,161 @@
+"""An example for Terminator to keep up to date: a group behind a load balancer, in its own VPC.
+
+Upload a release before deploying it: instances without one never become healthy, and are
+replaced until there is one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from aws_cdk import CfnOutput, Duration, Stack, Tags
+from aws_cdk import aws_autoscaling as autoscaling
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+
+from infra.example.user_data import APP, PORT, user_data
+from infra.settings import Settings
+from terminator.config import Bucket, ConfigError
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+SIZE: Final = 3
+_NETWORK: Final = "10.99.0.0/16"
+_IMAGE: Final = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
+_TAGS: Final = {"enabled": "true", "app": APP, "port": str(PORT), "minimum": "1"}
+
+
+class ExampleFleetStack(Stack):
+    """Three instances that boot the release of the app `example`, and a page to look at."""
+
+    def __init__(self, scope: Construct, id_: str, *, settings: Settings, **options: Any) -> None:  # noqa: ANN401 - Stack's own
+        super().__init__(scope, id_, **options)
+        bucket = settings.runtime.bucket
+        if bucket is None:
+            raise ConfigError("example is true, so releases.bucket has to name a bucket")
+        self._vpc = self._network()
+        instances = self._security_group("Instances", "Instances of the example")
+        group = self._group(
+            f"{settings.runtime.name}-{APP}", self._launch_template(bucket, instances)
+        )
+        balancer = self._balancer(group)
+        # Terminator's probe stands in this VPC, but its security group is made by a stack that
+        # is told the ids of this one: naming it here would close a circle. So it gets in by
+        # its address.
+        instances.add_ingress_rule(
+            ec2.Peer.ipv4(_NETWORK), ec2.Port.tcp(PORT), "GET /version, by the probe of Terminator"
+        )
+        self._outputs(balancer)
+
+    def _network(self) -> ec2.Vpc:
+        public, isolated = ec2.SubnetType.PUBLIC, ec2.SubnetType.PRIVATE_ISOLATED
+        # Instances read S3 through its gateway endpoint, which is free, and reach nothing else.
+        return ec2.Vpc(
+            self,
+            "Vpc",
+            ip_addresses=ec2.IpAddresses.cidr(_NETWORK),
+            max_azs=2,
+            nat_gateways=0,
+            subnet_configuration=[
+                ec2.SubnetConfiguration(
+                    name="Balancer", subnet_type=public, cidr_mask=24, map_public_ip_on_launch=False
+                ),
+                ec2.SubnetConfiguration(name="Instances", subnet_type=isolated, cidr_mask=24),
+            ],
+            gateway_endpoints={
+                "S3": ec2.GatewayVpcEndpointOptions(
+                    service=ec2.GatewayVpcEndpointAwsService.S3,
+                    subnets=[ec2.SubnetSelection(subnet_type=isolated)],
+                )
+            },
+        )
+
+    def _security_group(self, id_: str, description: str) -> ec2.SecurityGroup:
+        return ec2.SecurityGroup(
+            self, id_, vpc=self._vpc, description=description, allow_all_outbound=False
+        )
+
+    def _launch_template(self, bucket: Bucket, group: ec2.SecurityGroup) -> ec2.LaunchTemplate:
+        group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "S3, by its endpoint")
+        disk = ec2.BlockDeviceVolume.ebs(8, encrypted=True, volume_type=ec2.EbsDeviceVolumeType.GP3)
+        return ec2.LaunchTemplate(
+            self,
+            "Instance",
+            instance_type=ec2.InstanceType("t4g.nano"),
+            cpu_credits=ec2.CpuCredits.STANDARD,
+            machine_image=ec2.MachineImage.from_ssm_parameter(_IMAGE),
+            user_data=ec2.UserData.custom(user_data(bucket, self.region)),
+            role=self._role(bucket.name),
+            security_group=group,
+            http_tokens=ec2.LaunchTemplateHttpTokens.REQUIRED,
+            block_devices=[ec2.BlockDevice(device_name="/dev/xvda", volume=disk)],
+        )
+
+    def _role(self, bucket: str) -> iam.Role:
+        role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
+            description="What an instance of the example may do: read the releases",
+        )
+        arn = s3.Bucket.from_bucket_name(self, "Releases", bucket).bucket_arn
+        for action, resource in (("s3:ListBucket", arn), ("s3:GetObject", f"{arn}/*")):
+            role.add_to_policy(iam.PolicyStatement(actions=[action], resources=[resource]))
+        return role
+
+    def _group(self, name: str, template: ec2.LaunchTemplate) -> autoscaling.AutoScalingGroup:
+        group = autoscaling.AutoScalingGroup(
+            self,
+            "Group",
+            auto_scaling_group_name=name,
+            vpc=self._vpc,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+            launch_template=template,
+            min_capacity=SIZE,
+            max_capacity=SIZE,
+            health_checks=autoscaling.HealthChecks.with_additional_checks(
+                additional_types=[autoscaling.AdditionalHealthCheckType.ELB],
+                grace_period=Duration.minutes(3),
+            ),
+        )
+        only = ["AWS::AutoScaling::AutoScalingGroup"]
+        for tag, value in _TAGS.items():
+            Tags.of(group).add(f"terminator:{tag}", value, include_resource_types=only)
+        return group
+
+    def _balancer(self, group: autoscaling.AutoScalingGroup) -> elbv2.ApplicationLoadBalancer:
+        balancer = elbv2.ApplicationLoadBalancer(
+            self,
+            "Balancer",
+            vpc=self._vpc,
+            internet_facing=True,
+            security_group=self._security_group("Public", "Load balancer of the example"),
+            drop_invalid_header_fields=True,
+        )
+        balancer.add_listener("Http", port=80).add_targets(
+            "Instances",
+            port=PORT,
+            protocol=elbv2.ApplicationProtocol.HTTP,
+            targets=[group],
+            deregistration_delay=Duration.seconds(10),
+            health_check=elbv2.HealthCheck(
+                path="/version", interval=Duration.seconds(10), healthy_threshold_count=2
+            ),
+        )
+        return balancer
+
+    def _outputs(self, balancer: elbv2.ApplicationLoadBalancer) -> None:
+        subnets = [subnet.subnet_id for subnet in self._vpc.isolated_subnets]
+        vpc = self.to_json_string({"subnets": subnets, "ports": [PORT], "cidrs": [_NETWORK]})
+        outputs = {
+            "Url": (f"http://{balancer.load_balancer_dns_name}/", "The example itself"),
+            "Vpcs": (
+                f'{{"{self._vpc.vpc_id}": {vpc}}}',
+                "What cdk.json needs as vpcs, so that Terminator can ask the instances",
+            ),
+        }
+        for id_, (value, description) in outputs.items():
+            CfnOutput(self, id_, value=value, description=description)

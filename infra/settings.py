@@ -1,0 +1,142 @@
+"""The deployment's settings: `context.terminator` of `cdk.json`, checked at synth."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeGuard
+
+from aws_cdk import aws_logs as logs
+
+from terminator import config
+from terminator.config import Config, refused
+
+_SCHEDULE: Final = re.compile(
+    r"rate\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\)"
+    r"|cron\([^()\s]+( [^()\s]+){5}\)"
+)
+_VPC: Final = re.compile(r"vpc-[0-9a-f]+")
+_SUBNET: Final = re.compile(r"subnet-[0-9a-f]+")
+_VPC_SETTINGS: Final = frozenset({"subnets", "ports", "cidrs"})
+# RFC 1918: where instances have their private addresses, unless told otherwise.
+_PRIVATE: Final = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
+_HIGHEST_PORT: Final = 65_535
+_RETENTION: Final = {
+    1: logs.RetentionDays.ONE_DAY,
+    7: logs.RetentionDays.ONE_WEEK,
+    14: logs.RetentionDays.TWO_WEEKS,
+    30: logs.RetentionDays.ONE_MONTH,
+    90: logs.RetentionDays.THREE_MONTHS,
+    180: logs.RetentionDays.SIX_MONTHS,
+    365: logs.RetentionDays.ONE_YEAR,
+    731: logs.RetentionDays.TWO_YEARS,
+}
+
+
+@dataclass(frozen=True)
+class ProbedVpc:
+    """A VPC with instances to ask: where the probe function stands, and what it may reach."""
+
+    id: str
+    subnets: tuple[str, ...]
+    ports: tuple[int, ...]
+    cidrs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a deployment is made of.
+
+    `runtime` is what the functions read, and `texts` the same as they are given it.
+    """
+
+    runtime: Config
+    texts: Mapping[str, object]
+    schedule: str
+    vpcs: tuple[ProbedVpc, ...]
+    create_bucket: bool
+    reserve_concurrency: bool
+    retention: logs.RetentionDays
+    tracing: bool
+    example: bool
+
+
+def read(settings: object) -> Settings:
+    """Read the settings; raise ConfigError naming setting, text and what is accepted."""
+    runtime = config.from_settings(settings)
+    given: Mapping[str, object] = settings if isinstance(settings, dict) else {}
+    return Settings(
+        runtime=runtime,
+        texts={name: value for name, value in given.items() if name in config.RUNTIME},
+        schedule=_schedule(given.get("schedule", "rate(5 minutes)")),
+        vpcs=_vpcs(given.get("vpcs", {}), runtime.defaults.port),
+        create_bucket=_create_bucket(given.get("releases")),
+        reserve_concurrency=_boolean(given, "reserve_concurrency", default=True),
+        retention=_retention(given.get("log_retention_days", 30)),
+        tracing=_boolean(given, "tracing", default=False),
+        example=_boolean(given, "example", default=False),
+    )
+
+
+def _schedule(value: object) -> str:
+    if not isinstance(value, str) or _SCHEDULE.fullmatch(value) is None:
+        raise refused("schedule", value, "rate(5 minutes) or cron(0/5 * * * ? *)")
+    return value
+
+
+def _boolean(given: Mapping[str, object], name: str, *, default: bool) -> bool:
+    return config.boolean(name, given.get(name, default))
+
+
+def _create_bucket(releases: object) -> bool:
+    create = releases.get("create", False) if isinstance(releases, dict) else False
+    return config.boolean("releases.create", create)
+
+
+def _retention(value: object) -> logs.RetentionDays:
+    if not isinstance(value, int) or isinstance(value, bool) or value not in _RETENTION:
+        accepted = ", ".join(map(str, _RETENTION))
+        raise refused("log_retention_days", value, f"one of {accepted}")
+    return _RETENTION[value]
+
+
+def _vpcs(value: object, port: int) -> tuple[ProbedVpc, ...]:
+    if not isinstance(value, dict):
+        raise refused("vpcs", value, 'an object such as {"vpc-0a1b": {"subnets": ["subnet-0c2d"]}}')
+    return tuple(_vpc(id_, of, port) for id_, of in sorted(value.items()))
+
+
+def _vpc(id_: str, value: object, port: int) -> ProbedVpc:
+    if _VPC.fullmatch(id_) is None:
+        raise refused("vpcs", id_, "the id of a VPC, such as vpc-0a1b2c3d")
+    given = config.mapping_of(f"vpcs.{id_}", value, _VPC_SETTINGS)
+    subnets, ports = given.get("subnets"), given.get("ports", [port])
+    if not _all(subnets, _is_subnet):
+        raise refused(f"vpcs.{id_}.subnets", subnets, "a list of ids of subnets of the VPC")
+    if not _all(ports, _is_port):
+        raise refused(f"vpcs.{id_}.ports", ports, "a list of ports from 1 to 65535")
+    cidrs = given.get("cidrs", _PRIVATE)
+    if not _all(cidrs, _is_cidr):
+        raise refused(f"vpcs.{id_}.cidrs", cidrs, "a list of networks such as 10.0.0.0/16")
+    return ProbedVpc(id_, tuple(subnets), tuple(ports), tuple(cidrs))
+
+
+def _all(value: object, accepts: Callable[[object], bool]) -> TypeGuard[list[Any]]:
+    return isinstance(value, list) and bool(value) and all(map(accepts, value))
+
+
+def _is_subnet(value: object) -> bool:
+    return isinstance(value, str) and _SUBNET.fullmatch(value) is not None
+
+
+def _is_port(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _HIGHEST_PORT
+
+
+def _is_cidr(value: object) -> bool:
+    try:
+        return isinstance(value, str) and str(ipaddress.IPv4Network(value)) == value
+    except ValueError:
+        return False
