@@ -192,6 +192,26 @@ def test_an_event_ends_the_dry_run_only_with_a_plain_false(
     assert local.gone == []
 
 
+@pytest.mark.parametrize("event", [{"app": 7}, {"groups": "live_asg_web"}, {"groups": [1]}])
+def test_an_event_that_narrows_the_run_wrongly_is_an_error(
+    deployed: Functions, event: dict[str, object]
+) -> None:
+    with pytest.raises(handlers.EventError):
+        handlers.reconcile(event, context())
+    assert deployed.invoked == []
+
+
+def test_a_failed_run_that_was_asked_for_records_has_them_in_its_error(
+    deployed: Functions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(monkeypatch, groups={"names": ["ghost"]})
+    with pytest.raises(handlers.RunFailedError) as caught:
+        handlers.reconcile({"records": True}, context())
+    [record] = json.loads(str(caught.value))
+    assert (record["group"], record["decision"]) == ("ghost", None)
+    assert deployed.invoked == []
+
+
 def test_an_upload_has_reconcile_replace_one_canary_of_its_app(
     deployed: Functions,
     local: Fleet,

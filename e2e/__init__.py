@@ -1,0 +1,1 @@
+"""A real deployment to a local AWS, driven from upload to convergence."""
