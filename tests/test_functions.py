@@ -10,8 +10,8 @@ import pytest
 
 from cloud import refusal
 from terminator.functions import ReconcileError, ask_reconcile, probe_through, run_reconcile
-from terminator.observe import ProbeError
 from terminator.probe import Question
+from terminator.sightings import ProbeError
 
 ASKED: list[Question] = [
     {"instance": "i-1", "url": "http://10.0.0.1/", "host": None, "version_field": "version"}

@@ -6,11 +6,11 @@ import io
 import json
 import logging
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from recorder import context
 from sandbox import acts, fleet, store
 from sandbox.fleet import Fleet
 from sandbox.program import Program, pack
@@ -69,16 +69,6 @@ def configure(monkeypatch: pytest.MonkeyPatch, **more: object) -> None:
     settings = {"groups": {"tagged": True}, "releases": {"bucket": store.BUCKET}, **more}
     monkeypatch.setenv("TERMINATOR_CONFIG", json.dumps(settings))
     handlers._config.cache_clear()  # noqa: SLF001 - a container reads it once
-
-
-def context() -> Any:
-    return SimpleNamespace(
-        function_name="terminator",
-        memory_limit_in_mb=256,
-        invoked_function_arn="arn:aws:lambda:eu-west-1:123456789012:function:terminator",
-        aws_request_id="request-1",
-        get_remaining_time_in_millis=lambda: 300_000,
-    )
 
 
 def entries(log: io.StringIO) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import pytest
 from builders import NOW, policy
 from cloud import Cloud, fleet
 from cloud_api import run
-from terminator import observe
+from terminator import sightings
 from terminator.model import Instance
 from terminator.probe import Answer, Question
 from terminator.version import Version
@@ -27,7 +27,7 @@ def taken(
         for id_, vpc in vpcs.items()
     }
     asked = dict.fromkeys(vpcs, policy())
-    return observe.take(lambda vpc, *_: answers[vpc], lambda: 60.0, rows, asked)
+    return sightings.take(lambda vpc, *_: answers[vpc], lambda: 60.0, rows, asked)
 
 
 def said(instance: str, version: str | None, reason: str | None = None) -> Answer:

@@ -7,166 +7,29 @@ read as IAM does: each call must be allowed, and whatever is allowed must be nee
 from __future__ import annotations
 
 import ast
-import io
-import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any
 
 import boto3
 import pytest
 
 import terminator
-from sandbox import acts, fleet, store
-from sandbox.fleet import Fleet
-from sandbox.program import Program
+from iam import (
+    ANYWHERE,
+    GROUP,
+    HANDLERS,
+    NETWORK,
+    TERMINATE,
+    arn_of,
+    covers,
+    differences,
+    uses,
+)
+from recorder import Recorder, attach, deploy, opt_out, run_all
+from sandbox import acts, fleet
 from synthesized import FULL, LEAST, OTHER, functions, listed, resources, statements, template, text
 from terminator import handlers
-from terminator.aws import Aws
-
-HANDLERS: Final = ("reconcile", "release", "probe")
-TERMINATE: Final = "autoscaling:TerminateInstanceInAutoScalingGroup"
-GROUP: Final = (
-    "arn:${AWS::Partition}:autoscaling:${AWS::Region}:${AWS::AccountId}"
-    ":autoScalingGroup:00000000-0000-0000-0000-000000000000:autoScalingGroupName/"
-)
-# What IAM calls them, where that is not what the API does.
-SERVICES: Final = {"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing"}
-RENAMED: Final = {
-    "s3:HeadObject": "s3:GetObject",
-    "s3:ListObjectVersions": "s3:ListBucketVersions",
-    "lambda:Invoke": "lambda:InvokeFunction",
-}
-NETWORK: Final = frozenset(
-    {
-        "ec2:AssignPrivateIpAddresses",
-        "ec2:CreateNetworkInterface",
-        "ec2:DeleteNetworkInterface",
-        "ec2:DescribeNetworkInterfaces",
-        "ec2:DescribeSubnets",
-        "ec2:UnassignPrivateIpAddresses",
-    }
-)
-TRACING: Final = frozenset({"xray:PutTelemetryRecords", "xray:PutTraceSegments"})
-# These support no narrower resource than `*`; DescribeAlarms does, but not for composite alarms.
-ANYWHERE: Final = (
-    NETWORK
-    | TRACING
-    | {
-        "autoscaling:DescribeAutoScalingGroups",
-        "autoscaling:DescribeInstanceRefreshes",
-        "cloudwatch:DescribeAlarms",
-        "ec2:DescribeInstances",
-        "elasticloadbalancing:DescribeInstanceHealth",
-        "elasticloadbalancing:DescribeTargetHealth",
-    }
-)
-
-
-@dataclass(frozen=True)
-class Use:
-    """An action on a resource, as IAM sees it; `opted_in` is what the group's tag says."""
-
-    action: str
-    resource: str = "*"
-    opted_in: str | None = None
-
-
-@dataclass
-class Recorder:
-    """The handlers deployed to a local fleet: they invoke each other, and calls are noted."""
-
-    local: Fleet
-    calls: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
-    running: list[str] = field(default_factory=list)
-    vanishing: bool = False
-
-    def session(self) -> boto3.Session:
-        session = self.local.local.session()
-        session.events.register("before-parameter-build", self._note)
-        session.events.register("before-call.lambda.Invoke", self._invoke)  # type: ignore[arg-type]
-        return session
-
-    def run(self, handler: str, event: Mapping[str, Any]) -> Any:
-        self.running.append(handler)
-        self.calls.setdefault(handler, set())
-        try:
-            return getattr(handlers, handler)(event, context())
-        finally:
-            self.running.pop()
-
-    def _note(self, params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
-        context["given"] = params
-        api = f"{model.service_model.service_name}:{model.name}"
-        self.calls[self.running[-1]].add((api, self._about(params)))
-        if self.vanishing and model.name == "TerminateInstanceInAutoScalingGroup":
-            self.local.aws.terminating.terminate_instance_in_auto_scaling_group(**params)
-
-    def _about(self, params: Mapping[str, Any]) -> str:
-        if "Bucket" in params:
-            return "/".join([params["Bucket"], *filter(None, [params.get("Key")])])
-        if "ShouldDecrementDesiredCapacity" in params:
-            return self.local.machines[params["InstanceId"]].group
-        return str(params.get("FunctionName", ""))
-
-    def _invoke(self, context: dict[str, Any], **_: Any) -> tuple[Any, dict[str, Any]]:
-        given = context["given"]
-        answer = self.run(given["FunctionName"], json.loads(given["Payload"]))
-        body = io.BytesIO(json.dumps(answer).encode())
-        return SimpleNamespace(status_code=200), {"Payload": body}
-
-
-def context() -> Any:
-    return SimpleNamespace(
-        function_name="terminator",
-        memory_limit_in_mb=512,
-        invoked_function_arn="arn:aws:lambda:eu-west-1:000000000000:function:terminator",
-        aws_request_id="request-1",
-        get_remaining_time_in_millis=lambda: 300_000,
-    )
-
-
-def attach(local: Fleet, group: str) -> None:
-    """Attach a target group and a classic load balancer, and list an alarm."""
-    aws = local.aws
-    made = aws.elbv2.create_target_group(Name="web", Protocol="HTTP", Port=80, VpcId=local.vpc)
-    arns = [each["TargetGroupArn"] for each in made["TargetGroups"]]
-    aws.autoscaling.attach_load_balancer_target_groups(
-        AutoScalingGroupName=group, TargetGroupARNs=arns
-    )
-    listener = {"Protocol": "HTTP", "LoadBalancerPort": 80, "InstancePort": 80}
-    aws.elb.create_load_balancer(
-        LoadBalancerName="classic",
-        Listeners=[listener],  # type: ignore[list-item]
-        AvailabilityZones=["eu-west-1a"],
-    )
-    aws.autoscaling.attach_load_balancers(AutoScalingGroupName=group, LoadBalancerNames=["classic"])
-    aws.cloudwatch.put_metric_alarm(
-        AlarmName="errors",
-        MetricName="Errors",
-        Namespace="Web",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1.0,
-        ComparisonOperator="GreaterThanThreshold",
-        Statistic="Sum",
-    )
-    tag(local, group, "terminator:alarms", "errors")
-
-
-def tag(local: Fleet, group: str, key: str, value: str) -> None:
-    of = {"ResourceId": group, "ResourceType": "auto-scaling-group"}
-    row = {**of, "Key": key, "Value": value, "PropagateAtLaunch": False}
-    local.aws.autoscaling.create_or_update_tags(Tags=[row])  # type: ignore[list-item]
-
-
-def opt_out(local: Fleet, group: str) -> None:
-    """Take the group's tag away: it is served by its name alone."""
-    row = {"ResourceId": group, "ResourceType": "auto-scaling-group", "Key": "terminator:enabled"}
-    local.aws.autoscaling.delete_tags(Tags=[row])  # type: ignore[list-item]
 
 
 @pytest.fixture(scope="module")
@@ -181,117 +44,6 @@ def recorded() -> Iterator[Recorder]:
         run_all(recorder)
         yield recorder
     handlers._config.cache_clear()  # noqa: SLF001 - a container reads it once
-
-
-def deploy(recorder: Recorder, patch: pytest.MonkeyPatch) -> None:
-    settings = {
-        "dry_run": False,
-        "groups": {"names": [acts.WEB], "tagged": True},
-        "releases": {"bucket": store.BUCKET},
-    }
-    patch.setenv("TERMINATOR_CONFIG", json.dumps(settings))
-    patch.setenv("TERMINATOR_PROBES", json.dumps({recorder.local.vpc: "probe"}))
-    patch.setenv("TERMINATOR_RECONCILE", "reconcile")
-    handlers._config.cache_clear()  # noqa: SLF001 - a container reads it once
-    aws = Aws(recorder.session())
-    patch.setattr(handlers, "_aws", lambda: aws)
-
-
-def run_all(recorder: Recorder) -> None:
-    """Deliver a zip, a pointer and a bad zip, then a schedule whose victim vanishes."""
-    aws = recorder.local.aws
-    recorder.run("release", store.upload(aws, "web", Program("1.0.274")))
-    recorder.run("release", store.point(aws, "api", "1.0.266"))
-    recorder.run("release", store.put(aws, "api/1.0.300.zip", b"no zip"))
-    store.delete(aws, "api", "1.0.300")
-    store.upload(aws, "api", Program("1.0.274"))
-    store.point(aws, "api", "1.0.274")
-    recorder.vanishing = True
-    recorder.run("reconcile", {"source": "aws.events"})
-
-
-def uses(of: dict[str, Any], handler: str, recorder: Recorder) -> set[Use]:
-    """Return what a function needs: its recorded calls, and what Lambda does on its behalf."""
-    return {use(of, *call) for call in recorder.calls[handler]} | set(of_lambda(of, handler))
-
-
-def use(of: dict[str, Any], api: str, about: str) -> Use:
-    service, operation = api.split(":")
-    name = f"{SERVICES.get(service, service)}:{operation}"
-    action = RENAMED.get(name, name)
-    if action == TERMINATE:
-        return Use(action, GROUP + about, "true" if about == acts.API else None)
-    if service == "s3":
-        return Use(action, about.replace(store.BUCKET, bucket(of), 1))
-    return Use(action, arn_of(of, about) if service == "lambda" else "*")
-
-
-def of_lambda(of: dict[str, Any], handler: str) -> Iterator[Use]:
-    stream = f"{log_group(of, handler)}:log-stream:2026/01/01/[$LATEST]0"
-    yield from (Use(f"logs:{call}", stream) for call in ("CreateLogStream", "PutLogEvents"))
-    [queue] = resources(of, "AWS::SQS::Queue")
-    if handler == "probe":
-        yield from map(Use, NETWORK)
-    else:
-        yield Use("sqs:SendMessage", f"${{{queue}.Arn}}")
-    if "TracingConfig" in functions(of)[handler]:
-        yield from map(Use, TRACING)
-
-
-def bucket(of: dict[str, Any]) -> str:
-    made = list(resources(of, "AWS::S3::Bucket"))
-    return f"${{{made[0]}.Arn}}" if made else "arn:${AWS::Partition}:s3:::theirs"
-
-
-def arn_of(of: dict[str, Any], handler: str) -> str:
-    made = resources(of, "AWS::Lambda::Function").items()
-    [id_] = [id_ for id_, each in made if each["Properties"]["Handler"].endswith(f".{handler}")]
-    return f"${{{id_}.Arn}}"
-
-
-def log_group(of: dict[str, Any], handler: str) -> str:
-    return f"log-group:{functions(of)[handler]['LoggingConfig']['LogGroup']['Ref']}"
-
-
-def covers(pattern: str, resource: str) -> bool:
-    """Say whether a policy's resource covers this one, as IAM matches."""
-    pattern = re.sub(r"\$\{(\w+Logs\w+)\.Arn\}", r"log-group:\1:*", pattern)
-    parts = re.split(r"(\$\{[*?$]\}|[*?])", pattern)
-    wild = {"*": ".*", "?": "."}
-    literal = {"${*}": "*", "${?}": "?", "${$}": "$"}
-    expression = "".join(wild.get(part) or re.escape(literal.get(part, part)) for part in parts)
-    return re.fullmatch(expression, resource) is not None
-
-
-def allows(statement: dict[str, Any], action: str, resource: str, each: Use) -> bool:
-    """Say whether a statement allows the use, by one of its actions on one of its resources."""
-    condition = {"StringEquals": {"autoscaling:ResourceTag/terminator:enabled": each.opted_in}}
-    if statement.get("Condition", condition) != condition:
-        return False
-    return action == each.action and covers(resource, each.resource)
-
-
-def differences(of: dict[str, Any], handler: str, needed: Iterable[Use]) -> list[str]:
-    """Compare what a function's role allows with what it needs; say what differs."""
-    given = [
-        (statement, action, text(resource))
-        for statement in statements(of, handler)
-        if statement["Effect"] == "Allow"
-        for action in listed(statement["Action"])
-        for resource in listed(statement["Resource"])
-    ]
-    stranger = Use(TERMINATE, f"{GROUP}stranger")
-    return [
-        *(
-            f"may not {u.action} {u.resource}"
-            for u in needed
-            if not any(allows(*g, u) for g in given)
-        ),
-        *(f"need not {g[1]} {g[2]}" for g in given if not any(allows(*g, u) for u in needed)),
-        *(f"may {g[1]} anywhere" for g in given if g[2] == "*" and g[1] not in ANYWHERE),
-        *(f"may {g[1]} in any group" for g in given if allows(*g, stranger)),
-        *(f"has the wildcard {g[1]}" for g in given if "*" in g[1]),
-    ]
 
 
 EACH = pytest.mark.parametrize("handler", HANDLERS)

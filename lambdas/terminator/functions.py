@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from terminator.errors import AWS_ERRORS, explain, plain
-from terminator.observe import Probe, ProbeError
+from terminator.sightings import Probe, ProbeError
 
 if TYPE_CHECKING:
     from types_boto3_lambda.client import LambdaClient

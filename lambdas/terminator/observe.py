@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from terminator import balancers
 from terminator.balancers import Balancer, Health
-from terminator.errors import Failure, KnownError, attempt, plain
+from terminator.errors import Failure
 from terminator.model import Group, Instance, NoRelease, Released
 from terminator.policy import Policy
-from terminator.version import NotAVersionError, Version
+from terminator.version import Version
 from terminator.words import few
 
 if TYPE_CHECKING:
     from types_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
     from types_boto3_autoscaling.type_defs import InstanceTypeDef as MemberTypeDef
     from types_boto3_ec2.type_defs import InstanceTypeDef
-
-    from terminator.probe import Answer, Question
-
-# The probe caps its reasons; one that is longer was not made by it.
-_LONGEST_REASON: Final = 300
-
-# Asks the instances of one VPC; the number is the seconds it may take.
-Probe = Callable[[str, "Sequence[Question]", float], "Sequence[Answer]"]
-
-
-class ProbeError(KnownError):
-    """The instances of a VPC could not be asked; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -59,67 +45,6 @@ def asked(group: AutoScalingGroupTypeDef) -> list[str]:
     ]
 
 
-def take(
-    probe: Probe,
-    seconds: Callable[[], float],
-    rows: Mapping[str, InstanceTypeDef],
-    policies: Mapping[str, Policy],
-) -> tuple[dict[str, Version | str], dict[str, str]]:
-    """Ask each instance for its version, VPC by VPC.
-
-    `policies` maps the ids of those to ask to their groups' policies. Return what each
-    answered, and for the rest why it was not asked.
-    """
-    seen: dict[str, Version | str] = {}
-    failures = {
-        id_: "it has no address" for id_ in policies if not rows[id_].get("PrivateIpAddress")
-    }
-    vpcs: dict[str, list[Question]] = defaultdict(list)
-    for id_ in sorted(policies.keys() - failures.keys()):
-        vpcs[rows[id_].get("VpcId", "")].append(_question(rows[id_], policies[id_]))
-    for vpc, questions in sorted(vpcs.items()):
-        answers = attempt(partial(probe, vpc, questions, seconds()))
-        ids = [question["instance"] for question in questions]
-        if isinstance(answers, Failure):
-            failures |= dict.fromkeys(ids, answers.why)
-        else:
-            seen |= _valid(answers, frozenset(ids))
-    missing = policies.keys() - seen.keys() - failures.keys()
-    return seen, failures | dict.fromkeys(
-        missing, "it was not asked: time ran out, or the probe failed"
-    )
-
-
-def _question(row: InstanceTypeDef, policy: Policy) -> Question:
-    return {
-        "instance": row["InstanceId"],
-        "url": f"{policy.scheme}://{row['PrivateIpAddress']}:{policy.port}{policy.path}",
-        "host": policy.host,
-        "version_field": policy.version_field,
-    }
-
-
-def _valid(answers: Sequence[Answer], ids: frozenset[str]) -> dict[str, Version | str]:
-    """Keep what answers a question that was asked, once: the rest was not answered."""
-    rows = [_sighting(row) for row in answers] if isinstance(answers, list) else []
-    times = Counter(row[0] for row in rows if row is not None)
-    return {row[0]: row[1] for row in rows if row and row[0] in ids and times[row[0]] == 1}
-
-
-def _sighting(row: object) -> tuple[str, Version | str] | None:
-    match row:
-        case {"instance": str(id_), "version": str(text), "reason": None}:
-            try:
-                return id_, Version.parse(text)
-            except NotAVersionError:
-                return None
-        case {"instance": str(id_), "version": None, "reason": str(reason)} if reason:
-            is_short = reason.isprintable() and len(reason) <= _LONGEST_REASON
-            return id_, reason if is_short else plain(reason)
-        case _:
-            return None
-
-
 def problem(group: AutoScalingGroupTypeDef, policy: Policy, snapshot: Snapshot) -> str | None:
     """Say why the group's observation failed, None where it did not."""
     if policy.problems:
@@ -143,14 +68,14 @@ def to_group(group: AutoScalingGroupTypeDef, policy: Policy, snapshot: Snapshot)
     A member that the snapshot has not seen has neither version nor reason.
     """
     health = {each: _health(snapshot, each) for each in balancers.of_group(group)}
-    released = snapshot.released.get(policy.app)
+    released = snapshot.released.get(policy.app, NoRelease("its releases were not looked at"))
     members = group.get("Instances", ())
     return Group(
         name=group["AutoScalingGroupName"],
         desired=group["DesiredCapacity"],
         grace=timedelta(seconds=group.get("HealthCheckGracePeriod", 0)),
         instances=tuple(_member(member, snapshot, health) for member in members),
-        released=None if isinstance(released, Failure) else released,
+        released=NoRelease(released.why) if isinstance(released, Failure) else released,
         status=group.get("Status"),
         suspended=frozenset(
             each.get("ProcessName", "") for each in group.get("SuspendedProcesses", ())

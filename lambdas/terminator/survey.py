@@ -8,12 +8,13 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from terminator import balancers, describe, observe, policy, releases
+from terminator import balancers, describe, observe, policy, releases, sightings
 from terminator.errors import Failure, Result, attempt
 from terminator.model import NoRelease, Released
-from terminator.observe import Probe, Snapshot
+from terminator.observe import Snapshot
 from terminator.policy import Policy
 from terminator.report import Outcome, Say
+from terminator.sightings import Probe
 
 if TYPE_CHECKING:
     from types_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
@@ -124,7 +125,7 @@ def look(
     rows, unknown = describe.describe_instances(world.aws.ec2, sorted(asked), timely)
     health = {each: timely(partial(balancers.ask, world.aws, each)) for each in sorted(attached)}
     known = {id_: asked[id_] for id_ in rows if id_ in asked}
-    seen, unasked = observe.take(world.probe, partial(_probe_seconds, world), rows, known)
+    seen, unasked = sightings.take(world.probe, partial(_probe_seconds, world), rows, known)
     return Snapshot(
         rows={**before.rows, **rows},
         seen={**_without(before.seen, asked), **seen},

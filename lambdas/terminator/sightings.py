@@ -1,0 +1,94 @@
+"""Asking instances for their versions, VPC by VPC, and what came back."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from terminator.errors import Failure, KnownError, attempt, plain
+from terminator.policy import Policy
+from terminator.version import NotAVersionError, Version
+
+if TYPE_CHECKING:
+    from types_boto3_ec2.type_defs import InstanceTypeDef
+
+    from terminator.probe import Answer, Question
+
+# The probe caps its reasons; one that is longer was not made by it.
+_LONGEST_REASON: Final = 300
+
+# Asks the instances of one VPC; the number is the seconds it may take.
+Probe = Callable[[str, "Sequence[Question]", float], "Sequence[Answer]"]
+
+
+class ProbeError(KnownError):
+    """The instances of a VPC could not be asked; the message says why."""
+
+
+def take(
+    probe: Probe,
+    seconds: Callable[[], float],
+    rows: Mapping[str, InstanceTypeDef],
+    policies: Mapping[str, Policy],
+) -> tuple[dict[str, Version | str], dict[str, str]]:
+    """Ask each instance for its version, VPC by VPC.
+
+    `policies` maps the ids of those to ask to their groups' policies. Return what each
+    answered, and for the rest why it was not asked.
+    """
+    seen: dict[str, Version | str] = {}
+    failures = dict.fromkeys(policies, "it was not asked: time ran out, or the probe failed")
+    failures |= {id_: "it has no address" for id_ in policies if not _address(rows[id_])}
+    for vpc, questions in sorted(_questions(rows, policies).items()):
+        answers = attempt(partial(probe, vpc, questions, seconds()))
+        ids = [question["instance"] for question in questions]
+        if isinstance(answers, Failure):
+            failures |= dict.fromkeys(ids, answers.why)
+        else:
+            seen |= _valid(answers, frozenset(ids))
+    return seen, {id_: why for id_, why in failures.items() if id_ not in seen}
+
+
+def _address(row: InstanceTypeDef) -> str | None:
+    return row.get("PrivateIpAddress")
+
+
+def _questions(
+    rows: Mapping[str, InstanceTypeDef], policies: Mapping[str, Policy]
+) -> dict[str, list[Question]]:
+    vpcs: dict[str, list[Question]] = defaultdict(list)
+    for id_ in sorted(id_ for id_ in policies if _address(rows[id_])):
+        vpcs[rows[id_].get("VpcId", "")].append(_question(rows[id_], policies[id_]))
+    return vpcs
+
+
+def _question(row: InstanceTypeDef, policy: Policy) -> Question:
+    return {
+        "instance": row["InstanceId"],
+        "url": f"{policy.scheme}://{row['PrivateIpAddress']}:{policy.port}{policy.path}",
+        "host": policy.host,
+        "version_field": policy.version_field,
+    }
+
+
+def _valid(answers: Sequence[Answer], ids: frozenset[str]) -> dict[str, Version | str]:
+    """Keep what answers a question that was asked, once: the rest was not answered."""
+    rows = [_sighting(row) for row in answers] if isinstance(answers, list) else []
+    times = Counter(row[0] for row in rows if row is not None)
+    return {row[0]: row[1] for row in rows if row and row[0] in ids and times[row[0]] == 1}
+
+
+def _sighting(row: object) -> tuple[str, Version | str] | None:
+    match row:
+        case {"instance": str(id_), "version": str(text), "reason": None}:
+            try:
+                return id_, Version.parse(text)
+            except NotAVersionError:
+                return None
+        case {"instance": str(id_), "version": None, "reason": str(reason)} if reason:
+            is_short = reason.isprintable() and len(reason) <= _LONGEST_REASON
+            return id_, reason if is_short else plain(reason)
+        case _:
+            return None
