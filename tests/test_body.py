@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from terminator.body import UnreadableBodyError, read_version
@@ -67,7 +67,6 @@ DEEP = [
     b'{"version": 1e' + b"9" * 4081 + b"}",
 ]
 
-unhurried = settings(deadline=None)
 versions = st.from_regex(
     r"v?[0-9]{1,3}(\.[0-9]{1,3}){0,4}(-rc\.[1-9])?(\+[a-z]{1,3})?", fullmatch=True
 )
@@ -141,7 +140,6 @@ def test_a_dotted_field_that_leads_nowhere_is_named(body: bytes, reason: str) ->
     assert str(refusal.value) == reason
 
 
-@unhurried
 @given(
     versions, st.lists(names, max_size=4), st.tuples(around, st.sampled_from([b"", BOM]), around)
 )
@@ -157,7 +155,6 @@ def test_a_version_is_read_whatever_it_is_wrapped_in(
     assert str(read_version(b"".join(before) + version.encode() + before[0], field)) == version
 
 
-@unhurried
 @given(bodies, st.sampled_from(["version", "build.version"]))
 def test_any_bytes_are_read_or_refused_in_a_short_printable_line(body: bytes, field: str) -> None:
     try:

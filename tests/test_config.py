@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from terminator import policy
@@ -53,7 +53,6 @@ UNKNOWN: list[tuple[Mapping[str, object], str, str, str]] = [
     ({"policy": {"app": "web"}}, "policy", "app", "minimum"),
 ]
 
-unhurried = settings(deadline=None)
 words = st.sampled_from(
     ["dry_run", "groups", "names", "tagged", "releases", "bucket", "key", "policy", "minimum", "x"]
 )
@@ -166,7 +165,6 @@ def test_no_group_named_and_no_tag_is_an_error_that_says_what_to_do(groups: obje
     assert all(word in said for word in ("groups.names", "groups.tagged", "terminator:enabled"))
 
 
-@unhurried
 @given(st.dictionaries(words, values), st.sampled_from([{}, TAGGED]))
 def test_any_settings_are_read_or_refused_in_a_printable_line(
     some: dict[str, object], groups: dict[str, object]

@@ -29,7 +29,7 @@ EXAMPLE = Path(boot.__file__).parent
 # -S too: nothing but the standard library is there to be imported.
 BOOT = [sys.executable, "-IS", str(EXAMPLE / "boot.py"), "releases", "example"]
 
-unhurried = settings(deadline=None, max_examples=300)
+unhurried = settings(max_examples=300)
 numbers = st.lists(st.sampled_from(["0", "00", "1", "01", "2", "10"]), min_size=1, max_size=6)
 words = st.lists(st.sampled_from(["0", "2", "11", "01", "rc", "A", "-", "x-1", ""]), max_size=3)
 near = st.sampled_from([["1"], ["1", "0"], ["1", "1"]])

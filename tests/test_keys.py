@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from terminator.keys import (
@@ -117,7 +117,6 @@ NO_POINTERS = [
 ]
 
 default = KeyTemplate.parse("{app}/{version}.zip")
-unhurried = settings(deadline=None)
 apps = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,8}(\.[A-Za-z0-9_-]{1,4}){0,2}", fullmatch=True)
 versions = st.from_regex(
     r"v?[0-9]{1,3}(\.[0-9]{1,3}){0,4}(-(rc|zip)\.[1-9])?(\+[a-z-]{1,4})?", fullmatch=True
@@ -171,7 +170,6 @@ def test_a_key_of_1024_bytes_is_read_or_refused_in_a_short_line() -> None:
         assert len(refusal(key)) < 300
 
 
-@unhurried
 @given(st.text(max_size=40), st.sampled_from(["", "web/"]))
 def test_any_key_is_read_or_refused_in_a_printable_line(text: str, start: str) -> None:
     for key in (text, f"{start}{text}.zip", f"{text}/1.0.zip"):
@@ -185,7 +183,6 @@ def test_any_key_is_read_or_refused_in_a_printable_line(text: str, start: str) -
             assert key == f"{app}/{version}.zip"
 
 
-@unhurried
 @given(st.sampled_from(TEMPLATES), apps, versions)
 def test_a_key_made_from_a_template_is_read_back(template: str, app: str, version: str) -> None:
     made = template.replace("{app}", app).replace("{version}", version)
@@ -193,7 +190,6 @@ def test_a_key_made_from_a_template_is_read_back(template: str, app: str, versio
     assert (read_app, str(read_version)) == (app, version)
 
 
-@unhurried
 @given(st.sampled_from(TEMPLATES), apps, versions)
 def test_the_zips_of_an_app_begin_with_its_prefix(template: str, app: str, version: str) -> None:
     made = template.replace("{app}", app).replace("{version}", version)
@@ -216,7 +212,6 @@ def test_the_pointer_of_an_app_is_current_beside_its_zips() -> None:
     assert pointer_key("web") == "web/current"
 
 
-@unhurried
 @given(apps)
 def test_a_pointer_is_known_by_its_key(app: str) -> None:
     assert pointed_app(pointer_key(app)) == app

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from terminator.policy import Policy, SettingError, defaults, for_group
@@ -100,7 +100,6 @@ DEFAULTS = Policy(
     problems=(),
 )
 
-unhurried = settings(deadline=None)
 percentages = st.integers(0, 100)
 capacities = st.integers(0, 10_000)
 
@@ -197,14 +196,12 @@ def test_a_group_that_is_not_named_needs_enabled() -> None:
     assert said == "tag terminator:enabled is missing; accepted is true"
 
 
-@unhurried
 @given(percentages, capacities)
 def test_a_minimum_in_percent_is_rounded_up(percent: int, desired: int) -> None:
     minimum = tagged(minimum=f"{percent}%").minimum_of(desired)
     assert (minimum - 1) * 100 < percent * desired <= minimum * 100
 
 
-@unhurried
 @given(percentages.filter(bool), capacities)
 def test_a_batch_in_percent_is_rounded_down_to_at_least_one(percent: int, desired: int) -> None:
     batch = tagged(batch=f"{percent}%").batch_of(desired)
@@ -213,14 +210,12 @@ def test_a_batch_in_percent_is_rounded_down_to_at_least_one(percent: int, desire
     assert batch == 1 or batch * 100 <= percent * desired
 
 
-@unhurried
 @given(st.integers(1, 999_999), capacities)
 def test_a_number_means_itself_whatever_is_desired(number: int, desired: int) -> None:
     policy = tagged(minimum=str(number), batch=str(number))
     assert (policy.minimum_of(desired), policy.batch_of(desired)) == (number, number)
 
 
-@unhurried
 @given(st.sampled_from(["", "/"]), st.text(st.sampled_from("/@:\\#?%.& \r\n\t[]\u00e9\uff0faz09")))
 def test_a_path_that_is_read_leaves_the_address_alone(start: str, rest: str) -> None:
     policy = tagged(path=start + rest)
@@ -230,7 +225,6 @@ def test_a_path_that_is_read_leaves_the_address_alone(start: str, rest: str) -> 
     assert (url.host, url.port, url.userinfo, url.fragment) == ("10.0.3.17", 8080, b"", "")
 
 
-@unhurried
 @given(st.text(st.sampled_from("/@:\\#?. \r\n\t\x00[]\u00e9\uff0faz09-_"), max_size=12))
 def test_a_host_that_is_read_is_one_plain_word(text: str) -> None:
     policy = tagged(host=text)
@@ -241,7 +235,6 @@ def test_a_host_that_is_read_is_one_plain_word(text: str) -> None:
     assert not set(text) & set("/@\\#?[] \r\n\t\x00")
 
 
-@unhurried
 @given(
     st.sampled_from([*ACCEPTED, "pause", "enabled", "other"]),
     st.text(max_size=256),

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from terminator.version import NotAVersionError, Version, quoted, same_release
@@ -83,7 +83,6 @@ REFUSED = [
     "1\u20240",
 ]
 
-unhurried = settings(deadline=None)
 parts = st.sampled_from(["0", "00", "1", "01", "2", "10", "11"])
 identifiers = st.sampled_from(["0", "2", "11", "alpha", "beta", "rc", "A", "-", "0a", "x-1"])
 builds = st.sampled_from(["1", "01", "linux"])
@@ -158,7 +157,6 @@ def test_build_metadata_tells_releases_apart_where_both_have_it(
     assert same_release(Version.parse(other), Version.parse(one)) is same
 
 
-@unhurried
 @given(versions(), versions())
 def test_of_two_versions_exactly_one_relation_holds(one: Version, other: Version) -> None:
     assert [one < other, one == other, one > other].count(True) == 1
@@ -166,7 +164,6 @@ def test_of_two_versions_exactly_one_relation_holds(one: Version, other: Version
     assert (one < other) == (other > one)
 
 
-@unhurried
 @given(st.tuples(versions(), versions(), versions()))
 def test_precedence_is_transitive(three: tuple[Version, Version, Version]) -> None:
     for low, middle, high in itertools.permutations(three):
@@ -175,7 +172,6 @@ def test_precedence_is_transitive(three: tuple[Version, Version, Version]) -> No
         assert low == high or not low == middle == high
 
 
-@unhurried
 @given(versions(), versions())
 def test_equal_versions_have_equal_hashes(one: Version, other: Version) -> None:
     assert one != other or hash(one) == hash(other)
@@ -184,7 +180,6 @@ def test_equal_versions_have_equal_hashes(one: Version, other: Version) -> None:
     assert hash(spelled) == hash(one)
 
 
-@unhurried
 @given(
     st.lists(versions(), max_size=8).flatmap(lambda v: st.tuples(st.just(v), st.permutations(v)))
 )
@@ -196,7 +191,6 @@ def test_sorting_does_not_depend_on_the_order_of_the_input(
     assert all(low <= high for low, high in itertools.pairwise(one))
 
 
-@unhurried
 @given(st.lists(parts, min_size=1, max_size=5), st.lists(identifiers, min_size=1, max_size=3))
 def test_a_release_ranks_above_each_of_its_pre_releases(
     numbers: list[str], prerelease: list[str]
@@ -205,7 +199,6 @@ def test_a_release_ranks_above_each_of_its_pre_releases(
     assert Version.parse(f"{core}-{'.'.join(prerelease)}") < Version.parse(core)
 
 
-@unhurried
 @given(versions(), versions())
 def test_same_release_is_symmetric_and_needs_equal_precedence(one: Version, other: Version) -> None:
     assert same_release(one, one)
@@ -213,7 +206,6 @@ def test_same_release_is_symmetric_and_needs_equal_precedence(one: Version, othe
     assert one == other or not same_release(one, other)
 
 
-@unhurried
 @given(st.text(st.characters(exclude_categories=())), st.integers(1, 70))
 def test_quoted_text_is_printable_ascii_and_capped(text: str, limit: int) -> None:
     shown = quoted(text, limit)

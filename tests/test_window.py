@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta, timezone
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from terminator.window import Window
@@ -103,7 +103,6 @@ REFUSED = [
     "Mon \u0660\u0669:00-17:00 UTC",
 ]
 
-unhurried = settings(deadline=None)
 clocks = st.times().map(lambda clock: clock.replace(second=0, microsecond=0))
 moments = st.datetimes(datetime(2026, 1, 1), datetime(2028, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - Hypothesis takes bounds without a zone
 zones = st.sampled_from(["UTC", "Europe/London", "America/New_York", "Asia/Kolkata"])
@@ -155,7 +154,6 @@ def test_a_window_is_shown_in_single_spaces() -> None:
     assert Window.parse("  Mon-Fri  09:00-17:00   UTC ").text == "Mon-Fri 09:00-17:00 UTC"
 
 
-@unhurried
 @given(st.sets(st.integers(0, 6), min_size=1), clocks, clocks, moments)
 def test_a_window_is_open_from_each_start_until_the_next_end(
     days: set[int], start: time, end: time, now: datetime
@@ -172,7 +170,6 @@ def test_a_window_is_open_from_each_start_until_the_next_end(
     assert window.is_open(now) == any(opens <= now < shuts for opens, shuts in spans)
 
 
-@unhurried
 @given(zones, moments, st.integers(-12, 12))
 def test_the_zone_in_which_now_is_told_does_not_matter(
     zone: str, now: datetime, offset: int
@@ -182,14 +179,12 @@ def test_the_zone_in_which_now_is_told_does_not_matter(
     assert window.is_open(now) == window.is_open(elsewhere)
 
 
-@unhurried
 @given(zones, moments)
 def test_a_window_and_the_rest_of_the_week_share_no_moment(zone: str, now: datetime) -> None:
     parts = ["Mon-Sun 08:00-20:00", "Mon-Fri 20:00-08:00", "Sat-Sun 20:00-08:00"]
     assert [Window.parse(f"{part} {zone}").is_open(now) for part in parts].count(True) == 1
 
 
-@unhurried
 @given(st.text("abzEuropLndMT/_+-09", max_size=40))
 def test_any_zone_is_known_or_refused(zone: str) -> None:
     text = f"Mon 09:00-17:00 {zone}"
