@@ -29,7 +29,7 @@ EXAMPLE = Path(boot.__file__).parent
 # -S too: nothing but the standard library is there to be imported.
 BOOT = [sys.executable, "-IS", str(EXAMPLE / "boot.py"), "releases", "example"]
 
-unhurried = settings(max_examples=300)
+thorough = settings(max_examples=300)
 numbers = st.lists(st.sampled_from(["0", "00", "1", "01", "2", "10"]), min_size=1, max_size=6)
 words = st.lists(st.sampled_from(["0", "2", "11", "01", "rc", "A", "-", "x-1", ""]), max_size=3)
 near = st.sampled_from([["1"], ["1", "0"], ["1", "1"]])
@@ -75,7 +75,7 @@ def parsed(text: str) -> Version | None:
         return None
 
 
-@unhurried
+@thorough
 @given(spelled(numbers) | st.text("v0123.-+aZ\n_\u0661", max_size=12))
 def test_it_reads_a_version_where_terminator_does(text: str) -> None:
     version, own = parsed(text), boot.parse(text)
@@ -88,7 +88,7 @@ def test_it_reads_versions_of_the_same_length(text: str) -> None:
     assert (boot.parse(text) is None) == (parsed(text) is None)
 
 
-@unhurried
+@thorough
 @example(["1.0-rc", "1.0-rc.2", "1.0-rc.11", "1.0-rc.a", "1.0"])
 @given(st.lists(spelled(numbers) | spelled(near), min_size=2, max_size=5))
 def test_it_ranks_versions_as_terminator_does(several: list[str]) -> None:
@@ -121,7 +121,7 @@ def booted(cloud: Cloud, template: str) -> str | None:
         return None
 
 
-@unhurried
+@thorough
 @given(histories)
 def test_it_boots_what_terminator_wants_to_see(
     history: tuple[str, list[tuple[bool, str, str | None]]],
