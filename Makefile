@@ -2,8 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# Node 20 does; the CDK would say at every step that it is old.
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
-.PHONY: demo sandbox deploy test e2e lint format lock clean
+.PHONY: demo sandbox bootstrap deploy test e2e lint format lock clean
 
 # The main job on a local fleet, in acts, each checked.
 demo: $(READY)
@@ -12,6 +14,10 @@ demo: $(READY)
 # A local fleet to try the command line on, until interrupted.
 sandbox: $(READY)
 	@$(BIN)/python -m sandbox
+
+# Makes what CDK deploys through, once for each account and Region.
+bootstrap: $(READY) node_modules/.ready
+	npx cdk bootstrap
 
 # Deploys what cdk.json says to the account of the environment.
 deploy: $(READY) node_modules/.ready

@@ -26,6 +26,8 @@ def main() -> None:
             ExampleFleetStack(app, "Example", settings=read, stack_name=f"{name}-example")
     except ConfigError as error:
         sys.exit(f"cdk.json: {error}")
+    except json.JSONDecodeError as error:
+        sys.exit(f"--context terminator is not JSON: {error}")
     app.synth()
 
 

@@ -29,7 +29,7 @@ class Deployment:
     def environment(self) -> dict[str, str]:
         """The environment in which a program speaks to the local AWS only."""
         nowhere = {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
-        quiet = {"JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1", "CI": "1"}
+        quiet = {"JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20", "CI": "1"}
         own = {**os.environ, **nowhere, **quiet, **CREDENTIALS}
         return {**own, "AWS_ENDPOINT_URL": self.local.endpoint}
 

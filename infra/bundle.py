@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -36,8 +37,15 @@ def code() -> lambda_.Code:
         str(LAMBDAS),
         exclude=_UNHASHED,
         ignore_mode=IgnoreMode.GLOB,
-        bundling=BundlingOptions(image=RUNTIME.bundling_image, local=LocalBundling()),
+        bundling=BundlingOptions(
+            image=RUNTIME.bundling_image, local=LocalBundling(), environment={"MADE_BY": _maker()}
+        ),
     )
+
+
+def _maker() -> str:
+    # Part of the asset's hash, so that what is bundled otherwise is deployed anew.
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 
 
 def put_together(folder: Path) -> None:
@@ -50,6 +58,9 @@ def put_together(folder: Path) -> None:
     shutil.copytree(
         LAMBDAS / "terminator", folder / "terminator", ignore=shutil.ignore_patterns(*_LEFT_OUT)
     )
+    # Lambda runs it as another user, whatever the umask is here.
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _pip(folder: Path) -> list[str]:

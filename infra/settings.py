@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,18 +12,23 @@ from typing import Any, Final, TypeGuard
 from aws_cdk import aws_logs as logs
 
 from terminator import config
-from terminator.config import Config, refused
+from terminator.config import Config, ConfigError, refused
 
 _SCHEDULE: Final = re.compile(
     r"rate\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\)"
     r"|cron\([^()\s]+( [^()\s]+){5}\)"
 )
-_VPC: Final = re.compile(r"vpc-[0-9a-f]+")
-_SUBNET: Final = re.compile(r"subnet-[0-9a-f]+")
+_VPC: Final = re.compile(r"vpc-[0-9a-f]{8}([0-9a-f]{9})?")
+_SUBNET: Final = re.compile(r"subnet-[0-9a-f]{8}([0-9a-f]{9})?")
 _VPC_SETTINGS: Final = frozenset({"subnets", "ports", "cidrs"})
 # RFC 1918: where instances have their private addresses, unless told otherwise.
 _PRIVATE: Final = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
 _HIGHEST_PORT: Final = 65_535
+# A security group has at most 60 rules a direction, a function 4 KB of environment:
+# https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+_MOST_RULES: Final = 60
+_MOST_BYTES: Final = 3000
 _RETENTION: Final = {
     1: logs.RetentionDays.ONE_DAY,
     7: logs.RetentionDays.ONE_WEEK,
@@ -69,7 +75,7 @@ def read(settings: object) -> Settings:
     given: Mapping[str, object] = settings if isinstance(settings, dict) else {}
     return Settings(
         runtime=runtime,
-        texts={name: value for name, value in given.items() if name in config.RUNTIME},
+        texts=_texts(given),
         schedule=_schedule(given.get("schedule", "rate(5 minutes)")),
         vpcs=_vpcs(given.get("vpcs", {}), runtime.defaults.port),
         create_bucket=_create_bucket(given.get("releases")),
@@ -78,6 +84,17 @@ def read(settings: object) -> Settings:
         tracing=_boolean(given, "tracing", default=False),
         example=_boolean(given, "example", default=False),
     )
+
+
+def _texts(given: Mapping[str, object]) -> Mapping[str, object]:
+    texts = {name: value for name, value in given.items() if name in config.RUNTIME}
+    size = len(json.dumps(texts))
+    if size > _MOST_BYTES:
+        raise ConfigError(
+            f"the settings are {size} bytes long; accepted are {_MOST_BYTES}, since a function's "
+            "environment holds them: serve groups by tag instead of by name"
+        )
+    return texts
 
 
 def _schedule(value: object) -> str:
@@ -120,6 +137,9 @@ def _vpc(id_: str, value: object, port: int) -> ProbedVpc:
     cidrs = given.get("cidrs", _PRIVATE)
     if not _all(cidrs, _is_cidr):
         raise refused(f"vpcs.{id_}.cidrs", cidrs, "a list of networks such as 10.0.0.0/16")
+    if len(ports) * len(cidrs) > _MOST_RULES:
+        accepted = f"at most {_MOST_RULES} pairs of a port and a network"
+        raise refused(f"vpcs.{id_}", f"{len(ports)} ports, {len(cidrs)} cidrs", accepted)
     return ProbedVpc(id_, tuple(subnets), tuple(ports), tuple(cidrs))
 
 

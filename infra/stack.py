@@ -66,7 +66,7 @@ class TerminatorStack(Stack):
             encryption=s3.BucketEncryption.S3_MANAGED,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             enforce_ssl=True,
-            removal_policy=RemovalPolicy.RETAIN,
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         )
         # The construct's own switch would deploy another function to set this property.
         made.node.default_child.add_property_override(  # type: ignore[union-attr]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -158,6 +159,7 @@ print(zoneinfo.ZoneInfo('Europe/London'))
 def test_the_probe_runs_without_boto3(bundled: Path) -> None:
     code = """
 import json
+import os
 from types import SimpleNamespace
 from terminator import handlers
 context = SimpleNamespace(
@@ -312,3 +314,14 @@ def test_release_asks_for_reconcile_under_awslambdaric(
     ):
         assert release.invoke(event) == Answer("response", None)
     assert asked == [("reconcile", "Event", {"app": "api"})]
+
+
+def test_lambda_may_read_it_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        bundle.put_together(tmp_path)
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()}
+    assert modes == {0o644}
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_dir()} == {0o755}

@@ -170,9 +170,9 @@ def test_what_it_says_of_its_vpc_is_what_cdk_json_takes(template: Template) -> N
     (vpc,) = template.find_resources("AWS::EC2::VPC")
     subnets = the_only(template, "AWS::AutoScaling::AutoScalingGroup")["VPCZoneIdentifier"]
     for number, id_ in enumerate(subnets):
-        text = text.replace(id_, f"subnet-{number}")
-    (probed,) = settings.read({**GIVEN, "vpcs": json.loads(text.replace(vpc, "vpc-0"))}).vpcs
-    assert (probed.id, probed.subnets) == ("vpc-0", ("subnet-0", "subnet-1"))
+        text = text.replace(id_, f"subnet-0000000{number}")
+    (probed,) = settings.read({**GIVEN, "vpcs": json.loads(text.replace(vpc, "vpc-00000000"))}).vpcs
+    assert (probed.id, probed.subnets) == ("vpc-00000000", ("subnet-00000000", "subnet-00000001"))
     assert probed.ports == (8080,)
     assert probed.cidrs == (the_only(template, "AWS::EC2::VPC")["CidrBlock"],)
 

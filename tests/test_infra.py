@@ -214,7 +214,10 @@ def test_the_bucket_that_is_made_takes_nothing_without_tls() -> None:
 
 def test_the_bucket_that_is_made_outlives_the_stack() -> None:
     [bucket] = resources(template(FULL), "AWS::S3::Bucket").values()
-    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == (
+        "RetainExceptOnCreate",
+        "Retain",
+    )
 
 
 def test_an_existing_bucket_is_left_as_it_is() -> None:

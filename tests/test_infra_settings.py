@@ -107,8 +107,12 @@ def test_the_vpcs_may_be_none_or_some(value: dict[str, object]) -> None:
 
 
 def test_vpcs_are_read_in_the_order_of_their_ids() -> None:
-    vpcs = {id_: {"subnets": [SUBNET]} for id_ in ("vpc-0b", "vpc-0a", "vpc-0c")}
-    assert [vpc.id for vpc in read(vpcs=vpcs).vpcs] == ["vpc-0a", "vpc-0b", "vpc-0c"]
+    vpcs = {id_: {"subnets": [SUBNET]} for id_ in ("vpc-0000000b", "vpc-0000000a", "vpc-0000000c")}
+    assert [vpc.id for vpc in read(vpcs=vpcs).vpcs] == [
+        "vpc-0000000a",
+        "vpc-0000000b",
+        "vpc-0000000c",
+    ]
 
 
 @pytest.mark.parametrize("value", [None, [], VPC, [VPC], 1, True])
@@ -117,7 +121,9 @@ def test_vpcs_that_are_no_object_are_refused(value: object) -> None:
     assert refusal(vpcs=value) == says("vpcs", value, accepted)
 
 
-@pytest.mark.parametrize("id_", ["", "vpc-", "0a1b", "VPC-0a1b", "vpc-0A1B", "vpc-0a1b ", "main"])
+@pytest.mark.parametrize(
+    "id_", ["", "vpc-", "0a1b", "VPC-0a1b2c3d", "vpc-0A1B2C3D", "vpc-0a1b2c3d ", "vpc-0a1b", "main"]
+)
 def test_a_vpc_without_an_id_is_refused(id_: str) -> None:
     accepted = "the id of a VPC, such as vpc-0a1b2c3d"
     assert refusal(vpcs={id_: {"subnets": [SUBNET]}}) == says("vpcs", id_, accepted)
@@ -135,12 +141,27 @@ def test_an_unknown_setting_of_a_vpc_is_refused() -> None:
 
 
 def test_all_subnets_of_a_vpc_are_kept_in_their_order() -> None:
-    assert read_vpc(subnets=["subnet-0b", "subnet-0a"]).subnets == ("subnet-0b", "subnet-0a")
+    assert read_vpc(subnets=["subnet-0000000b", "subnet-0000000a"]).subnets == (
+        "subnet-0000000b",
+        "subnet-0000000a",
+    )
 
 
 @pytest.mark.parametrize(
     "subnets",
-    [None, [], {}, SUBNET, [""], ["subnet-"], ["SUBNET-0a"], [SUBNET, "0a1b"], [1], [[SUBNET]]],
+    [
+        None,
+        [],
+        {},
+        SUBNET,
+        [""],
+        ["subnet-"],
+        ["SUBNET-0a1b2c3d"],
+        ["subnet-0a"],
+        [SUBNET, "0a1b"],
+        [1],
+        [[SUBNET]],
+    ],
 )
 def test_subnets_that_are_no_list_of_ids_are_refused(subnets: object) -> None:
     accepted = "a list of ids of subnets of the VPC"
@@ -306,3 +327,20 @@ def test_what_the_functions_are_given_reads_as_what_was_checked() -> None:
     texts = json.loads(json.dumps(given.texts))
     assert config.from_settings(texts) == given.runtime
     assert texts.keys() == {"name", "dry_run", "groups", "releases", "policy"}
+
+
+@pytest.mark.parametrize("bucket", ["a..b", "a.-b", "a-.b", "192.168.5.4", "Ab", "ab", "a" * 64])
+def test_a_bucket_that_s3_would_refuse_is_refused(bucket: str) -> None:
+    with pytest.raises(ConfigError, match=r"^releases\.bucket says "):
+        read(releases={"bucket": bucket})
+
+
+def test_more_rules_than_a_security_group_takes_are_refused() -> None:
+    with pytest.raises(ConfigError, match="accepted is at most 60 pairs"):
+        read_vpc(ports=list(range(8000, 8021)))
+
+
+def test_more_names_than_a_function_can_be_given_are_refused() -> None:
+    names = [f"live_asg_{number:03}_of_a_long_name" for number in range(120)]
+    with pytest.raises(ConfigError, match="serve groups by tag instead of by name"):
+        read(groups={"names": names})

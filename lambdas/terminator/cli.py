@@ -162,6 +162,8 @@ def _deployed(options: _Options, settings: Config) -> list[Record]:
         return run_reconcile(functions, function, {"dry_run": settings.dry_run, **groups})
     except functions.exceptions.ResourceNotFoundException as error:
         raise UnusableError(f"no function {function} is deployed here; see --local") from error
+    except functions.exceptions.TooManyRequestsException as error:
+        raise FailedError("a run is in progress; ask again in a minute") from error
 
 
 def _aws() -> Aws:

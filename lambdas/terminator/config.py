@@ -23,7 +23,9 @@ _DEPLOYMENT: Final = frozenset(
 )
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,35}")
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_BUCKET: Final = re.compile(
+    r"(?=.{3,63}$)(?!([0-9]+\.){3}[0-9]+$)[a-z0-9]+(-+[a-z0-9]+)*(\.[a-z0-9]+(-+[a-z0-9]+)*)*"
+)
 
 
 class ConfigError(ValueError):

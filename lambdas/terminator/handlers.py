@@ -34,7 +34,7 @@ SERVICE: Final = "terminator"
 ANSWER_SECONDS: Final = 3.0
 
 # Every line comes from one place, so where in the code says nothing.
-logger = Logger(service=SERVICE, location=None)
+logger = Logger(service=SERVICE, location=None, use_rfc3339=True)
 
 
 class RunFailedError(Exception):
