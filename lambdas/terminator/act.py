@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProxyConnectionError,
+)
 
 from terminator.errors import code, explain
 
@@ -16,6 +24,15 @@ if TYPE_CHECKING:
 # https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_TerminateInstanceInAutoScalingGroup.html
 _BUSY: Final = frozenset({"ScalingActivityInProgress", "ResourceContention"})
 _GONE: Final = ("not found", "not part of", "not in an auto scaling group")
+_NEVER_SENT: Final = (
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProxyConnectionError,
+)
+_SERVER_ERROR: Final = 500
 # One call, never retried, takes no longer.
 _CALL_SECONDS: Final = 10
 
@@ -45,19 +62,32 @@ def terminate(
             autoscaling.terminate_instance_in_auto_scaling_group(
                 InstanceId=victim, ShouldDecrementDesiredCapacity=False
             )
-        except ClientError as error:
-            told = {victim: explain(error)}
-            if _is_deferral(error):
-                return Outcomes(tuple(terminated), deferred=told)
-            return Outcomes(tuple(terminated), failed=told)
         except Exception as error:  # noqa: BLE001 - what was terminated must be told
-            told = {victim: f"no answer, so it may have been terminated: {explain(error)}"}
-            return Outcomes(tuple(terminated), failed=told)
+            return _stopped(tuple(terminated), victim, error)
         terminated.append(victim)
     return Outcomes(tuple(terminated))
 
 
-def _is_deferral(error: ClientError) -> bool:
+def _stopped(terminated: tuple[str, ...], victim: str, error: Exception) -> Outcomes:
+    why = explain(error)
+    if _is_deferral(error):
+        return Outcomes(terminated, deferred={victim: why})
+    if _was_refused(error):
+        return Outcomes(terminated, failed={victim: why})
+    unsure = f"no clear answer, so it may have been terminated: {why}"
+    return Outcomes(terminated, failed={victim: unsure})
+
+
+def _was_refused(error: Exception) -> bool:
+    """Say whether the call was refused or never sent; an error of the server's says neither."""
+    if isinstance(error, ClientError):
+        return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) < _SERVER_ERROR
+    return isinstance(error, _NEVER_SENT)
+
+
+def _is_deferral(error: Exception) -> bool:
+    if not isinstance(error, ClientError):
+        return False
     if code(error) in _BUSY:
         return True
     told = explain(error).lower()
