@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import ClientError
 
 from terminator import settings
-from terminator.errors import explain, plain
+from terminator.errors import KnownError, code, explain, plain
 from terminator.keys import KeyNameError, KeyTemplate, pointer_key
 from terminator.model import NoRelease, Release, Released
 from terminator.version import NotAVersionError, Version, quoted, same_release
@@ -21,6 +21,12 @@ from terminator.version import NotAVersionError, Version, quoted, same_release
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
+# What S3 says of the zip itself; anything else says that S3 could not be asked. The answer
+# to HeadObject has no body, so its codes are statuses:
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+_OF_THE_ZIP: Final = frozenset(
+    {"403", "404", "AccessDenied", "InvalidObjectState", "InvalidRange", "NoSuchKey"}
+)
 # A version of 128 characters, and room for white space and a byte-order mark.
 _POINTER_BYTES: Final = 256
 # A central directory of 16 MiB lists some 200,000 files.
@@ -144,6 +150,8 @@ def zip_problem(s3: S3Client, bucket: str, key: str) -> str | None:
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         return plain(str(error))
     except ClientError as error:
+        if code(error) not in _OF_THE_ZIP:
+            raise
         return explain(error)
 
 
@@ -178,6 +186,11 @@ class _Ranged(io.RawIOBase):
         if length == 0:
             return b""
         span = f"bytes={self._position}-{self._position + length - 1}"
-        answer = self._s3.get_object(Bucket=self._bucket, Key=self._key, Range=span)
+        try:
+            answer = self._s3.get_object(Bucket=self._bucket, Key=self._key, Range=span)
+            data = answer["Body"].read()
+        except OSError as error:
+            # As an OSError, zipfile would take it for the file's own fault.
+            raise KnownError(explain(error)) from error
         self._position += length
-        return answer["Body"].read()
+        return data
