@@ -66,7 +66,7 @@ def describe_instances(
         if isinstance(found, Failure):
             failures |= dict.fromkeys(batch, f"cannot describe instances: {found.why}")
         else:
-            rows |= {row["InstanceId"]: row for row in found}
+            rows |= {row["InstanceId"]: row for row in found if "InstanceId" in row}
     missing = set(ids) - rows.keys() - failures.keys()
     return rows, failures | dict.fromkeys(missing, "missing from DescribeInstances")
 

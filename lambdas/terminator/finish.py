@@ -9,13 +9,10 @@ from typing import Final
 from terminator import act, describe, report, survey
 from terminator.model import Decision
 from terminator.plan import plan
-from terminator.planning import OutOfTimeError, Run, held, safely, seen_group
+from terminator.planning import Run, held, safely, seen_group
 from terminator.policy import Policy
 from terminator.report import Outcome
-from terminator.survey import Subject
-
-# Kept for describing a group once more.
-CONFIRM_SECONDS: Final = 30.0
+from terminator.survey import CONFIRM_SECONDS, Subject
 
 # What was read with one of these says nothing under another.
 _LOOKED_WITH: Final = ("app", "scheme", "port", "path", "host", "version_field", "alarms")
@@ -48,8 +45,7 @@ def _confirmed(run: Run, subject: Subject, outcome: Outcome) -> Outcome:
     world = run.world
     if outcome.group is None or outcome.decision is None:
         raise ValueError(f"{outcome.name} was not planned")
-    if world.remaining() < CONFIRM_SECONDS:
-        raise OutOfTimeError("time ran out before it was confirmed")
+    world.require(CONFIRM_SECONDS, "it was confirmed")
     described = describe.describe_groups(world.aws.autoscaling, [subject.name], tagged=False)
     if not described:
         return held(outcome, "the group has gone since this run began")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from terminator import releases
-from terminator.model import Decision, Guards, Released
+from terminator.model import Guards, Kind, Released
+from terminator.survey import CONFIRM_SECONDS
 from terminator.version import quoted
 
 if TYPE_CHECKING:
@@ -16,18 +17,23 @@ if TYPE_CHECKING:
     from terminator.config import Bucket
     from terminator.model import Group
     from terminator.policy import Policy
+    from terminator.survey import World
 
 # https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRefresh.html
 _ACTIVE: Final = frozenset({"Pending", "InProgress", "Cancelling", "RollbackInProgress", "Baking"})
 
 
-def ask(aws: Aws, bucket: Bucket | None, group: Group, policy: Policy, decided: Decision) -> Guards:
-    """Ask what could still stand in the way of the decision; errors of AWS pass through."""
-    return Guards(
-        refresh=_refresh(aws.autoscaling, group.name),
-        alarms=_alarms(aws.cloudwatch, policy.alarms) if policy.alarms else (),
-        zip_problem=_zip_problem(aws, bucket, group) if decided.kind == "canary" else None,
-    )
+def ask(world: World, bucket: Bucket | None, group: Group, policy: Policy, kind: Kind) -> Guards:
+    """Ask what could still stand in the way of a decision of this kind.
+
+    Errors of AWS pass through; raise OutOfTimeError where time runs out in between.
+    """
+    refresh = _refresh(world.aws.autoscaling, group.name)
+    world.require(CONFIRM_SECONDS, "its alarms were asked")
+    alarms = _alarms(world.aws.cloudwatch, policy.alarms) if policy.alarms else ()
+    world.require(CONFIRM_SECONDS, "its zip was read")
+    problem = _zip_problem(world.aws, bucket, group) if kind == "canary" else None
+    return Guards(refresh, alarms, problem)
 
 
 def _refresh(autoscaling: AutoScalingClient, name: str) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from terminator import balancers
 from terminator.balancers import Balancer, Health
-from terminator.errors import Failure
+from terminator.errors import Failure, plain
 from terminator.model import Group, Instance, NoRelease, Released
 from terminator.policy import Policy
 from terminator.version import Version
@@ -51,7 +51,7 @@ def problem(group: AutoScalingGroupTypeDef, policy: Policy, snapshot: Snapshot) 
         return None
     released = snapshot.released[policy.app]
     if isinstance(released, Failure):
-        return f"cannot read the releases of {policy.app}: {released.why}"
+        return f"cannot read the releases of {plain(policy.app)}: {released.why}"
     for balancer in balancers.of_group(group):
         health = snapshot.health[balancer]
         if isinstance(health, Failure):

@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from terminator.config import Config
 
 
-class OutOfTimeError(KnownError):
-    """The time left to the run does not allow what would come next."""
-
-
 @dataclass(frozen=True)
 class Run:
     """A run and what it has seen; `spared` are ids that a second look spared."""
@@ -48,9 +44,8 @@ def _planned(run: Run, subject: Subject, outcome: Outcome) -> Outcome:
     group = seen_group(run, subject.described, subject.policy)
     decision = plan(group, subject.policy, run.world.clock())
     if decision.victims:
-        if run.world.remaining() < GROUP_SECONDS:
-            raise OutOfTimeError("time ran out before it was begun")
-        asked = guards.ask(run.world.aws, run.config.bucket, group, subject.policy, decision)
+        run.world.require(GROUP_SECONDS, "it was begun")
+        asked = guards.ask(run.world, run.config.bucket, group, subject.policy, decision.kind)
         group = replace(group, guards=asked)
         decision = plan(group, subject.policy, run.world.clock())
     return replace(outcome, group=group, decision=decision)

@@ -9,7 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from terminator import balancers, describe, observe, policy, releases, sightings
-from terminator.errors import Failure, Result, attempt
+from terminator.balancers import Balancer
+from terminator.errors import Failure, KnownError, Result, attempt
 from terminator.model import NoRelease, Released
 from terminator.observe import Snapshot
 from terminator.policy import Policy
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 
 # Kept for serving a group: it is not begun with less, and looking ends before.
 GROUP_SECONDS: Final = 45.0
+# Kept for describing a group once more.
+CONFIRM_SECONDS: Final = 30.0
+
+
+class OutOfTimeError(KnownError):
+    """The time left to the run does not allow what would come next."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,11 @@ class World:
     remaining: Callable[[], float]
     say: Say
 
+    def require(self, seconds: float, what: str) -> None:
+        """Raise OutOfTimeError where less than that is left, before `what` could be."""
+        if self.remaining() < seconds:
+            raise OutOfTimeError(f"time ran out before {what}")
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -57,10 +69,15 @@ class Scope:
 
 @dataclass(frozen=True)
 class Subject:
-    """A group that opted in, as described, with its policy."""
+    """A group that opted in, as described, with its policy.
+
+    `asked` are the ids of its members to ask for their version, `attached` its load balancers.
+    """
 
     described: AutoScalingGroupTypeDef
     policy: Policy
+    asked: tuple[str, ...]
+    attached: tuple[Balancer, ...]
 
     @property
     def name(self) -> str:
@@ -69,10 +86,15 @@ class Subject:
 
 
 def subjects(world: World, config: Config, scope: Scope) -> tuple[list[Subject], list[Outcome]]:
-    """Return the groups to serve, by name, and an outcome for each name that matches none."""
+    """Return the groups to serve, by name, and an outcome for each that cannot be served.
+
+    Those are names that match no group, and groups whose description cannot be read.
+    """
     described = describe.describe_groups(world.aws.autoscaling, config.names, tagged=config.tagged)
-    found = [subject(group, config) for group in described]
-    return [each for each in found if scope.covers(each)], _strays(found, config, scope)
+    read = {g["AutoScalingGroupName"]: attempt(partial(subject, g, config)) for g in described}
+    found = [each for each in read.values() if isinstance(each, Subject)]
+    whys = {name: each.why for name, each in read.items() if isinstance(each, Failure)}
+    return [each for each in found if scope.covers(each)], _strays(found, whys, config, scope)
 
 
 def subject(group: AutoScalingGroupTypeDef, config: Config) -> Subject:
@@ -80,14 +102,22 @@ def subject(group: AutoScalingGroupTypeDef, config: Config) -> Subject:
     name = group["AutoScalingGroupName"]
     tags = describe.tags(group)
     named = name in config.names
-    return Subject(group, policy.for_group(name, tags, config.defaults, named=named))
+    return Subject(
+        described=group,
+        policy=policy.for_group(name, tags, config.defaults, named=named),
+        asked=tuple(observe.asked(group)),
+        attached=tuple(balancers.of_group(group)),
+    )
 
 
-def _strays(found: Sequence[Subject], config: Config, scope: Scope) -> list[Outcome]:
+def _strays(
+    found: Sequence[Subject], unreadable: Mapping[str, str], config: Config, scope: Scope
+) -> list[Outcome]:
     if scope.app is not None:
         return []
     names = {each.name for each in found}
     missing = dict.fromkeys(config.names, "no Auto Scaling group has this name")
+    missing |= {name: f"its description cannot be read: {why}" for name, why in unreadable.items()}
     if scope.groups is not None:
         unknown = "no group of this name has opted in, by name or by tag"
         missing = {name: missing.get(name, unknown) for name in scope.groups}
@@ -109,7 +139,7 @@ def snapshot(world: World, config: Config, served: Iterable[Subject]) -> Snapsho
 def policies(served: Iterable[Subject]) -> dict[str, Policy]:
     """Map the ids of the instances to ask to their groups' policies."""
     readable = (each for each in served if not each.policy.problems)
-    return {id_: each.policy for each in readable for id_ in observe.asked(each.described)}
+    return {id_: each.policy for each in readable for id_ in each.asked}
 
 
 def look(
@@ -120,7 +150,7 @@ def look(
     `asked` maps the ids of the instances to their groups' policies. What was seen of them
     before does not count any more.
     """
-    attached = {each for subject in served for each in balancers.of_group(subject.described)}
+    attached = {each for subject in served for each in subject.attached}
     timely = partial(_timely, world)
     rows, unknown = describe.describe_instances(world.aws.ec2, sorted(asked), timely)
     health = {each: timely(partial(balancers.ask, world.aws, each)) for each in sorted(attached)}
