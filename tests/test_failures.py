@@ -206,7 +206,7 @@ def test_without_time_to_ask_a_load_balancer_every_group_is_reported() -> None:
     group.balanced = True
     outcomes = run(cloud, remaining=lambda: 40.0 if cloud.calls["DescribeInstances"] else 900.0)
     assert "health at target group a: time ran out" in fail_to_observe(outcomes["a"])
-    assert fail_to_observe(outcomes["b"]) == "time ran out before it was begun"
+    assert "i-0004: it was not asked: time ran out" in fail_to_observe(outcomes["b"])
     assert cloud.calls["DescribeTargetHealth"] == 0
     assert cloud.kills == []
 

@@ -35,9 +35,14 @@ def as_client(fake: Lambda) -> Any:
     return fake
 
 
+def waiting(fake: Lambda) -> Any:
+    """Return what gives the fake as a client, however long it may wait."""
+    return lambda _seconds: fake
+
+
 def test_the_probe_function_of_the_vpc_is_asked() -> None:
     functions = Lambda(b'[{"instance": "i-1", "version": "1.0", "reason": null}]')
-    answers = probe_through(as_client(functions), {"vpc-1": "probe-1"})("vpc-1", ASKED, 30.0)
+    answers = probe_through(waiting(functions), {"vpc-1": "probe-1"})("vpc-1", ASKED, 30.0)
     assert answers == [{"instance": "i-1", "version": "1.0", "reason": None}]
     assert functions.asked["FunctionName"] == "probe-1"
     assert json.loads(functions.asked["Payload"]) == {"questions": ASKED, "seconds": 30.0}
@@ -46,25 +51,25 @@ def test_the_probe_function_of_the_vpc_is_asked() -> None:
 @pytest.mark.parametrize(("vpc", "named"), [("vpc-2", "vpc-2"), ("", "no VPC"), ("v\n", r"v\\n")])
 def test_a_vpc_without_a_function_is_a_failure_that_names_it(vpc: str, named: str) -> None:
     with pytest.raises(ProbeError, match=f"no probe function is configured for {named}$"):
-        probe_through(as_client(Lambda(b"")), {"vpc-1": "probe-1"})(vpc, ASKED, 30.0)
+        probe_through(waiting(Lambda(b"")), {"vpc-1": "probe-1"})(vpc, ASKED, 30.0)
 
 
 @pytest.mark.parametrize("body", [b"", b"not JSON", b'{"unfinished', b"\xff"])
 def test_an_answer_that_is_no_json_is_a_failure(body: bytes) -> None:
     with pytest.raises(ProbeError, match=r"^the probe function of vpc-1 failed: "):
-        probe_through(as_client(Lambda(body)), {"vpc-1": "probe-1"})("vpc-1", ASKED, 30.0)
+        probe_through(waiting(Lambda(body)), {"vpc-1": "probe-1"})("vpc-1", ASKED, 30.0)
 
 
 def test_a_function_that_fails_is_a_failure_with_its_words_escaped() -> None:
     functions = Lambda(b'{"errorMessage": "\x1b[2J"}', error="Unhandled")
     with pytest.raises(ProbeError) as caught:
-        probe_through(as_client(functions), {"vpc-1": "probe-1"})("vpc-1", ASKED, 30.0)
+        probe_through(waiting(functions), {"vpc-1": "probe-1"})("vpc-1", ASKED, 30.0)
     assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("body", [b"{}", b'"text"', b"null", b"7"])
 def test_an_answer_of_another_shape_answers_nothing(body: bytes) -> None:
-    asked = probe_through(as_client(Lambda(body)), {"vpc-1": "probe-1"})
+    asked = probe_through(waiting(Lambda(body)), {"vpc-1": "probe-1"})
     assert asked("vpc-1", ASKED, 30.0) == []
 
 
@@ -104,4 +109,4 @@ def test_errors_of_aws_pass_through_to_who_asked() -> None:
             raise refusal("TooManyRequestsException")
 
     with pytest.raises(ProbeError, match="TooManyRequestsException"):
-        probe_through(as_client(Refusing(b"")), {"vpc-1": "p"})("vpc-1", ASKED, 30.0)
+        probe_through(waiting(Refusing(b"")), {"vpc-1": "p"})("vpc-1", ASKED, 30.0)

@@ -60,7 +60,7 @@ def deployed(local: Fleet, monkeypatch: pytest.MonkeyPatch) -> Functions:
     vpcs = {vpc["VpcId"]: "probe" for vpc in local.aws.ec2.describe_vpcs()["Vpcs"]}
     monkeypatch.setenv("TERMINATOR_PROBES", json.dumps(vpcs))
     aws, functions = Aws(local.local.session()), Functions()
-    aws.__dict__["functions"] = functions
+    monkeypatch.setattr(Aws, "functions_within", lambda _aws, _seconds: functions)
     monkeypatch.setattr(handlers, "_aws", lambda: aws)
     return functions
 

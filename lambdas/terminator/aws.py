@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS: Final = 2
 _READ_SECONDS: Final = 5
 # A probe function takes as long as its instances let it: at most its own two minutes.
-_INVOKE_SECONDS: Final = 150
+_INVOKE_SECONDS: Final = 150.0
 
 
-def _config(attempts: int = 3, read_seconds: int = _READ_SECONDS) -> Config:
+def _config(attempts: int = 3, read_seconds: float = _READ_SECONDS) -> Config:
     return Config(
         connect_timeout=_CONNECT_SECONDS,
         read_timeout=read_seconds,
@@ -40,7 +40,7 @@ class Aws:
     """
 
     session: boto3.Session
-    invoke_seconds: int = _INVOKE_SECONDS
+    invoke_seconds: float = _INVOKE_SECONDS
 
     @cached_property
     def autoscaling(self) -> AutoScalingClient:
@@ -79,7 +79,10 @@ class Aws:
 
     @cached_property
     def functions(self) -> LambdaClient:
-        """Lambda: not retried, and as patient as a probe function may need."""
-        return self.session.client(
-            "lambda", config=_config(attempts=1, read_seconds=self.invoke_seconds)
-        )
+        """Lambda: not retried, and as patient as a function may need."""
+        return self.functions_within(self.invoke_seconds)
+
+    def functions_within(self, seconds: float) -> LambdaClient:
+        """Lambda, not retried, waiting for an answer for at most so many seconds."""
+        longest = min(seconds, self.invoke_seconds)
+        return self.session.client("lambda", config=_config(attempts=1, read_seconds=longest))

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from terminator.version import quoted
 
 _LONGEST = 300
 
-AWS_ERRORS = (ClientError, BotoCoreError)
+AWS_ERRORS = (ClientError, BotoCoreError, ResponseParserError)
 
 Result = TypeVar("Result")
 
@@ -54,7 +55,7 @@ def explain(error: Exception) -> str:
             return f"{code(error)}: {plain(message)}"
         case KnownError():
             return plain(str(error))
-        case BotoCoreError():
+        case BotoCoreError() | ResponseParserError():
             return f"{type(error).__name__}: {plain(str(error))}"
         case _:
             return f"{type(error).__name__}: {plain(str(error))}{_place(error)}"

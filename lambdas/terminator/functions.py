@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from terminator.errors import AWS_ERRORS, explain, plain
 from terminator.sightings import Probe, ProbeError
@@ -15,10 +15,18 @@ if TYPE_CHECKING:
     from terminator.probe import Answer, Question
 
 
-def probe_through(functions: LambdaClient, names: Mapping[str, str]) -> Probe:
+# What a probe function may take beyond what it was given: to start, and to answer.
+_OVERRUN_SECONDS: Final = 15.0
+
+
+def probe_through(
+    functions_within: Callable[[float], LambdaClient], names: Mapping[str, str]
+) -> Probe:
     """Return a probe that invokes the probe function of the instances' VPC.
 
-    `names` maps the ids of VPCs to names or ARNs of functions.
+    `functions_within` gives a client that waits so many seconds for an answer, so that one
+    that hangs does not take the time of the others; `names` maps the ids of VPCs to names or
+    ARNs of functions.
     """
 
     def probe(vpc: str, questions: Sequence[Question], seconds: float) -> list[Answer]:
@@ -26,7 +34,7 @@ def probe_through(functions: LambdaClient, names: Mapping[str, str]) -> Probe:
             raise ProbeError(f"no probe function is configured for {plain(vpc) or 'no VPC'}")
         payload = {"questions": list(questions), "seconds": seconds}
         try:
-            return _invoke(functions, names[vpc], payload)
+            return _invoke(functions_within(seconds + _OVERRUN_SECONDS), names[vpc], payload)
         except (*AWS_ERRORS, ValueError) as error:
             raise ProbeError(f"the probe function of {vpc} failed: {explain(error)}") from error
 
@@ -70,4 +78,7 @@ def run_reconcile(
     told = plain(str(body.get("errorMessage", "")))
     if body.get("errorType") != "RunFailedError":
         raise ReconcileError(f"{name} failed: {plain(str(body.get('errorType')))}: {told}")
-    return list(json.loads(body["errorMessage"]))
+    try:
+        return list(json.loads(body["errorMessage"]))
+    except ValueError:
+        raise ReconcileError(f"{name} failed: {told}") from None

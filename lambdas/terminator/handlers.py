@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools import Logger
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from terminator.config import Config
     from terminator.probe import Answer
     from terminator.report import Line, Outcome
-    from terminator.survey import Scope
+    from terminator.survey import Scope, World
 
 NAMESPACE: Final = "Terminator"
 SERVICE: Final = "terminator"
@@ -34,7 +34,9 @@ SERVICE: Final = "terminator"
 ANSWER_SECONDS: Final = 3.0
 
 # Every line comes from one place, so where in the code says nothing.
-logger = Logger(service=SERVICE, location=None, use_rfc3339=True)
+# ASCII, so that no field of a record brings a control character past whoever reads the log.
+_SERIALIZE: Final = partial(json.dumps, default=str)
+logger = Logger(service=SERVICE, location=None, use_rfc3339=True, json_serializer=_SERIALIZE)
 
 
 class RunFailedError(Exception):
@@ -51,26 +53,22 @@ def reconcile(event: Mapping[str, Any], context: LambdaContext) -> list[dict[str
 
     The event may narrow the run to an `app` or to `groups` (names), and say `dry_run`; on a
     schedule it says none of these. Raise RunFailedError where anything failed: its message
-    names the groups or, where the event asks for `records`, is their records as JSON.
+    names the groups or, where the event asks for `records`, is their records as JSON; where
+    the groups could not be listed, it says why.
     """
     from dataclasses import replace
 
     from terminator import report
-    from terminator.errors import plain
-    from terminator.functions import probe_through
+    from terminator.errors import explain, plain
     from terminator.reconcile import reconcile as run
-    from terminator.survey import World
 
     config, scope = _config(), _scope(event)
-    world = World(
-        aws=_aws(),
-        probe=probe_through(_aws().functions, json.loads(os.environ["TERMINATOR_PROBES"])),
-        clock=lambda: datetime.now(UTC),
-        sleep=time.sleep,
-        remaining=lambda: context.get_remaining_time_in_millis() / 1000,
-        say=_log,
-    )
-    outcomes = run(world, replace(config, dry_run=_dry_run(event, config)), scope)
+    try:
+        outcomes = run(_world(context), replace(config, dry_run=_dry_run(event, config)), scope)
+    except Exception as error:
+        why = f"the groups could not be served: {explain(error)}"
+        logger.error(why)  # noqa: TRY400 - the line says all, and the runtime adds the rest
+        raise RunFailedError(why) from error
     _measure(outcomes, each=config.group_metrics)
     records = [report.record(outcome) for outcome in outcomes]
     failed = [plain(outcome.name) for outcome in outcomes if outcome.has_failed]
@@ -105,6 +103,20 @@ def probe(event: Mapping[str, Any], context: LambdaContext) -> list[Answer]:
 
     left = context.get_remaining_time_in_millis() / 1000 - ANSWER_SECONDS
     return ask(event["questions"], min(event["seconds"], left))
+
+
+def _world(context: LambdaContext) -> World:
+    from terminator.functions import probe_through
+    from terminator.survey import World
+
+    return World(
+        aws=_aws(),
+        probe=probe_through(_aws().functions_within, json.loads(os.environ["TERMINATOR_PROBES"])),
+        clock=lambda: datetime.now(UTC),
+        sleep=time.sleep,
+        remaining=lambda: context.get_remaining_time_in_millis() / 1000,
+        say=_log,
+    )
 
 
 @cache

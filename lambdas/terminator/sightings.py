@@ -41,14 +41,21 @@ def take(
     seen: dict[str, Version | str] = {}
     failures = dict.fromkeys(policies, "it was not asked: time ran out, or the probe failed")
     failures |= {id_: "it has no address" for id_ in policies if not _address(rows[id_])}
-    for vpc, questions in sorted(_questions(rows, policies).items()):
-        answers = attempt(partial(probe, vpc, questions, seconds()))
+    vpcs = sorted(_questions(rows, policies).items())
+    for done, (vpc, questions) in enumerate(vpcs):
+        # Each VPC gets its share, so that one that hangs leaves the others theirs.
+        share = seconds() / (len(vpcs) - done)
+        answers = _asked(partial(probe, vpc, questions, share), share)
         ids = [question["instance"] for question in questions]
         if isinstance(answers, Failure):
             failures |= dict.fromkeys(ids, answers.why)
         else:
             seen |= _valid(answers, frozenset(ids))
     return seen, {id_: why for id_, why in failures.items() if id_ not in seen}
+
+
+def _asked(ask: Callable[[], Sequence[Answer]], seconds: float) -> Sequence[Answer] | Failure:
+    return attempt(ask) if seconds > 0 else Failure("it was not asked: time ran out")
 
 
 def _address(row: InstanceTypeDef) -> str | None:
@@ -88,7 +95,12 @@ def _sighting(row: object) -> tuple[str, Version | str] | None:
             except NotAVersionError:
                 return None
         case {"instance": str(id_), "version": None, "reason": str(reason)} if reason:
-            is_short = reason.isprintable() and len(reason) <= _LONGEST_REASON
-            return id_, reason if is_short else plain(reason)
+            return id_, reason if _is_ours(reason) else plain(reason)
         case _:
             return None
+
+
+def _is_ours(reason: str) -> bool:
+    """Say whether the probe may have made this reason: short, printable, marked where cut."""
+    is_plain = reason.isprintable() and reason.replace("…", "").isascii()
+    return is_plain and len(reason) <= _LONGEST_REASON
