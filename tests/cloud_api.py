@@ -19,6 +19,8 @@ from terminator.report import Outcome
 from terminator.survey import Scope, World
 
 BUCKET = Bucket("releases", KeyTemplate.parse("{app}/{version}.zip"))
+# As S3 pages a listing; a test may make pages smaller.
+KEYS_A_PAGE = 1000
 
 
 def settings(*, bucket: bool = True, **more: Any) -> Config:
@@ -78,7 +80,7 @@ def clients(cloud: Cloud) -> Any:
         s3=SimpleNamespace(
             get_paginator=get_paginator,
             get_object=lambda **asked: _get_object(cloud, **asked),
-            head_object=lambda **asked: {"ContentLength": len(_data(cloud, asked["Key"]))},
+            head_object=lambda **asked: _head_object(cloud, **asked),
         ),
     )
 
@@ -90,20 +92,24 @@ class AutoScaling:
     cloud: Cloud
 
     def get_paginator(self, _name: str) -> Any:
-        """Return the paginator of DescribeAutoScalingGroups: pages of at most 100."""
+        """Return the paginator of DescribeAutoScalingGroups."""
         return SimpleNamespace(paginate=self._groups)
 
     def _groups(
-        self, AutoScalingGroupNames: Sequence[str] | None = None, **_: Any
+        self,
+        PaginationConfig: dict[str, int],
+        AutoScalingGroupNames: Sequence[str] | None = None,
+        **_: Any,
     ) -> Iterator[Any]:
         names = AutoScalingGroupNames
         tagged = [
             g for g in self.cloud.groups.values() if g.tags.get("terminator:enabled") == "true"
         ]
         found = tagged if names is None else [g for n, g in self.cloud.groups.items() if n in names]
-        for start in range(0, max(1, len(found)), 100):
+        size = PaginationConfig["PageSize"]
+        for start in range(0, max(1, len(found)), size):
             self.cloud.called("DescribeAutoScalingGroups")
-            yield {"AutoScalingGroups": [self._row(g) for g in found[start : start + 100]]}
+            yield {"AutoScalingGroups": [self._row(g) for g in found[start : start + size]]}
 
     def _row(self, group: FakeGroup) -> dict[str, Any]:
         return {
@@ -196,7 +202,6 @@ def _states(cloud: Cloud, LoadBalancerName: str) -> Any:
 
 
 def _versions(cloud: Cloud, Bucket: str, Prefix: str) -> Iterator[Any]:
-    cloud.called("ListObjectVersions", Prefix)
     assert Bucket == BUCKET.name
     mine = [each for each in cloud.stored if each.key.startswith(Prefix)]
     latest = {each.key: each for each in mine}
@@ -205,22 +210,29 @@ def _versions(cloud: Cloud, Bucket: str, Prefix: str) -> Iterator[Any]:
         newest = latest[each.key] is each
         return {"Key": each.key, "LastModified": each.when, "IsLatest": newest}
 
-    yield {
-        "Versions": [row(each) for each in mine if each.data is not None],
-        "DeleteMarkers": [row(each) for each in mine if each.data is None],
-    }
+    for start in range(0, max(1, len(mine)), KEYS_A_PAGE):
+        cloud.called("ListObjectVersions", Prefix)
+        page = mine[start : start + KEYS_A_PAGE]
+        yield {
+            "Versions": [row(each) for each in page if each.data is not None],
+            "DeleteMarkers": [row(each) for each in page if each.data is None],
+        }
 
 
-def _data(cloud: Cloud, key: str) -> bytes:
-    cloud.called("GetObject", key)
+def _data(cloud: Cloud, operation: str, key: str) -> bytes:
+    cloud.called(operation, key)
     stored = cloud.current().get(key)
     if stored is None or stored.data is None:
         raise refusal("NoSuchKey")
     return stored.data
 
 
+def _head_object(cloud: Cloud, Key: str, **_: Any) -> Any:
+    return {"ContentLength": len(_data(cloud, "HeadObject", Key))}
+
+
 def _get_object(cloud: Cloud, Key: str, Range: str | None = None, **_: Any) -> Any:
-    data = _data(cloud, Key)
+    data = _data(cloud, "GetObject", Key)
     if Range is not None:
         first, last = Range.removeprefix("bytes=").split("-")
         data = data[int(first) : int(last) + 1]
