@@ -158,6 +158,9 @@ def _decoded(raw: bytes, encoding: str) -> bytes:
         raise _NoVersionError(f"body over {MAX_BODY_BYTES} bytes")
     if not decoder.eof:
         raise _NoVersionError("body is cut short")
+    if decoder.unused_data:
+        # More members may follow, so what is decoded may be half of a version.
+        raise _NoVersionError("body goes on after its compressed end")
     return body
 
 
