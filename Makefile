@@ -5,7 +5,7 @@ READY := .venv/.ready
 # Node 20 does; the CDK would say at every step that it is old.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
-.PHONY: demo sandbox bootstrap deploy test e2e lint format lock clean
+.PHONY: demo sandbox bootstrap deploy test hostile e2e lint format lock clean
 
 # The main job on a local fleet, in acts, each checked.
 demo: $(READY)
@@ -25,6 +25,10 @@ deploy: $(READY) node_modules/.ready
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# What the probe says of instances that answer as badly as they can, as a table.
+hostile: $(READY)
+	@$(BIN)/python tests/hostile_table.py
 
 # A real deployment to a local AWS, from upload to convergence.
 e2e: $(READY) node_modules/.ready

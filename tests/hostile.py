@@ -172,6 +172,16 @@ def says(answer: bytes) -> Behaviour:
     return drips(answer, b"", 0)
 
 
+def at_once(answer: bytes) -> Behaviour:
+    """Answer whatever comes first, a request or not, with these bytes, and close."""
+
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(65536)
+        writer.write(answer)
+
+    return behave
+
+
 async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
     """Take whatever comes and never answer, but close before a test that waits would hang."""
     with suppress(TimeoutError):
@@ -187,6 +197,11 @@ async def closing(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) 
 async def resetting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Reset the connection at the first byte."""
     await reader.read(1)
+    reset(writer)
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Reset a connection: the other side loses what it has not read."""
     no_linger = struct.pack("ii", 1, 0)
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
     writer.transport.abort()
