@@ -106,7 +106,16 @@ def test_a_pointer_names_the_release_however_it_is_written(s3: S3Client, text: b
         (b"1.0.999", "the pointer web/current names 1.0.999, which is no release of web"),
         (b"", 'the pointer web/current names no release: not a version: ""'),
         (b"\x1b[2J\xff", 'not a version: "\\u001b[2J\\\\xff"'),
-        (b"1" * 10_000, 'the pointer web/current names no release: not a version: "1111'),
+        (b"1" * 10_000, "the pointer web/current names no release: it is over 256 bytes"),
+        (b" " * 249 + b"1.0.2660", "the pointer web/current names no release: it is over 256"),
+        (b"1" * 129, 'the pointer web/current names no release: not a version: "1111'),
+        (b"1.0.266\n1.0.274", r'not a version: "1.0.266\n1.0.274"'),
+        ("\uff11.0.266".encode(), r'not a version: "\uff11.0.266"'),
+        ("1.0.266\u202e".encode(), r'not a version: "1.0.266\u202e"'),
+        (b"../api/1.0.266", 'not a version: "../api/1.0.266"'),
+        (b'{"version": "1.0.266"}', r'not a version: "{\"version\": \"1.0.266\"}"'),
+        ("1.0.266".encode("utf-16"), "not a version: "),
+        (b"1.0.266\0", r'not a version: "1.0.266\u0000"'),
     ],
 )
 def test_a_pointer_that_names_no_release_is_no_fall_back(

@@ -122,7 +122,11 @@ def _newest(listing: Listing) -> Released:
 def _pointed(s3: S3Client, bucket: str, app: str, listing: Listing) -> Released | NoRelease:
     key = pointer_key(app)
     answer = s3.get_object(Bucket=bucket, Key=key)
-    text = answer["Body"].read(_POINTER_BYTES).decode("utf-8", errors="backslashreplace")
+    body = answer["Body"].read(_POINTER_BYTES + 1)
+    if len(body) > _POINTER_BYTES:
+        # What was cut off may be the rest of the version.
+        return NoRelease(f"the pointer {key} names no release: it is over {_POINTER_BYTES} bytes")
+    text = body.decode("utf-8", errors="backslashreplace")
     try:
         version = Version.parse(text.strip().removeprefix("\ufeff").strip())
     except NotAVersionError as error:
