@@ -15,7 +15,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LONGEST = timedelta(days=30)
 _HIGHEST_PORT = 65_535
 _PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@%?-][A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?")
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?::[0-9]{1,5})?")
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?::([0-9]{1,5}))?")
 _FIELD = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _APP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 
@@ -104,7 +104,12 @@ def path(text: str) -> str:
 
 def host(text: str) -> str:
     """Read a Host header: a name or an address, with a port if need be."""
-    return _matching(_HOST, text)
+    match = _HOST.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    if match[1] is not None:
+        port(match[1])
+    return text
 
 
 def version_field(text: str) -> str:
