@@ -75,6 +75,14 @@ OTHER_FORM = [
     "web\u22151.0.zip",
     "web\\1.0.zip",
     "web/1.0\u2024zip",
+    "web%2f1.0.zip",
+    "web/1.0.zip\0",
+    "web/1.0.zip/",
+    "web/1.0.\uff3aip",
+    "\\\\web\\1.0.zip",
+    "c:\\web/1.0.zi\u0440",
+    "./web/1.0.zip",
+    "web/./1.0.zip",
 ]
 NO_VERSION = [
     "web/latest.zip",
@@ -88,6 +96,15 @@ NO_VERSION = [
     "web/\uff11.\uff10.zip",
     "web/1\u20240.zip",
     "web/\u202e1.0.zip",
+    "web/1_0.zip",
+    "web/+1.zip",
+    "web/1e5.zip",
+    "web/NaN.zip",
+    "web/ 1.0.zip",
+    "web/1.0 .zip",
+    "web/1.0\0.zip",
+    "web/%31.0.zip",
+    "web/1.0\\..\\2.0.zip",
 ]
 NO_APP = [
     "../1.0.zip",
@@ -102,6 +119,14 @@ NO_APP = [
     "\uff57eb/1.0.zip",
     "web\x00/1.0.zip",
     "{app}/1.0.zip",
+    "we\u0301b/1.0.zip",
+    "w\u00e9b/1.0.zip",
+    "web\\..\\api/1.0.zip",
+    "%2e%2e/1.0.zip",
+    "web\uff0fapi/1.0.zip",
+    "web\u2215api/1.0.zip",
+    "web\x1b[2J/1.0.zip",
+    "\u202ebew/1.0.zip",
 ]
 NO_POINTERS = [
     "",
