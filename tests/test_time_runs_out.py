@@ -35,9 +35,9 @@ def is_truthful(stage: Stage, ran: Ran) -> None:
 
 
 def is_one_step(calls: list[tuple[str, ...]]) -> bool:
-    """Say whether what was called belongs together: the pages of a listing, the reads of a zip."""
+    """Say whether what was called belongs together: the pages of a listing and its pointer."""
     apps = {subject.partition("/")[0] for _, *subjects in calls for subject in subjects}
-    of_s3 = all(call[0] in {"ListObjectVersions", "GetObject", "HeadObject"} for call in calls)
+    of_s3 = all(call[0] in {"ListObjectVersions", "GetObject"} for call in calls)
     return len(calls) == 1 or (of_s3 and len(apps) == 1)
 
 
@@ -59,3 +59,22 @@ def test_time_may_run_out_at_any_call(
         after += 1
     assert after > 15
     assert (stage.lost(BROKEN), stage.lost(OTHER)) == (1, 1)
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["in one look", "in two looks"])
+@pytest.mark.parametrize("seconds", [1.0, 5.0, 10.0, 15.0, 24.0])
+def test_however_slow_each_call_is_the_run_ends_in_time(
+    stage: Stage, *, seconds: float, silent: bool
+) -> None:
+    if silent:
+        stage.silence()
+    began = stage.cloud.now
+
+    def pass_time(_operation: str, *_subjects: str) -> None:
+        stage.cloud.wait(seconds / 60)
+
+    stage.before.append(pass_time)
+    stage.remaining = lambda: 300.0 - (stage.cloud.now - began).total_seconds()
+    ran = stage.run()
+    is_truthful(stage, ran)
+    assert stage.remaining() > 0

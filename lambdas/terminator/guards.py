@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from terminator import releases
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from types_boto3_autoscaling.client import AutoScalingClient
     from types_boto3_cloudwatch.client import CloudWatchClient
 
-    from terminator.aws import Aws
     from terminator.config import Bucket
     from terminator.model import Group
     from terminator.policy import Policy
@@ -31,8 +31,7 @@ def ask(world: World, bucket: Bucket | None, group: Group, policy: Policy, kind:
     refresh = _refresh(world.aws.autoscaling, group.name)
     world.require(CONFIRM_SECONDS, "its alarms were asked")
     alarms = _alarms(world.aws.cloudwatch, policy.alarms) if policy.alarms else ()
-    world.require(CONFIRM_SECONDS, "its zip was read")
-    problem = _zip_problem(world.aws, bucket, group) if kind == "canary" else None
+    problem = _zip_problem(world, bucket, group) if kind == "canary" else None
     return Guards(refresh, alarms, problem)
 
 
@@ -57,7 +56,9 @@ def _alarms(cloudwatch: CloudWatchClient, names: tuple[str, ...]) -> tuple[str, 
     )
 
 
-def _zip_problem(aws: Aws, bucket: Bucket | None, group: Group) -> str | None:
+def _zip_problem(world: World, bucket: Bucket | None, group: Group) -> str | None:
     if bucket is None or not isinstance(group.released, Released):
         return None
-    return releases.zip_problem(aws.s3, bucket.name, group.released.release.key)
+    in_time = partial(world.require, CONFIRM_SECONDS, "its zip was read")
+    in_time()
+    return releases.zip_problem(world.aws.s3, bucket.name, group.released.release.key, in_time)

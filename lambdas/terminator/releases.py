@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -142,14 +142,17 @@ def _rank(release: Release) -> tuple[Version, datetime, str]:
     return release.version, release.modified, release.key
 
 
-def zip_problem(s3: S3Client, bucket: str, key: str) -> str | None:
+def zip_problem(
+    s3: S3Client, bucket: str, key: str, before_each: Callable[[], None] = lambda: None
+) -> str | None:
     """Say why the zip cannot be read, None where it can.
 
-    Only its central directory is read, by ranged reads. Failures to reach S3 pass through.
+    Only its central directory is read, by ranged reads; `before_each` is called before each
+    of them, and may raise. Failures to reach S3 pass through.
     """
     try:
         size = s3.head_object(Bucket=bucket, Key=key)["ContentLength"]
-        with zipfile.ZipFile(_Ranged(s3, bucket, key, size)) as archive:
+        with zipfile.ZipFile(_Ranged(s3, bucket, key, size, before_each)) as archive:
             return None if archive.namelist() else "it holds no files"
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         return plain(str(error))
@@ -162,8 +165,11 @@ def zip_problem(s3: S3Client, bucket: str, key: str) -> str | None:
 class _Ranged(io.RawIOBase):
     """An object in S3 as a seekable file; every read is one ranged GetObject."""
 
-    def __init__(self, s3: S3Client, bucket: str, key: str, size: int) -> None:
+    def __init__(
+        self, s3: S3Client, bucket: str, key: str, size: int, before_each: Callable[[], None]
+    ) -> None:
         self._s3, self._bucket, self._key, self._size = s3, bucket, key, size
+        self._before_each = before_each
         self._position = 0
 
     def readable(self) -> bool:
@@ -190,6 +196,7 @@ class _Ranged(io.RawIOBase):
         if length == 0:
             return b""
         span = f"bytes={self._position}-{self._position + length - 1}"
+        self._before_each()
         try:
             answer = self._s3.get_object(Bucket=self._bucket, Key=self._key, Range=span)
             data = answer["Body"].read()
