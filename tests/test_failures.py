@@ -237,3 +237,32 @@ def test_an_unforeseen_error_in_one_vpc_fails_its_groups_only() -> None:
 
     assert "i-0004: KeyError: 'vpc-2'" in fail_to_observe(run(cloud, probe=probe)["b"])
     assert killed(cloud) == ["a"]
+
+
+def test_a_probe_that_hangs_takes_no_more_than_its_share_of_the_time() -> None:
+    cloud, [hanging, _] = fleet("a", "b")
+    for machine in hanging.machines:
+        machine.vpc = "vpc-0"
+    began, given = cloud.now, dict[str, float]()
+
+    def probe(vpc: str, questions: list[Question], seconds: float) -> list[Answer]:
+        given[vpc] = seconds
+        if vpc == "vpc-1":
+            return cloud.probe(vpc, questions, seconds)
+        cloud.wait((seconds + 15) / 60)
+        raise TimeoutError
+
+    outcomes = run(
+        cloud, probe=probe, remaining=lambda: 300.0 - (cloud.now - began).total_seconds()
+    )
+    assert given == {"vpc-0": 127.5, "vpc-1": 112.5}
+    assert "i-0001: TimeoutError: " in fail_to_observe(outcomes["a"])
+    assert killed(cloud) == ["b"]
+
+
+def test_a_reason_that_only_looks_plain_is_escaped() -> None:
+    cloud, _ = fleet()
+    row = Answer(instance="i-0001", version=None, reason="timeout \u2215 t\u0456me\u0301out")
+    outcome = run(cloud, probe=lambda *asked: [row, *cloud.probe(*asked)[1:]])["web"]
+    assert outcome.group is not None
+    assert r"timeout \u2215 t\u0456me\u0301out" in str(outcome.group.instances[0].reason)

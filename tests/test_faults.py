@@ -98,11 +98,17 @@ def test_without_a_fault_each_group_loses_its_canary_and_every_call_is_made(stag
     }
 
 
-@pytest.mark.parametrize("name", FAULTS)
-@pytest.mark.parametrize("seam", SEAMS)
+# A zip that must not be read is one that cannot be read: a hold.
+FAILING = [
+    (seam, name)
+    for seam in SEAMS
+    for name in FAULTS
+    if not (seam in ZIP and name == "AccessDenied")
+]
+
+
+@pytest.mark.parametrize(("seam", "name"), FAILING)
 def test_a_call_that_fails_fails_its_group_only(stage: Stage, seam: str, name: str) -> None:
-    if seam in ZIP and name == "AccessDenied":
-        pytest.skip("that is a zip that cannot be read: a hold, see below")
     where, told = SEAMS[seam]
     stage.fail(where, FAULTS[name])
     ran = stage.run()

@@ -103,6 +103,15 @@ def test_a_run_that_did_not_get_so_far_is_an_error_that_says_why() -> None:
     )
 
 
+def test_a_run_that_could_not_list_its_groups_is_an_error_that_says_why() -> None:
+    why = "the groups could not be served: Throttling: slow down"
+    told = {"errorType": "RunFailedError", "errorMessage": why}
+    functions = Lambda(json.dumps(told).encode(), error="Unhandled")
+    with pytest.raises(ReconcileError) as caught:
+        run_reconcile(as_client(functions), "reconcile", {})
+    assert str(caught.value) == f"reconcile failed: {why}"
+
+
 def test_errors_of_aws_pass_through_to_who_asked() -> None:
     class Refusing(Lambda):
         def invoke(self, **_asked: Any) -> dict[str, Any]:
