@@ -5,7 +5,7 @@ READY := .venv/.ready
 # Node 20 does; the CDK would say at every step that it is old.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
-.PHONY: demo sandbox bootstrap deploy test hostile e2e lint format lock clean
+.PHONY: demo sandbox bootstrap deploy test hostile e2e lint format lock clean soak taken-out
 
 # The main job on a local fleet, in acts, each checked.
 demo: $(READY)
@@ -29,6 +29,14 @@ test: $(READY)
 # What the probe says of instances that answer as badly as they can, as a table.
 hostile: $(READY)
 	@$(BIN)/python tests/hostile_table.py
+
+# The search for a wrong kill at length: 200,000 steps, from another seed with SEED=1.
+soak: $(READY)
+	$(BIN)/python tests/soak.py --steps 200000 --seed $(or $(SEED),0)
+
+# Takes out each rule of the decision in turn: the search must find it missing.
+taken-out: $(READY)
+	$(BIN)/python tests/taken_out.py
 
 # A real deployment to a local AWS, from upload to convergence.
 e2e: $(READY) node_modules/.ready

@@ -50,6 +50,7 @@ class Machine:
     target: str | None = "healthy"
     weight: str | None = None
     leaves: datetime | None = None
+    zone: str = "eu-west-1a"
 
     def state(self, now: datetime) -> str:
         """Return its lifecycle state."""
@@ -132,6 +133,14 @@ class Cloud:
         with zipfile.ZipFile(buffer, "w") as archive:
             archive.writestr("program", version)
         self.put(f"{app}/{version}.zip", buffer.getvalue())
+
+    def terminate(self, group: FakeGroup, machine: Machine) -> None:
+        """Let a member leave, and launch its replacement."""
+        if machine.leaves is not None:
+            raise refusal("ScalingActivityInProgress", "it is terminating")
+        machine.leaves = self.now + group.leave
+        self.kills.append((self.now, group.name, machine.id))
+        self.launch(group)
 
     def put(self, key: str, data: bytes | None) -> None:
         """Store an object, or with None delete it."""

@@ -109,9 +109,10 @@ class AutoScaling:
         size = PaginationConfig["PageSize"]
         for start in range(0, max(1, len(found)), size):
             self.cloud.called("DescribeAutoScalingGroups")
-            yield {"AutoScalingGroups": [self._row(g) for g in found[start : start + size]]}
+            yield {"AutoScalingGroups": [self.row(g) for g in found[start : start + size]]}
 
-    def _row(self, group: FakeGroup) -> dict[str, Any]:
+    def row(self, group: FakeGroup) -> dict[str, Any]:
+        """Return a group as DescribeAutoScalingGroups shows it."""
         return {
             "AutoScalingGroupName": group.name,
             "DesiredCapacity": group.desired,
@@ -126,7 +127,7 @@ class AutoScaling:
         weight = {} if machine.weight is None else {"WeightedCapacity": machine.weight}
         return {
             "InstanceId": machine.id,
-            "AvailabilityZone": "eu-west-1a",
+            "AvailabilityZone": machine.zone,
             "LifecycleState": machine.state(self.cloud.now),
             "HealthStatus": machine.health,
             "ProtectedFromScaleIn": machine.protected,
@@ -152,11 +153,7 @@ class AutoScaling:
         )
         self.cloud.called("TerminateInstanceInAutoScalingGroup", group.name, InstanceId)
         machine = next(m for m in group.machines if m.id == InstanceId)
-        if machine.leaves is not None:
-            raise refusal("ScalingActivityInProgress", "it is terminating")
-        machine.leaves = self.cloud.now + group.leave
-        self.cloud.kills.append((self.cloud.now, group.name, InstanceId))
-        self.cloud.launch(group)
+        self.cloud.terminate(group, machine)
 
 
 def _instances(

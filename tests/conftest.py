@@ -40,3 +40,10 @@ def old_fleet() -> Iterator[Fleet]:
     with fleet.running(ahead=acts.SETTLED) as running:
         acts.prepare(running)
         yield running
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have to tell besides that they passed."""
+    for report in terminalreporter.getreports("passed"):
+        for what, told in report.user_properties:
+            terminalreporter.write_line(f"\n{what}\n{told}")
