@@ -233,7 +233,8 @@ def _get_object(cloud: Cloud, Key: str, Range: str | None = None, **_: Any) -> A
     if Range is not None:
         first, last = Range.removeprefix("bytes=").split("-")
         data = data[int(first) : int(last) + 1]
-    return {"Body": io.BytesIO(data), "LastModified": cloud.current()[Key].when}
+    when = cloud.current()[Key].when
+    return {"Body": io.BytesIO(data), "ContentLength": len(data), "LastModified": when}
 
 
 def _alarms(cloud: Cloud, AlarmNames: Sequence[str], **_: Any) -> Iterator[Any]:

@@ -190,6 +190,7 @@ def without_program() -> bytes:
         ("example/current", b"1.0.11", "boot: the pointer example/current names no release: '1.0."),
         ("example/current", b"", "boot: the pointer example/current names no release: ''"),
         ("example/current", b"\x1b[2J", r"names no release: '\x1b[2J'"),
+        ("example/current", b" " * 250 + b"1.0.100", "names no release: it is over 256 bytes"),
         ("example/2.0.zip", b"PK\x03\x04 and no more", "boot: File is not a zip file"),
         (
             "example/2.0.zip",

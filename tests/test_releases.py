@@ -93,7 +93,9 @@ def test_a_group_name_that_is_no_app_is_said(s3: S3Client) -> None:
     assert said == NoRelease('"live web\\n" is no name of an app: set the tag terminator:app')
 
 
-@pytest.mark.parametrize("text", [b"1.0.266", b"v1.0.266\r\n", b"\xef\xbb\xbf 1.0.266 "])
+@pytest.mark.parametrize(
+    "text", [b"1.0.266", b"v1.0.266\r\n", b"\xef\xbb\xbf 1.0.266 ", b"1.0.266" + b" " * 249]
+)
 def test_a_pointer_names_the_release_however_it_is_written(s3: S3Client, text: bytes) -> None:
     put(s3, "web/1.0.266.zip", "web/1.0.274.zip")
     put(s3, "web/current", data=text)

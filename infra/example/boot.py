@@ -106,7 +106,10 @@ def _release(app: str, template: str, key: str, modified: str) -> Release | None
 
 
 def _named(data: bytes, releases: list[Release], pointer: str) -> list[Release]:
-    text = data[:_POINTER_BYTES].decode("utf-8", errors="backslashreplace")
+    if len(data) > _POINTER_BYTES:
+        limit = f"it is over {_POINTER_BYTES} bytes"
+        raise NoReleaseError(f"the pointer {pointer} names no release: {limit}")
+    text = data.decode(errors="backslashreplace")
     version = parse(text.strip().removeprefix("\ufeff").strip())
     named = [each for each in releases if version and _same(version, each)]
     if not named:
