@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from builders import NOW, decide, group, member, policy, released, unasked
-from terminator.model import Group, Guards, NoRelease
+from terminator.model import Group, Guards, Instance, NoRelease
 from terminator.plan import plan
 
 FAST = {"minimum": "1", "batch": "100%"}
@@ -25,10 +25,17 @@ HOLDS: list[tuple[dict[str, Any], dict[str, str], str]] = [
     ({"status": "Delete in progress"}, {}, "the group is being deleted (Delete in progress)"),
     ({}, {"pause": "deploy freeze"}, 'paused: "deploy freeze"'),
     ({}, {"pause": ""}, "paused"),
+    ({}, {"pause": "x" * 256}, f'paused: "{"x" * 256}"'),
+    ({}, {"pause": "x" * 257}, f'paused: "{"x" * 256}…"'),
     ({"suspended": frozenset({"Launch"})}, {}, "suspended processes: Launch"),
     ({"suspended": frozenset({"Terminate"})}, {}, "suspended processes: Terminate"),
     ({"suspended": frozenset({"HealthCheck"})}, {}, "suspended processes: HealthCheck"),
     ({"suspended": frozenset({"AddToLoadBalancer"})}, {}, "suspended processes: AddToLoadBalancer"),
+    (
+        {"suspended": frozenset({"HealthCheck", "Launch", "AZRebalance"})},
+        {},
+        "suspended processes: Launch, HealthCheck",
+    ),
     (
         {"capacity_type": "vcpu"},
         {},
@@ -46,7 +53,7 @@ HOLDS: list[tuple[dict[str, Any], dict[str, str], str]] = [
         "outside the maintenance window Sat-Sun 09:00-17:00 Europe/London",
     ),
     ({"guards": Guards(refresh="Baking")}, {}, "an instance refresh is in progress (Baking)"),
-    ({"guards": Guards(alarms=('alarm "x" is in ALARM',))}, {}, 'alarm "x" is in ALARM'),
+    ({"guards": Guards(alarms=("alarm x rings", "y is gone"))}, {}, "alarm x rings; y is gone"),
 ]
 
 
@@ -77,15 +84,16 @@ def test_capacity_in_units_of_instances_holds_nothing() -> None:
 
 def test_an_instance_with_a_weight_holds_the_group() -> None:
     of = ready()
-    weighted = replace(of.instances[0], weight="2")
-    decision = decide(replace(of, instances=(weighted, *of.instances[1:])), **FAST)
-    assert decision.reason == "weighted capacity: i-a"
+    first, second, *others = of.instances
+    some = (replace(second, weight="1"), replace(first, weight="2"), *others)
+    assert decide(replace(of, instances=some[1:]), **FAST).reason == "weighted capacity: i-a"
+    assert decide(replace(of, instances=some), **FAST).reason == "weighted capacity: i-a, i-b"
 
 
 def test_settings_that_cannot_be_read_hold_before_all_else_and_nothing_is_counted() -> None:
-    unreadable = replace(policy(), problems=('tag terminator:minimum says "lots"',))
+    unreadable = replace(policy(), problems=("tag terminator:port", "tag terminator:soak"))
     decision = plan(ready(status="Delete in progress"), unreadable, NOW)
-    assert decision.reason == 'tag terminator:minimum says "lots"'
+    assert (decision.kind, decision.reason) == ("hold", "tag terminator:port; tag terminator:soak")
     assert decision.figures is None
 
 
@@ -101,18 +109,36 @@ def test_clocks_that_differ_by_a_minute_are_no_future() -> None:
     assert decide(ready(released=released("1.0.275", since=-1)), **FAST).kind == "canary"
 
 
-def test_nothing_available_is_a_hold_that_says_what_was_seen() -> None:
-    decision = decide(group(member("i-a", None, up=5), released=released("1.0.274", since=9)))
-    assert decision.reason == (
-        "nothing is available and nothing is presumed outdated: i-a (timeout)"
-    )
+NOTHING = "nothing is available and nothing is presumed outdated"
 
 
-def test_nothing_outdated_yet_something_missing_is_a_hold_that_says_what() -> None:
-    of = group(member("i-a"), member("i-x", None, up=5), unasked("i-p", "Pending"))
-    assert decide(of).reason == (
-        "nothing is outdated; waiting for 1 in flight and unreadable i-x (timeout)"
-    )
+@pytest.mark.parametrize(
+    ("seen", "reason"),
+    [
+        (member("i-a", None, up=5), f"{NOTHING}: i-a (timeout)"),
+        (unasked("i-p", "Pending"), NOTHING),
+    ],
+)
+def test_nothing_available_is_a_hold_that_says_what_was_seen(seen: Instance, reason: str) -> None:
+    assert decide(group(seen, released=released("1.0.274", since=9))).reason == reason
+
+
+SILENT, COMING = member("i-x", None, up=5), unasked("i-p", "Pending")
+
+
+@pytest.mark.parametrize(
+    ("others", "missing"),
+    [
+        ((SILENT,), "unreadable i-x (timeout)"),
+        ((COMING,), "1 in flight"),
+        ((SILENT, COMING), "1 in flight and unreadable i-x (timeout)"),
+    ],
+)
+def test_nothing_outdated_yet_something_missing_is_a_hold_that_says_what(
+    others: tuple[Instance, ...], missing: str
+) -> None:
+    of = group(member("i-a"), *others)
+    assert decide(of).reason == f"nothing is outdated; waiting for {missing}"
 
 
 def test_a_group_that_wants_nothing_but_still_has_a_silent_member_waits() -> None:
@@ -226,3 +252,11 @@ def test_a_corpse_as_old_as_the_newest_available_instance_is_not_urgent(
     )
     assert decide(replace(of, guards=None), **FAST).victims == ("i-dead",)
     assert decide(of, **FAST, **texts).kind == "hold"
+
+
+@pytest.mark.parametrize(("seen", "texts"), SHUT)
+def test_where_nothing_is_available_every_corpse_is_urgent(
+    seen: dict[str, Any], texts: dict[str, str]
+) -> None:
+    of = group(member("i-dead", None, up=40), released=released("2", since=35), **seen)
+    assert decide(of, minimum="0", **texts).victims == ("i-dead",)

@@ -13,7 +13,7 @@ from terminator.keys import (
     pointed_app,
     pointer_key,
 )
-from terminator.version import Version
+from terminator.version import Version, quoted
 
 TEMPLATES = [
     "{app}/{version}.zip",
@@ -162,8 +162,12 @@ def test_a_template_names_app_and_version_with_a_slash_between(text: str) -> Non
 
 @pytest.mark.parametrize("text", NO_TEMPLATES)
 def test_any_other_template_is_refused(text: str) -> None:
-    with pytest.raises(KeyTemplateError, match=r"accepted is a key with \{app\} and \{version\}"):
+    with pytest.raises(KeyTemplateError) as error:
         KeyTemplate.parse(text)
+    assert str(error.value) == (
+        f"{quoted(text)}; accepted is a key with {{app}} and {{version}} once each, "
+        "a / between them and .zip at its end"
+    )
 
 
 @pytest.mark.parametrize(("key", "app", "version"), READ)
@@ -193,6 +197,21 @@ def test_a_key_of_1024_bytes_is_read_or_refused_in_a_short_line() -> None:
     for key in (f"web/{version}.zip", "x" * 1024, f"{'a' * 1015}./1.0.zip", "a/" * 512):
         assert len(key) == 1024
         assert len(refusal(key)) < 300
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "why"),
+    [
+        ("", "x", " is not of the form {app}/{version}.zip"),
+        ("web/", "x.zip", ' names no version: not a version: "' + "x" * 60 + '…"'),
+        ("", "./1.zip", " names no app"),
+    ],
+)
+def test_120_characters_of_a_key_are_quoted(start: str, end: str, why: str) -> None:
+    key = start + "x" * (120 - len(start) - len(end)) + end
+    assert refusal(key) == f"key {quoted(key, 120)}{why}"
+    longer = start + "x" + key.removeprefix(start)
+    assert refusal(longer) == f'key "{longer[:120]}…"{why}'
 
 
 @given(st.text(max_size=40), st.sampled_from(["", "web/"]))
@@ -245,3 +264,7 @@ def test_a_pointer_is_known_by_its_key(app: str) -> None:
 @pytest.mark.parametrize("key", NO_POINTERS)
 def test_any_other_key_is_no_pointer(key: str) -> None:
     assert pointed_app(key) is None
+
+
+def test_what_stands_before_current_is_the_app_even_if_its_name_is_refused_later() -> None:
+    assert pointed_app("a/b/current") == "a/b"

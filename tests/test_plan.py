@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from builders import decide, group, member, released, unasked
-from terminator.model import Group
+from builders import NOW, decide, group, member, policy, released, unasked
+from terminator.facts import Facts
+from terminator.model import Figures, Group, Guards, NoRelease
+from terminator.version import Version
 
 ALL_AT_ONCE = {"minimum": "1", "batch": "100%"}
 
@@ -37,8 +39,15 @@ def test_outdated_instances_go_down_to_the_minimum(
     assert decision.kind == ("replace" if victims else "hold")
 
 
-def test_the_reason_to_replace_counts_what_fits_the_budget() -> None:
-    assert decide(three(), **ALL_AT_ONCE).reason == "2 of 2 outdated instances fit the budget"
+@pytest.mark.parametrize(
+    ("minimum", "reason"),
+    [
+        ("1", "2 of 2 outdated instances fit the budget"),
+        ("2", "1 of 2 outdated instances fits the budget"),
+    ],
+)
+def test_the_reason_to_replace_counts_what_fits_the_budget(minimum: str, reason: str) -> None:
+    assert decide(three(), minimum=minimum, batch="100%").reason == reason
 
 
 def test_the_lowest_versions_go_first_whenever_they_were_launched() -> None:
@@ -214,7 +223,8 @@ def test_a_group_on_target_is_converged() -> None:
 
 
 def test_an_empty_group_that_wants_nothing_is_converged() -> None:
-    assert decide(group()).kind == "converged"
+    decision = decide(group())
+    assert (decision.kind, decision.reason) == ("converged", "no instance is wanted")
 
 
 def test_members_beyond_desired_are_no_reason_to_hold_a_converged_group() -> None:
@@ -242,3 +252,58 @@ def test_instances_on_target_count_among_those_left_in_a_zone() -> None:
 
 def test_without_a_bucket_builds_of_one_version_are_on_target() -> None:
     assert decide(group(member("i-a", "1.0+a"), member("i-b", "1.0+b"))).kind == "converged"
+
+
+def test_a_decision_carries_the_figures_that_it_rests_on() -> None:
+    of = group(
+        *three().instances,
+        member("i-x", None),
+        unasked("i-p", "Pending"),
+        unasked("i-q", "Pending"),
+        desired=8,
+        released=released("1.0.275", since=300),
+    )
+    assert decide(of).figures == Figures(
+        available=3,
+        unreadable=1,
+        in_flight=4,
+        outdated=3,
+        minimum=4,
+        target=Version.parse("1.0.275"),
+        source="released",
+        lowest=Version.parse("1.0.266"),
+        highest=Version.parse("1.0.274"),
+    )
+
+
+def test_without_a_release_there_is_no_target() -> None:
+    figures = decide(group(member("i-a"), released=NoRelease("no release of web"))).figures
+    assert figures is not None
+    assert (figures.target, figures.source) == (None, "released")
+
+
+@pytest.mark.parametrize("ids", [("i-a", "i-b"), ("i-b", "i-a")])
+def test_of_equal_versions_the_same_spellings_are_shown_whoever_reports_them(
+    ids: tuple[str, str],
+) -> None:
+    short, long = ids
+    figures = decide(group(member(short, "1.2"), member(long, "1.2.0"))).figures
+    assert figures is not None
+    assert (str(figures.lowest), str(figures.highest)) == ("1.2", "1.2.0")
+
+
+def test_another_build_of_the_target_is_not_above_it() -> None:
+    """So that an alarm holds it."""
+    of = group(
+        member("i-a", "1.0+b"),
+        released=released("1.0+a", since=30),
+        guards=Guards(alarms=("alarm rings",)),
+    )
+    assert decide(of, minimum="0").reason == "alarm rings"
+
+
+def test_what_is_not_known_is_not_above_the_target() -> None:
+    facts = Facts(group(released=released("1.0", since=30)), policy(), NOW)
+    assert not facts.above_target(member("i-x", None))
+    unknown = Facts(group(released=NoRelease("no release of web")), policy(), NOW)
+    assert not unknown.above_target(member("i-a"))

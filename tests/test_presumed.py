@@ -110,7 +110,10 @@ def test_with_only_silent_ones_left_that_may_not_go_the_reason_names_them() -> N
     on_target = [member(f"i-{n}", "1.0.275", up=20 - n) for n in range(2)]
     of = group(*on_target, corpse(), desired=4, released=released("1.0.275", since=35))
     decision = decide(of, **TIGHT)
-    assert decision.reason == ("i-dead is presumed outdated, but 1 in flight")
+    assert (decision.kind, decision.reason) == (
+        "hold",
+        "i-dead is presumed outdated, but 1 in flight",
+    )
 
 
 def test_with_proof_too_it_waits_while_another_launched_since_the_release_is_silent() -> None:
@@ -154,3 +157,30 @@ def test_only_the_removal_of_a_release_as_high_as_what_runs_dates_a_rollback(
     target = replace(undated, deleted=Version.parse(deleted))
     running = [member(f"i-{n}", "1.0.274", up=900) for n in range(2)]
     assert decide(group(*running, corpse(), released=target), **TIGHT).victims == victims
+
+
+@pytest.mark.parametrize(
+    ("up", "reason"),
+    [
+        (39.1, "nothing is available and nothing is presumed outdated: i-dead (timeout)"),
+        (40.9, "nothing is available and nothing is presumed outdated: i-dead (timeout)"),
+        (41, "nothing is available and nothing is presumed outdated: i-dead (timeout)"),
+        (
+            41.1,
+            (
+                "i-dead is presumed outdated, but only 0 available, minimum 1; "
+                "unreadable are i-dead (timeout)"
+            ),
+        ),
+    ],
+)
+def test_one_launched_within_a_minute_of_the_release_is_not_presumed_outdated(
+    up: float, reason: str
+) -> None:
+    assert decide(group(corpse(up), released=released("1.0.275", since=40))).reason == reason
+
+
+def test_where_nothing_above_the_target_runs_its_zip_alone_dates_the_release() -> None:
+    new = member("i-new", "1.0.275", up=5)
+    target = released("1.0.275", since=35, dated=False)
+    assert decide(group(*fleet(corpse(), new), released=target), **TIGHT).victims == ("i-dead",)

@@ -188,3 +188,18 @@ def test_one_launched_exactly_a_minute_after_the_release_is_a_stale_boot() -> No
         "waiting for proof: i-s launched 9 minutes ago still reports 1.0.266; "
         "next canary in 21 minutes"
     )
+
+
+def test_a_long_soak_is_told_in_hours_and_minutes() -> None:
+    proven = group(*old(), member("i-n", "1.0.274", up=5), released=released("1.0.274", since=9))
+    assert (
+        decide(proven, soak="130m", **FAST).reason == "soaking 1.0.274 for 2 more hours 5 minutes"
+    )
+
+
+def test_of_the_last_to_be_launched_the_reason_names_the_one_that_came_back_stale() -> None:
+    twins = group(*old(), member("i-m", "1.0.274", up=5), member("i-n", up=5))
+    assert decide(twins, **FAST).reason == (
+        "waiting for proof: i-n launched 5 minutes ago still reports 1.0.266; "
+        "next canary in 25 minutes"
+    )

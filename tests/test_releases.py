@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -20,6 +21,7 @@ from terminator import releases
 from terminator.aws import Aws
 from terminator.keys import KeyTemplate
 from terminator.model import NoRelease, Released
+from terminator.releases import Ranged
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -77,6 +79,25 @@ def test_of_equal_versions_of_one_moment_the_greater_key_is_the_release() -> Non
     found = releases.find(clients(cloud).s3, "releases", TEMPLATE, "web")
     assert isinstance(found, Released)
     assert found.release.key == "web/v1.2.zip"
+
+
+def test_of_equal_versions_that_a_pointer_names_the_last_modified_is_the_release() -> None:
+    cloud = Cloud()
+    cloud.put("web/current", b"1.2")
+    cloud.upload("web", "v1.2")
+    cloud.wait(1)
+    cloud.upload("web", "1.2.0")
+    found = releases.find(clients(cloud).s3, "releases", TEMPLATE, "web")
+    assert isinstance(found, Released)
+    assert found.release.key == "web/1.2.0.zip"
+
+
+def test_one_listing_and_one_read_find_the_release() -> None:
+    cloud = Cloud()
+    cloud.upload("web", "1.0.266")
+    cloud.put("web/current", b"1.0.266")
+    releases.find(clients(cloud).s3, "releases", TEMPLATE, "web")
+    assert cloud.calls == {"ListObjectVersions": 1, "GetObject": 1}
 
 
 def test_more_releases_than_a_page_are_all_seen(s3: S3Client) -> None:
@@ -181,6 +202,26 @@ def test_since_is_when_a_higher_release_was_deleted_not_a_lower_one() -> None:
     assert since(cloud) == (10, "1.0.274")
 
 
+def test_since_is_when_another_spelling_of_the_release_was_deleted() -> None:
+    cloud = Cloud()
+    cloud.upload("web", "v1.2")
+    cloud.wait(10)
+    cloud.upload("web", "1.2.0")
+    cloud.wait(10)
+    cloud.put("web/1.2.0.zip", None)
+    assert since(cloud) == (20, "1.2.0")
+
+
+def test_a_release_that_was_deleted_and_uploaded_again_is_dated_by_its_zip() -> None:
+    cloud = Cloud()
+    cloud.upload("web", "1.0.266")
+    cloud.wait(10)
+    cloud.put("web/1.0.266.zip", None)
+    cloud.wait(10)
+    cloud.upload("web", "1.0.266")
+    assert since(cloud) == (20, "zip")
+
+
 def test_since_is_the_later_of_pointer_and_zip() -> None:
     cloud = Cloud()
     cloud.upload("web", "1.0.266")
@@ -283,3 +324,42 @@ def test_a_zip_of_another_app_is_no_release_where_keys_begin_with_the_version(
     put(s3, "1.0/web.zip", "9.0/api.zip", "8.0/webby.zip")
     template = KeyTemplate.parse("{version}/{app}.zip")
     assert found(s3, template=template).release.key == "1.0/web.zip"
+
+
+def ranged(data: bytes) -> Ranged:
+    """Return the data as an object in S3."""
+    cloud = Cloud()
+    cloud.put("web/1.zip", data)
+    return Ranged(clients(cloud).s3, BUCKET.name, "web/1.zip", len(data), lambda: None)
+
+
+def told(file: Any, name: str, *arguments: int) -> object:
+    """Return what a file answers, or the error that it raises."""
+    try:
+        return getattr(file, name)(*arguments)
+    except OSError as error:
+        return str(error)
+
+
+moves = st.tuples(st.just("seek"), st.integers(-9, 9), st.sampled_from((0, 1, 2)))
+reads = st.tuples(st.just("read"), st.integers(-1, 9))
+steps = moves | reads | st.sampled_from([("read",), ("tell",), ("seek", 1)])
+
+
+@given(st.binary(max_size=8), st.lists(steps, max_size=6))
+def test_an_object_in_s3_reads_as_a_file_does(data: bytes, asked: list[tuple[Any, ...]]) -> None:
+    with tempfile.TemporaryFile(buffering=0) as file:
+        file.write(data)
+        file.seek(0)
+        remote = ranged(data)
+        for step in [*asked, ("tell",)]:
+            assert told(remote, *step) == told(file, *step), step
+
+
+def test_no_more_than_16_mib_are_read_at_once() -> None:
+    """A zip that asks for more than its central directory can be is broken."""
+    remote = ranged(bytes(16 * 2**20 + 1))
+    with pytest.raises(zipfile.BadZipFile, match=r"^its central directory is over 16777216 bytes$"):
+        remote.read()
+    remote.seek(1)
+    assert len(remote.read()) == 16 * 2**20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from datetime import timedelta
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from terminator import settings
 from terminator.policy import Policy, SettingError, defaults, for_group
 from terminator.settings import Amount
 from terminator.version import quoted
@@ -24,6 +26,7 @@ READ = [
     ("terminator:minimum", "100%", "minimum", Amount(100, percent=True)),
     ("terminator:batch", "3", "batch", Amount(3)),
     ("terminator:batch", "1%", "batch", Amount(1, percent=True)),
+    ("terminator:scheme", "http", "scheme", "http"),
     ("terminator:scheme", "https", "scheme", "https"),
     ("terminator:port", "1", "port", 1),
     ("terminator:port", "65535", "port", 65535),
@@ -45,18 +48,19 @@ READ = [
     ("terminator:alarms", " a  b a ", "alarms", ("a", "b")),
 ]
 ACCEPTED = {
-    "app": "such as web",
-    "minimum": "a percentage of desired such as 50%",
-    "batch": "a number from 1",
+    "app": "letters, digits, '-', '_' and '.', such as web",
+    "minimum": "a number such as 2 or a percentage of desired such as 50%",
+    "batch": "a number from 1, such as 2, or a percentage of desired such as 25%",
     "scheme": "http or https",
     "port": "a number from 1 to 65535",
-    "path": "starts with one /, such as /version",
-    "host": "such as www.example.com",
-    "version-field": "such as build.version",
-    "soak": "at most 30d",
-    "canary-retry": "a duration from 1m",
-    "window": OFFICE_HOURS,
-    "alarms": "names of CloudWatch alarms",
+    "path": "a URL path that starts with one /, such as /version",
+    "host": "a host name, such as www.example.com",
+    "version-field": "a dotted path into the JSON body, such as build.version",
+    "pause": "any text",
+    "soak": "a duration such as 90s, 10m or 2h, at most 30d",
+    "canary-retry": "a duration from 1m, such as 30m or 2h, at most 30d",
+    "window": f"always, or days, hours and zone: {OFFICE_HOURS}",
+    "alarms": "names of CloudWatch alarms, separated by spaces",
 }
 HOSTILE = [
     "@evil/",
@@ -82,6 +86,14 @@ REFUSED = {
     "alarms": ["", "  ", "a\nb", "a\tb", "a\x1b[2Jb"],
     "path": [*HOSTILE, "", "version", "http://evil/", "/x\n", "/\t", "/<x>", "/\x00", "///"],
     "host": [*HOSTILE, "", "a b", "evil/x", "user@evil", "evil:", "evil:123456", "x\n", "a?b"],
+}
+REFUSALS = [(name, text) for name, texts in REFUSED.items() for text in texts]
+READERS: dict[str, Callable[[str], object]] = {
+    "minimum": settings.amount,
+    "batch": settings.positive_amount,
+    "soak": settings.duration,
+    "canary-retry": settings.positive_duration,
+    "window": Window.parse,
 }
 DEFAULTS = Policy(
     app="live_asg_web",
@@ -118,6 +130,7 @@ def problem(tags: dict[str, str], *, named: bool = True) -> str:
 
 def test_a_group_without_tags_has_the_defaults() -> None:
     assert tagged() == DEFAULTS
+    assert defaults({}) == dataclasses.replace(DEFAULTS, app="")
 
 
 @pytest.mark.parametrize(("tag", "text", "name", "value"), READ)
@@ -131,13 +144,18 @@ def test_every_setting_has_a_tag_that_is_read() -> None:
     assert {name for _, _, name, _ in READ} == fields
 
 
-@pytest.mark.parametrize(
-    ("name", "text"), [(name, text) for name, texts in REFUSED.items() for text in texts]
-)
+@pytest.mark.parametrize(("name", "text"), REFUSALS)
 def test_a_refusal_names_tag_text_and_what_is_accepted(name: str, text: str) -> None:
     said = problem({f"terminator:{name}": text})
-    assert said.startswith(f"tag terminator:{name} says {quoted(text)}; accepted is ")
-    assert ACCEPTED[name] in said.partition("; accepted is ")[2]
+    assert said == f"tag terminator:{name} says {quoted(text)}; accepted is {ACCEPTED[name]}"
+
+
+@pytest.mark.parametrize(("name", "text"), REFUSALS)
+def test_a_reader_raises_with_the_text(name: str, text: str) -> None:
+    reader = READERS.get(name) or getattr(settings, name.replace("-", "_"))
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011 - it is the text that matters
+        reader(text)
+    assert refusal.value.args == (text,)
 
 
 def test_every_problem_is_named() -> None:
@@ -170,7 +188,7 @@ def test_every_problem_is_named() -> None:
 def test_a_misspelt_tag_is_a_problem_and_the_known_ones_are_listed(tag: str) -> None:
     said = problem({tag: "1"})
     assert said.startswith(f'unknown tag "{tag}"; known are terminator:enabled, ')
-    assert all(f"terminator:{name}" in said for name in [*ACCEPTED, "pause"])
+    assert all(f"terminator:{name}" in said for name in ACCEPTED)
 
 
 @pytest.mark.parametrize("tag", ["Name", "terminator", "terminators:x", "x-terminator:port", ""])
@@ -200,6 +218,17 @@ def test_a_group_that_is_not_named_needs_enabled() -> None:
 def test_a_minimum_in_percent_is_rounded_up(percent: int, desired: int) -> None:
     minimum = tagged(minimum=f"{percent}%").minimum_of(desired)
     assert (minimum - 1) * 100 < percent * desired <= minimum * 100
+
+
+@pytest.mark.parametrize(
+    ("percent", "desired", "minimum", "batch"),
+    [(50, 3, 2, 1), (50, 4, 2, 2), (25, 10, 3, 2), (1, 1, 1, 1), (100, 7, 7, 7)],
+)
+def test_a_percentage_is_a_whole_number_of_instances(
+    percent: int, desired: int, minimum: int, batch: int
+) -> None:
+    policy = tagged(minimum=f"{percent}%", batch=f"{percent}%")
+    assert (policy.minimum_of(desired), policy.batch_of(desired)) == (minimum, batch)
 
 
 @given(percentages.filter(bool), capacities)
@@ -236,7 +265,7 @@ def test_a_host_that_is_read_is_one_plain_word(text: str) -> None:
 
 
 @given(
-    st.sampled_from([*ACCEPTED, "pause", "enabled", "other"]),
+    st.sampled_from([*ACCEPTED, "enabled", "other"]),
     st.text(max_size=256),
 )
 def test_any_text_is_read_or_becomes_one_printable_problem(name: str, text: str) -> None:
@@ -284,6 +313,7 @@ def test_a_tag_may_set_a_window_of_the_configuration_aside() -> None:
         ("minimum", "2 apples", "2 apples"),
         ("scheme", 80, "80"),
         ("soak", 10, "10"),
+        ("pause", True, "true"),
         ("path", "//evil", "//evil"),
         ("version_field", "", ""),
     ],
@@ -294,7 +324,7 @@ def test_a_default_that_cannot_be_read_is_refused(name: str, value: object, show
     said = str(refusal.value)
     assert said.startswith(f"policy.{name} says ")
     assert shown in said.partition("; accepted is ")[0]
-    assert ACCEPTED[name.replace("_", "-")] in said.partition("; accepted is ")[2]
+    assert said.partition("; accepted is ")[2] == ACCEPTED[name.replace("_", "-")]
 
 
 @pytest.mark.parametrize("name", ["minimun", "app", "enabled", "canary-retry", "Minimum", ""])

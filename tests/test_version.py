@@ -194,6 +194,10 @@ def test_equal_versions_have_equal_hashes(one: Version, other: Version) -> None:
     assert hash(spelled) == hash(one)
 
 
+def test_versions_that_differ_mostly_have_different_hashes() -> None:
+    assert len({hash(Version.parse(text)) for text in SEMVER_EXAMPLE}) > 1
+
+
 @given(
     st.lists(versions(), max_size=8).flatmap(lambda v: st.tuples(st.just(v), st.permutations(v)))
 )

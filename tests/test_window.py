@@ -193,3 +193,9 @@ def test_any_zone_is_known_or_refused(zone: str) -> None:
     except ValueError:
         return
     assert window.zone.key == zone
+
+
+@pytest.mark.parametrize("zone", ["Europe/Londres", "Europe"])
+def test_a_zone_that_does_not_exist_is_named(zone: str) -> None:
+    with pytest.raises(ValueError, match=f"^{zone}$"):
+        Window.parse(f"Mon 09:00-17:00 {zone}")

@@ -29,7 +29,7 @@ def read_version(body: bytes, field: str = "version") -> Version:
     mark are ignored. A JSON number is not a version: to JSON 1.10 is 1.1. Raise
     UnreadableBodyError otherwise.
     """
-    text = body.decode("utf-8", errors="backslashreplace").strip().removeprefix("\ufeff").strip()
+    text = body.decode(errors="backslashreplace").strip().removeprefix("\ufeff").strip()
     if text.startswith(_JSON_STARTS):
         text = _from_json(text, field)
     try:

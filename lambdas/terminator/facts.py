@@ -41,7 +41,7 @@ class Facts:
         """Members on their way in or in a state we don't know, or missed, whichever is more."""
         seen = len(self.available) + len(self.unreadable)
         counted = sum(instance.counted for instance in self.group.instances)
-        return max(counted - seen, self.group.desired - seen, 0)
+        return max(counted, self.group.desired) - seen
 
     @cached_property
     def _seen(self) -> tuple[Instance, ...]:
@@ -118,8 +118,9 @@ class Facts:
 
     def above_target(self, instance: Instance) -> bool:
         """Say whether the instance is known to run a version higher than the target."""
-        known = instance.version is not None and self.target is not None
-        return known and instance.version > self.target  # type: ignore[operator]
+        if instance.version is None or self.target is None:
+            return False
+        return instance.version > self.target
 
     @cached_property
     def outdated(self) -> tuple[Instance, ...]:

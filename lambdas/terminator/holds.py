@@ -160,7 +160,7 @@ def _last_launch(facts: Facts) -> str | None:
     if silent:
         return f"{silent[0].id}, the last to be launched, is unreadable ({silent[0].reason})"
     stale = [instance for instance in newest if not facts.on_target(instance)] or newest
-    return _retry(facts, stale[0], facts.policy.canary_retry) if stale else None
+    return _retry(facts, stale[0], facts.policy.canary_retry)
 
 
 def _retry(facts: Facts, newest: Instance, patience: timedelta) -> str | None:

@@ -46,7 +46,7 @@ class KeyTemplate:
 
     def prefix(self, app: str) -> str:
         """Return what the keys of all zips of the app begin with."""
-        return self.text.partition(_VERSION)[0].replace(_APP, app)
+        return self.text.split(_VERSION)[0].replace(_APP, app)
 
     def read(self, key: str) -> tuple[str, Version]:
         """Return the app and the version that a key names; raise KeyNameError."""

@@ -139,17 +139,12 @@ def _in_order(facts: Facts, candidates: Iterable[Instance]) -> Iterator[Instance
     """
     tiers: dict[Version, list[Instance]] = defaultdict(list)
     for instance in candidates:
-        tiers[_version(instance)].append(instance)
+        if instance.version is not None:
+            tiers[instance.version].append(instance)
     above = {version for version in tiers if facts.above_target(tiers[version][0])}
     left = Counter(instance.zone for instance in facts.available)
     for version in (*sorted(above, reverse=True), *sorted(tiers.keys() - above)):
         yield from _by_zone(tiers[version], left)
-
-
-def _version(instance: Instance) -> Version:
-    if instance.version is None:
-        raise ValueError(f"{instance.id} is available, so it must have a version")
-    return instance.version
 
 
 def _by_zone(tier: Sequence[Instance], left: Counter[str]) -> Iterator[Instance]:

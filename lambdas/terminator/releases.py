@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ def list_releases(s3: S3Client, bucket: str, template: KeyTemplate, app: str) ->
 class _Entry:
     key: str
     when: datetime
-    deleted: bool
+    deleted: bool = False
 
 
 def _entries(s3: S3Client, bucket: str, prefix: str) -> Iterator[_Entry]:
@@ -95,7 +96,7 @@ def _entries(s3: S3Client, bucket: str, prefix: str) -> Iterator[_Entry]:
     for page in pages:
         for version in page.get("Versions", ()):
             if version["IsLatest"]:
-                yield _Entry(version["Key"], version["LastModified"], deleted=False)
+                yield _Entry(version["Key"], version["LastModified"])
         for marker in page.get("DeleteMarkers", ()):
             yield _Entry(marker["Key"], marker["LastModified"], deleted=True)
 
@@ -152,7 +153,7 @@ def zip_problem(
     """
     try:
         size = s3.head_object(Bucket=bucket, Key=key)["ContentLength"]
-        with zipfile.ZipFile(_Ranged(s3, bucket, key, size, before_each)) as archive:
+        with zipfile.ZipFile(Ranged(s3, bucket, key, size, before_each)) as archive:
             return None if archive.namelist() else "it holds no files"
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         return plain(str(error))
@@ -162,8 +163,11 @@ def zip_problem(
         return explain(error)
 
 
-class _Ranged(io.RawIOBase):
-    """An object in S3 as a seekable file; every read is one ranged GetObject."""
+class Ranged:
+    """An object in S3 as a seekable file; every read is one ranged GetObject.
+
+    A read of over 16 MiB raises BadZipFile, as only a broken zip asks for so much.
+    """
 
     def __init__(
         self, s3: S3Client, bucket: str, key: str, size: int, before_each: Callable[[], None]
@@ -172,23 +176,20 @@ class _Ranged(io.RawIOBase):
         self._before_each = before_each
         self._position = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
     def tell(self) -> int:
+        """Return the offset at which the next read begins."""
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move as a file does; raise OSError before the beginning."""
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if start + offset < 0:
-            raise OSError(errno.EINVAL, f"an offset of {start + offset} bytes")
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         self._position = start + offset
         return self._position
 
     def read(self, size: int = -1, /) -> bytes:
+        """Read so many bytes, or all that are left, fewer at the end."""
         rest = max(0, self._size - self._position)
         length = rest if size < 0 else min(size, rest)
         if length > _LONGEST_READ:

@@ -67,7 +67,7 @@ class Version:
         )
 
     @cached_property
-    def _precedence(self) -> tuple[tuple[int, ...], bool, tuple[tuple[bool, int, str], ...]]:
+    def _precedence(self) -> tuple[tuple[int, ...], bool, tuple[tuple[bool, int | str], ...]]:
         numbers = self.numbers
         while numbers and numbers[-1] == 0:
             numbers = numbers[:-1]
@@ -97,6 +97,6 @@ def same_release(one: Version, other: Version) -> bool:
     return one == other and len(builds) <= 1
 
 
-def _identifier(text: str) -> tuple[bool, int, str]:
+def _identifier(text: str) -> tuple[bool, int | str]:
     # SemVer 11.4: numeric identifiers compare as numbers and rank below all others.
-    return (False, int(text), "") if text.isdecimal() else (True, 0, text)
+    return (False, int(text)) if text.isdecimal() else (True, text)

@@ -1,0 +1,81 @@
+"""Words for people: counts, waits, ages and short lists."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from builders import member
+from terminator import words
+
+MINUTE = timedelta(minutes=1)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0 instances"), (1, "1 instance"), (2, "2 instances")]
+)
+def test_one_is_singular_and_any_other_number_plural(number: int, said: str) -> None:
+    assert words.count(number, "instance") == said
+
+
+@pytest.mark.parametrize(
+    ("span", "said"),
+    [
+        (-MINUTE, "1 minute"),
+        (timedelta(0), "1 minute"),
+        (SECOND, "1 minute"),
+        (MINUTE, "1 minute"),
+        (MINUTE + SECOND, "2 minutes"),
+        (120 * MINUTE, "120 minutes"),
+        (120 * MINUTE + SECOND, "2 hours 1 minute"),
+        (122 * MINUTE, "2 hours 2 minutes"),
+        (180 * MINUTE, "3 hours"),
+        (960 * MINUTE, "16 hours"),
+        (30 * timedelta(days=1), "720 hours"),
+    ],
+)
+def test_a_wait_is_rounded_up_and_told_in_hours_beyond_two(span: timedelta, said: str) -> None:
+    assert words.left(span) == said
+
+
+@pytest.mark.parametrize(
+    ("span", "said"),
+    [
+        (-MINUTE, "just now"),
+        (MINUTE - SECOND, "just now"),
+        (MINUTE, "1 minute ago"),
+        (3 * MINUTE - SECOND, "2 minutes ago"),
+        (120 * MINUTE, "120 minutes ago"),
+        (121 * MINUTE, "2 hours ago"),
+        (180 * MINUTE - SECOND, "2 hours ago"),
+        (180 * MINUTE, "3 hours ago"),
+    ],
+)
+def test_an_age_is_rounded_down_and_told_in_hours_beyond_two(span: timedelta, said: str) -> None:
+    assert words.ago(span) == said
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        ([], ""),
+        (["a"], "a"),
+        (["a", "b", "c"], "a, b, c"),
+        (["a", "b", "c", "d"], "a, b, c and 1 more"),
+        (["a", "b", "c", "d", "e"], "a, b, c and 2 more"),
+    ],
+)
+def test_three_are_named_and_the_rest_counted(texts: list[str], said: str) -> None:
+    assert words.few(texts) == said
+
+
+def test_texts_with_commas_in_them_may_be_separated_otherwise() -> None:
+    assert words.few(["a, b", "c"], "; ") == "a, b; c"
+
+
+def test_instances_are_named_by_id_and_silent_ones_with_their_reason() -> None:
+    some = [member("i-a", None), member("i-b", None, reason="status 503")]
+    assert words.ids(some) == "i-a, i-b"
+    assert words.why(some) == "i-a (timeout), i-b (status 503)"
