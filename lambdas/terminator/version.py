@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property, total_ordering
 
 MAX_LENGTH = 128
+_MOST_NUMBERS = 5
 
 _IDENTIFIER = r"(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
 _PATTERN = re.compile(
@@ -68,9 +69,8 @@ class Version:
 
     @cached_property
     def _precedence(self) -> tuple[tuple[int, ...], bool, tuple[tuple[bool, int | str], ...]]:
-        numbers = self.numbers
-        while numbers and numbers[-1] == 0:
-            numbers = numbers[:-1]
+        missing = _MOST_NUMBERS - len(self.numbers)
+        numbers = self.numbers + (0,) * missing
         return numbers, not self.prerelease, tuple(map(_identifier, self.prerelease))
 
     def __eq__(self, other: object) -> bool:
