@@ -5,7 +5,7 @@ READY := .venv/.ready
 # Node 20 does; the CDK would say at every step that it is old.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
-.PHONY: demo sandbox bootstrap deploy test hostile e2e lint format lock clean soak taken-out
+.PHONY: demo sandbox bootstrap deploy test hostile e2e lint format lock clean soak taken-out mutants
 
 # The main job on a local fleet, in acts, each checked.
 demo: $(READY)
@@ -37,6 +37,10 @@ soak: $(READY)
 # Takes out each rule of the decision in turn: the search must find it missing.
 taken-out: $(READY)
 	$(BIN)/python tests/taken_out.py
+
+# Changes the decision in small ways, one at a time: does a test fail each time?
+mutants: $(READY)
+	nice -n 10 $(BIN)/python -m tests.mutation $(MODULES)
 
 # A real deployment to a local AWS, from upload to convergence.
 e2e: $(READY) node_modules/.ready
@@ -74,6 +78,6 @@ node_modules/.ready: package.json package-lock.json
 	@touch $@
 
 clean:
-	rm -rf .venv node_modules cdk.out .sandbox lambdas/*.egg-info \
+	rm -rf .venv node_modules cdk.out .sandbox mutants lambdas/*.egg-info \
 	  .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

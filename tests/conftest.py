@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from sandbox import acts, fleet
 from sandbox.fleet import Fleet
 
 # How long an example takes says nothing on a machine that others use too.
 settings.register_profile("unhurried", parent=settings(), deadline=None)
-settings.load_profile("unhurried")
+# A few examples, always the same: `make mutants` runs them thousands of times.
+settings.register_profile(
+    "mutants",
+    parent=settings.get_profile("unhurried"),
+    derandomize=True,
+    database=None,
+    max_examples=30,
+    phases=(Phase.explicit, Phase.generate),
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "unhurried"))
 
 
 @pytest.fixture(autouse=True)

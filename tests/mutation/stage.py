@@ -1,0 +1,67 @@
+"""The copy of the project that mutmut works in, so that nothing is mutated in place."""
+
+from __future__ import annotations
+
+import shutil
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import libcst as cst
+
+ROOT: Final = Path(__file__).parents[2]
+STAGE: Final = ROOT / "mutants"
+_CONFIGURED: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mutmut"]
+MODULES: Final = tuple(Path(name).stem for name in _CONFIGURED["only_mutate"])
+# The name of the function that a property is written out as.
+GETTER: Final = "_getter"
+_PROPERTIES: Final = frozenset({"property", "cached_property"})
+
+
+def build() -> None:
+    """Copy the project to STAGE, afresh."""
+    shutil.rmtree(STAGE, ignore_errors=True)
+    package = STAGE / "src" / "terminator"
+    package.mkdir(parents=True)
+    for path in (ROOT / "lambdas" / "terminator").glob("*.py"):
+        (package / path.name).write_text(written_out(path.read_text()))
+    for name in ("tests", "sandbox"):
+        shutil.copytree(ROOT / name, STAGE / name)
+    shutil.copy(ROOT / "pyproject.toml", STAGE)
+
+
+def written_out(source: str) -> str:
+    """Return the module with each property as a plain method, wrapped on a line of its own.
+
+    mutmut passes over decorated functions, and most of the facts are properties.
+    """
+    return cst.parse_module(source).visit(_WriteOut()).code
+
+
+class _WriteOut(cst.CSTTransformer):
+    def leave_IndentedBlock(  # noqa: N802 - libcst's name
+        self,
+        original_node: cst.IndentedBlock,  # noqa: ARG002 - libcst passes both
+        updated_node: cst.IndentedBlock,
+    ) -> cst.IndentedBlock:
+        return updated_node.with_changes(body=list(_statements(updated_node.body)))
+
+
+def _statements(body: Sequence[cst.BaseStatement]) -> Iterator[cst.BaseStatement]:
+    for statement in body:
+        wrapper = _wrapper(statement)
+        if wrapper is None or not isinstance(statement, cst.FunctionDef):
+            yield statement
+            continue
+        name = statement.name.value
+        yield statement.with_changes(name=cst.Name(name + GETTER), decorators=[])
+        yield cst.parse_statement(f"{name} = {wrapper}({name}{GETTER})")
+
+
+def _wrapper(statement: cst.BaseStatement) -> str | None:
+    match statement:
+        case cst.FunctionDef(decorators=[cst.Decorator(decorator=cst.Name(value=name))]):
+            return name if name in _PROPERTIES else None
+        case _:
+            return None
