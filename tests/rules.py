@@ -93,8 +93,8 @@ RULES = (
     Rule(
         "presumed outdated was launched over a minute before since",
         "facts",
-        "return launched < self.since - CLOCK_DOUBT and",
-        "return launched < self.since + CLOCK_DOUBT and",
+        "return launch(instance) < self.since - CLOCK_DOUBT and",
+        "return launch(instance) < self.since + CLOCK_DOUBT and",
     ),
     Rule(
         "a silent canary was not launched over a minute before since",
@@ -143,8 +143,8 @@ RULES = (
     Rule(
         "what is missed through desired capacity is in flight",
         "facts",
-        "return max(counted - seen, self.group.desired - seen, 0)",
-        "return max(counted - seen, 0)",
+        "return max(counted, self.group.desired) - seen",
+        "return counted - seen",
     ),
     Rule(
         "only what is InService and Healthy is available",
@@ -159,19 +159,19 @@ RULES = (
         "    if policy.problems:",
         "    if policy.problems and not policy.app:",
     ),
-    Rule("a group being deleted holds", "holds", "\n    _deleting,", ""),
-    Rule("pausing holds", "holds", "\n    _paused,", ""),
-    Rule("suspended processes hold", "holds", "\n    _suspended,", ""),
+    Rule("a group being deleted holds", "holds", '\n    "deleting": _deleting,', ""),
+    Rule("pausing holds", "holds", '\n    "paused": _paused,', ""),
+    Rule("suspended processes hold", "holds", '\n    "processes_suspended": _suspended,', ""),
     Rule("HealthCheck suspended holds", "holds", '"Terminate", "HealthCheck"', '"Terminate"'),
-    Rule("weighted capacity holds", "holds", "\n    _weighted,", ""),
-    Rule("a since in the future holds", "holds", "\n    _in_the_future,", ""),
-    Rule("nothing available holds", "holds", "\n    _nothing_available,", ""),
-    Rule("all protected holds, and says so", "holds", "\n    _protected,", ""),
+    Rule("weighted capacity holds", "holds", '\n    "weighted_capacity": _weighted,', ""),
+    Rule("a since in the future holds", "holds", '\n    "release_in_future": _in_the_future,', ""),
+    Rule("nothing available holds", "holds", '\n    "nothing_available": _nothing_available,', ""),
+    Rule("all protected holds, and says so", "holds", '\n    "all_protected": _protected,', ""),
     Rule(
         "the first hold that applies is the reason",
         "holds",
-        "\n    _deleting,\n    _paused,",
-        "\n    _paused,\n    _deleting,",
+        '"deleting": _deleting,\n    "paused": _paused,',
+        '"paused": _paused,\n    "deleting": _deleting,',
     ),
     Rule("protected instances stay", "plan", " if not instance.protected]", "]"),
     # How many
@@ -245,8 +245,8 @@ RULES = (
     Rule(
         "presumed outdated has had its retry time and grace",
         "facts",
-        "self.now - launched > patience",
-        "self.now - launched > timedelta(0)",
+        "return self.age(instance) > max(self.group.grace, self.policy.canary_retry)",
+        "return self.age(instance) > timedelta(0)",
     ),
     Rule(
         "one slow answer does not kill",
@@ -273,7 +273,7 @@ RULES = (
         "return all(self.on_target(i) for i in self.available if _second(i) >= second)",
         "return self.on_target(settled[0])",
     ),
-    Rule("a target soaks", "holds", "        return _soaking(facts)", "        return None"),
+    Rule("a target soaks", "holds", 'return first({"soaking": _soaking}, facts)', "return None"),
     Rule(
         "the longest-lived instance on target has soaked",
         "holds",
@@ -286,10 +286,27 @@ RULES = (
         "allowed = facts.budget if facts.proof else 1",
         "allowed = facts.budget",
     ),
-    Rule("no canary goes while any is in flight", "holds", "\n    _incoming,", ""),
-    Rule("no canary goes while proof is on its way", "holds", "\n    _proof_on_its_way,", ""),
-    Rule("no canary goes while one is silent", "holds", "\n    _silent_canary,", ""),
-    Rule("after a stale boot the next canary waits", "holds", "\n    _stale_boots,", ""),
+    Rule(
+        "no canary goes while any is in flight",
+        "holds",
+        '\n    "members_in_flight": _incoming,',
+        "",
+    ),
+    Rule(
+        "no canary goes while proof is on its way",
+        "holds",
+        '\n    "proof_on_its_way": _proof_on_its_way,',
+        "",
+    ),
+    Rule(
+        "no canary goes while one is silent", "holds", '\n    "canary_silent": _silent_canary,', ""
+    ),
+    Rule(
+        "after a stale boot the next canary waits",
+        "holds",
+        '\n    "boots_stale": _stale_boots,',
+        "",
+    ),
     Rule(
         "with each stale boot the wait doubles",
         "holds",
@@ -299,7 +316,12 @@ RULES = (
     Rule(
         "it doubles five times", "holds", "_MOST_DOUBLINGS: Final = 5", "_MOST_DOUBLINGS: Final = 2"
     ),
-    Rule("with since unknown the last launch has its time", "holds", "\n    _last_launch,", ""),
+    Rule(
+        "with since unknown the last launch has its time",
+        "holds",
+        '\n    "launched_lately": _last_launch,',
+        "",
+    ),
     Rule(
         "with since unknown the last launched must answer",
         "holds",
@@ -340,21 +362,21 @@ RULES = (
     # Guards
     Rule(
         "nothing goes outside the window",
-        "plan",
-        "(holds.window_closed, holds.refreshing, holds.alarmed)",
-        "(holds.refreshing, holds.alarmed)",
+        "holds",
+        '\n    "window_closed": _window_closed,',
+        "",
     ),
     Rule(
         "nothing goes during an instance refresh",
-        "plan",
-        "(holds.window_closed, holds.refreshing, holds.alarmed)",
-        "(holds.window_closed, holds.alarmed)",
+        "holds",
+        '\n    "instance_refresh": _refreshing,',
+        "",
     ),
     Rule(
         "nothing goes under an alarm",
-        "plan",
-        "(holds.window_closed, holds.refreshing, holds.alarmed)",
-        "(holds.window_closed, holds.refreshing)",
+        "holds",
+        '\n    "alarm_rings": _alarmed,',
+        "",
     ),
     Rule(
         "an alarm that does not exist holds",
@@ -383,8 +405,8 @@ RULES = (
     Rule(
         "no canary goes for a zip that cannot be read",
         "plan",
-        'if choice.kind == "canary" and (reason := holds.zip_unreadable(facts)):',
-        'if choice.kind == "hold" and (reason := holds.zip_unreadable(facts)):',
+        'if choice.kind == "canary" and (hold := holds.zip_unreadable(facts)):',
+        'if choice.kind == "hold" and (hold := holds.zip_unreadable(facts)):',
     ),
     # Act
     Rule(
@@ -414,14 +436,16 @@ RULES = (
     Rule(
         "a deferral leaves the group alone for this run",
         "act",
-        "return Outcomes(tuple(terminated), deferred=told)",
-        "continue",
+        "            return _stopped(tuple(terminated), victim, error)",
+        "            if _is_deferral(error):\n                continue\n"
+        "            return _stopped(tuple(terminated), victim, error)",
     ),
     Rule(
         "a failed termination leaves the group alone for this run",
         "act",
-        "            return Outcomes(tuple(terminated), failed=told)\n        except",
-        "            continue\n        except",
+        "            return _stopped(tuple(terminated), victim, error)",
+        "            if not _is_deferral(error):\n                continue\n"
+        "            return _stopped(tuple(terminated), victim, error)",
     ),
     Rule("a dry run stops before acting", "finish", " and not outcome.dry_run", ""),
     Rule(

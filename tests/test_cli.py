@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +81,12 @@ def test_plan_prints_a_record_for_each_group_and_terminates_nothing(
         "reason",
     }
     del web["instances"]
+    assert datetime.fromisoformat(web.pop("since")).tzinfo is not None
     assert web == {
         "group": "live_asg_web", "app": "web", "desired": 3, "minimum": 1,
         "target": "1.0.274", "target_source": "released", "lowest": "1.0.266",
         "highest": "1.0.266", "available": 3, "unreadable": 0, "in_flight": 0, "outdated": 3,
+        "stale": 0, "overdue": 0, "hold": None, "stuck": False,
         "decision": "canary", "reason": f"{oldest} goes first, to prove 1.0.274",
         "victims": [oldest], "terminated": [], "deferred": {}, "failed": {}, "dry_run": True,
     }  # fmt: skip

@@ -100,7 +100,7 @@ def test_the_last_line_of_a_group_carries_its_decision_as_fields(
     assert deployed.invoked
     assert [entry["group"] for entry in last] == ["live_asg_api", "live_asg_web"]
     for entry, record in zip(last, records, strict=True):
-        assert record.items() <= entry.items()
+        assert {k: v for k, v in record.items() if v is not None}.items() <= entry.items()
         assert entry["level"] == "INFO"
         assert entry["service"] == "terminator"
         assert entry["function_request_id"] == "request-1"
@@ -118,8 +118,11 @@ def test_metrics_are_summed_over_the_groups(capsys: pytest.CaptureFixture[str]) 
         "Unreadable": [0.0],
         "InFlight": [0.0],
         "Outdated": [3.0],
-        "Terminated": [0.0],
+        "Stale": [0.0],
+        "Overdue": [0.0],
         "Held": [0.0],
+        "Stuck": [0.0],
+        "Terminated": [0.0],
         "Failed": [0.0],
     }
 
@@ -132,6 +135,30 @@ def test_a_dimension_for_each_group_is_opt_in(
     handlers.reconcile(SCHEDULED, context())
     emitted = metrics(capsys)
     assert [entry.get("group") for entry in emitted] == [None, "live_asg_api", "live_asg_web"]
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_group_that_could_not_be_observed_has_no_numbers_but_that_it_failed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(monkeypatch, group_metrics=True)
+    monkeypatch.setenv("TERMINATOR_PROBES", "{}")
+    with pytest.raises(handlers.RunFailedError):
+        handlers.reconcile(SCHEDULED, context())
+    _, *groups = metrics(capsys)
+    assert [group["Failed"] for group in groups] == [[1.0], [1.0]]
+    assert not any("Available" in group for group in groups)
+
+
+@pytest.mark.usefixtures("deployed")
+@pytest.mark.parametrize("narrowed", [{"app": "web"}, {"groups": ["live_asg_web"]}])
+def test_a_run_for_some_of_the_groups_does_not_tell_how_all_are(
+    capsys: pytest.CaptureFixture[str], narrowed: dict[str, object]
+) -> None:
+    handlers.reconcile(narrowed, context())
+    [emitted] = metrics(capsys)
+    [directive] = emitted["_aws"]["CloudWatchMetrics"]
+    assert {each["Name"] for each in directive["Metrics"]} == {"Terminated", "Failed"}
 
 
 @pytest.mark.usefixtures("deployed")

@@ -11,7 +11,18 @@ import pytest
 import terminator
 
 PACKAGE = Path(terminator.__file__).parent
-PURE = {"facts", "holds", "model", "plan", "policy", "settings", "version", "window", "words"}
+PURE = {
+    "attention",
+    "facts",
+    "holds",
+    "model",
+    "plan",
+    "policy",
+    "settings",
+    "version",
+    "window",
+    "words",
+}
 IMPURE_STDLIB = {"asyncio", "os", "random", "socket", "subprocess", "time", "urllib"}
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from builders import NOW, decide, group, member, policy, released, unasked
+from builders import NOW, ago, decide, group, member, policy, released, unasked
 from terminator.facts import Facts
 from terminator.model import Figures, Group, Guards, NoRelease
 from terminator.version import Version
@@ -273,6 +274,10 @@ def test_a_decision_carries_the_figures_that_it_rests_on() -> None:
         source="released",
         lowest=Version.parse("1.0.266"),
         highest=Version.parse("1.0.274"),
+        stale=3,
+        overdue=1,
+        since=ago(300),
+        behind=timedelta(minutes=300),
     )
 
 

@@ -77,8 +77,8 @@ def test_metrics_count_held_and_failed_groups() -> None:
     held = outcome(proven(), pause="x")
     acted = outcome(proven(), Outcomes(("i-a",), failed={"i-b": "no"}))
     assert report.metrics([held, acted, Outcome("gone", error="no such group")]) == {
-        "Available": 6, "Unreadable": 0, "InFlight": 0, "Outdated": 4,
-        "Terminated": 1, "Held": 1, "Failed": 2,
+        "Available": 6, "Unreadable": 0, "InFlight": 0, "Outdated": 4, "Stale": 0, "Overdue": 0,
+        "Held": 1, "Stuck": 0, "Terminated": 1, "Failed": 2,
     }  # fmt: skip
 
 

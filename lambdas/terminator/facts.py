@@ -135,9 +135,26 @@ class Facts:
     def _is_presumed(self, instance: Instance) -> bool:
         if self.since is None or self.on_target(instance):
             return False
-        patience = max(self.group.grace, self.policy.canary_retry)
-        launched = launch(instance)
-        return launched < self.since - CLOCK_DOUBT and self.now - launched > patience
+        return launch(instance) < self.since - CLOCK_DOUBT and self._is_overdue(instance)
+
+    def _is_overdue(self, instance: Instance) -> bool:
+        return self.age(instance) > max(self.group.grace, self.policy.canary_retry)
+
+    @cached_property
+    def overdue(self) -> tuple[Instance, ...]:
+        """Unreadable, and launched longer ago than any boot may take."""
+        return tuple(i for i in self.unreadable if self._is_overdue(i))
+
+    @cached_property
+    def behind(self) -> timedelta | None:
+        """For how long the group could have followed its target; None where unknown.
+
+        With *highest* nothing dates the target but the longest-lived instance that runs it.
+        """
+        if self.source == "released":
+            return None if self.since is None else self.now - self.since
+        on_target = (self.age(i) for i in self.available if self.on_target(i))
+        return max(on_target, default=None)
 
     @cached_property
     def silent(self) -> tuple[Instance, ...]:

@@ -7,9 +7,9 @@ from functools import partial
 from typing import Final
 
 from terminator import act, describe, report, survey
-from terminator.model import Decision
+from terminator.model import Decision, Hold
 from terminator.plan import plan
-from terminator.planning import Run, held, safely, seen_group
+from terminator.planning import Run, held, safely, seen_group, turned
 from terminator.policy import Policy
 from terminator.report import Outcome
 from terminator.survey import CONFIRM_SECONDS, Subject
@@ -48,10 +48,10 @@ def _confirmed(run: Run, subject: Subject, outcome: Outcome) -> Outcome:
     world.require(CONFIRM_SECONDS, "it was confirmed")
     described = describe.describe_groups(world.aws.autoscaling, [subject.name], tagged=False)
     if not described:
-        return held(outcome, "the group has gone since this run began")
+        return held(outcome, _changed("the group has gone since this run began"))
     fresh = survey.subject(described[0], run.config)
     if _looked_otherwise(subject.policy, fresh.policy):
-        return held(outcome, "its settings have changed since this run began")
+        return held(outcome, _changed("its settings have changed since this run began"))
     group = seen_group(run, fresh.described, fresh.policy)
     group = replace(group, guards=outcome.group.guards)
     second = plan(group, fresh.policy, world.clock())
@@ -70,8 +70,12 @@ def _agreed(first: Decision, second: Decision) -> Decision:
     unproven = second.kind == "canary" and first.kind != "canary"
     if second.victims and (not victims or unproven or first.second_look != second.second_look):
         reason = "the group has changed since this run began: both plans chose nothing alike"
-        return replace(second, kind="hold", reason=reason, victims=(), second_look=False)
+        return turned(second, _changed(reason))
     return replace(second, victims=victims)
+
+
+def _changed(reason: str) -> Hold:
+    return Hold("group_changed", reason)
 
 
 def _acted(run: Run, outcome: Outcome) -> Outcome:

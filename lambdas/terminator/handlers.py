@@ -63,13 +63,14 @@ def reconcile(event: Mapping[str, Any], context: LambdaContext) -> list[dict[str
     from terminator.reconcile import reconcile as run
 
     config, scope = _config(), _scope(event)
+    config = replace(config, dry_run=_dry_run(event, config))
     try:
-        outcomes = run(_world(context), replace(config, dry_run=_dry_run(event, config)), scope)
+        outcomes = run(_world(context), config, scope)
     except Exception as error:
         why = f"the groups could not be served: {explain(error)}"
         logger.error(why)  # noqa: TRY400 - the line says all, and the runtime adds the rest
         raise RunFailedError(why) from error
-    _measure(outcomes, each=config.group_metrics)
+    _measure(outcomes, config, scope)
     records = [report.record(outcome) for outcome in outcomes]
     failed = [plain(outcome.name) for outcome in outcomes if outcome.has_failed]
     if failed and event.get("records") is True:
@@ -157,21 +158,27 @@ def _log(line: Line) -> None:
     log(line.text, extra=line.fields)
 
 
-def _measure(outcomes: list[Outcome], *, each: bool) -> None:
-    _emit(outcomes)
-    for outcome in outcomes if each else ():
-        _emit([outcome], group=outcome.name)
+def _measure(outcomes: list[Outcome], config: Config, scope: Scope) -> None:
+    """Emit metrics; a run for some of the groups says nothing of how all of them are."""
+    from terminator import report
+    from terminator.survey import Scope
+
+    whole = scope == Scope()
+    _emit(report.metrics(outcomes) if whole else report.counts(outcomes))
+    for outcome in outcomes if config.group_metrics else ():
+        seen = outcome.decision is not None
+        of = report.metrics if seen else report.counts
+        _emit(of([outcome]), group=outcome.name)
 
 
-def _emit(outcomes: list[Outcome], **dimensions: str) -> None:
+def _emit(totals: Mapping[str, int], **dimensions: str) -> None:
     from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-    from terminator import report
     from terminator.errors import plain
 
     metrics = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
     for name, value in dimensions.items():
         metrics.add_dimension(name, plain(value))
-    for name, total in report.metrics(outcomes).items():
+    for name, total in totals.items():
         metrics.add_metric(name, MetricUnit.Count, total)
     metrics.flush_metrics()

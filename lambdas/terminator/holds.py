@@ -1,18 +1,18 @@
 """The holds: why nothing is done to a group that has not converged.
 
 Each rule takes the facts and returns its reason, or None where it does not apply.
-`STANDING` is in the order in which they are asked. Settings that cannot be read hold before
-any of them.
+`STANDING`, and later `GUARDS`, are in the order in which they are asked. Settings that cannot
+be read hold before any of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Final
 
 from terminator.facts import CLOCK_DOUBT, Facts, latest
-from terminator.model import Instance, NoRelease, Released
+from terminator.model import Hold, HoldName, Instance, NoRelease, Released
 from terminator.version import quoted
 from terminator.words import ago, ids, left, why
 
@@ -22,11 +22,16 @@ NEEDED_PROCESSES: Final = ("Launch", "Terminate", "HealthCheck", "AddToLoadBalan
 _MOST_DOUBLINGS: Final = 5
 
 Rule = Callable[[Facts], str | None]
+Rules = Mapping[HoldName, Rule]
 
 
-def first(rules: tuple[Rule, ...], facts: Facts) -> str | None:
-    """Return the reason of the first rule that applies, None where none does."""
-    return next((reason for rule in rules if (reason := rule(facts)) is not None), None)
+def first(rules: Rules, facts: Facts) -> Hold | None:
+    """Return the hold of the first rule that applies, None where none does."""
+    for name, rule in rules.items():
+        reason = rule(facts)
+        if reason is not None:
+            return Hold(name, reason)
+    return None
 
 
 def _deleting(facts: Facts) -> str | None:
@@ -91,25 +96,25 @@ def _protected(facts: Facts) -> str | None:
     return f"all that is outdated is protected from scale-in: {ids(candidates)}"
 
 
-STANDING: Final[tuple[Rule, ...]] = (
-    _deleting,
-    _paused,
-    _suspended,
-    _weighted,
-    _no_release,
-    _in_the_future,
-    _nothing_available,
-    _nothing_outdated,
-    _protected,
-)
+STANDING: Final[Rules] = {
+    "deleting": _deleting,
+    "paused": _paused,
+    "processes_suspended": _suspended,
+    "weighted_capacity": _weighted,
+    "no_release": _no_release,
+    "release_in_future": _in_the_future,
+    "nothing_available": _nothing_available,
+    "nothing_outdated": _nothing_outdated,
+    "all_protected": _protected,
+}
 
 
-def pace(facts: Facts) -> str | None:
+def pace(facts: Facts) -> Hold | None:
     """Hold while the target soaks, or without proof while the last try has its time."""
     if facts.proof:
-        return _soaking(facts)
-    reason = first(_WAITING, facts)
-    return None if reason is None else f"waiting for proof: {reason}"
+        return first({"soaking": _soaking}, facts)
+    hold = first(_WAITING, facts)
+    return None if hold is None else Hold(hold.name, f"waiting for proof: {hold.reason}")
 
 
 def _soaking(facts: Facts) -> str | None:
@@ -173,16 +178,16 @@ def _retry(facts: Facts, newest: Instance, patience: timedelta) -> str | None:
     )
 
 
-_WAITING: Final[tuple[Rule, ...]] = (
-    _incoming,
-    _proof_on_its_way,
-    _silent_canary,
-    _stale_boots,
-    _last_launch,
-)
+_WAITING: Final[Rules] = {
+    "members_in_flight": _incoming,
+    "proof_on_its_way": _proof_on_its_way,
+    "canary_silent": _silent_canary,
+    "boots_stale": _stale_boots,
+    "launched_lately": _last_launch,
+}
 
 
-def no_budget(facts: Facts) -> str:
+def no_budget(facts: Facts) -> Hold:
     """Say in figures why no more may go now."""
     figures = (
         f"{len(facts.available)} available of {facts.group.desired} desired",
@@ -191,10 +196,10 @@ def no_budget(facts: Facts) -> str:
         f"{facts.in_flight} in flight",
         f"{len(facts.unreadable)} unreadable",
     )
-    return f"no budget: {', '.join(figures)}"
+    return Hold("no_budget", f"no budget: {', '.join(figures)}")
 
 
-def window_closed(facts: Facts) -> str | None:
+def _window_closed(facts: Facts) -> str | None:
     """Hold outside the maintenance window."""
     window = facts.policy.window
     if window is None or window.is_open(facts.now):
@@ -202,7 +207,7 @@ def window_closed(facts: Facts) -> str | None:
     return f"outside the maintenance window {window.text}"
 
 
-def refreshing(facts: Facts) -> str | None:
+def _refreshing(facts: Facts) -> str | None:
     """Hold while an instance refresh is in progress."""
     guards = facts.group.guards
     if guards is None or guards.refresh is None:
@@ -210,18 +215,26 @@ def refreshing(facts: Facts) -> str | None:
     return f"an instance refresh is in progress ({guards.refresh})"
 
 
-def alarmed(facts: Facts) -> str | None:
+def _alarmed(facts: Facts) -> str | None:
     """Hold while a listed CloudWatch alarm is ringing, or does not exist."""
     guards = facts.group.guards
     return "; ".join(guards.alarms) or None if guards is not None else None
 
 
-def zip_unreadable(facts: Facts) -> str | None:
+GUARDS: Final[Rules] = {
+    "window_closed": _window_closed,
+    "instance_refresh": _refreshing,
+    "alarm_rings": _alarmed,
+}
+
+
+def zip_unreadable(facts: Facts) -> Hold | None:
     """Hold where the target's zip cannot be read."""
     guards = facts.group.guards
     if guards is None or guards.zip_problem is None:
         return None
-    return f"the zip of {facts.target} cannot be read: {guards.zip_problem}"
+    reason = f"the zip of {facts.target} cannot be read: {guards.zip_problem}"
+    return Hold("zip_unreadable", reason)
 
 
 def deferred_presumed(facts: Facts) -> str | None:

@@ -10,6 +10,33 @@ from terminator.version import Version
 
 Source = Literal["released", "highest"]
 Kind = Literal["replace", "canary", "hold", "converged"]
+# Why a group is held, in one word: for counting and filtering. docs/runbook.md explains each.
+HoldName = Literal[
+    "settings_unreadable",
+    "deleting",
+    "paused",
+    "processes_suspended",
+    "weighted_capacity",
+    "no_release",
+    "release_in_future",
+    "nothing_available",
+    "nothing_outdated",
+    "all_protected",
+    "members_in_flight",
+    "proof_on_its_way",
+    "canary_silent",
+    "boots_stale",
+    "launched_lately",
+    "soaking",
+    "no_budget",
+    "presumed_waits",
+    "window_closed",
+    "instance_refresh",
+    "alarm_rings",
+    "zip_unreadable",
+    "group_changed",
+    "victim_spared",
+]
 
 # Prefixes of lifecycle states whose instances are listed, never touched, never counted:
 # https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html
@@ -112,7 +139,12 @@ class Group:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a decision rests on; versions are None where nothing is available."""
+    """What a decision rests on; versions are None where nothing is available.
+
+    `stale` counts stale boots, and `overdue` the unreadable instances that were launched
+    longer ago than any boot may take. `since` is when the target became the target, and
+    `behind` for how long the group could have followed it; both None where unknown.
+    """
 
     available: int
     unreadable: int
@@ -123,15 +155,28 @@ class Figures:
     source: Source
     lowest: Version | None
     highest: Version | None
+    stale: int
+    overdue: int
+    since: datetime | None
+    behind: timedelta | None
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A reason to do nothing: its name, and the reason in words."""
+
+    name: HoldName
+    reason: str
 
 
 @dataclass(frozen=True)
 class Decision:
     """What to do to a group, and why.
 
-    `victims` are instance ids in the order in which they go. `figures` is None where the
-    settings cannot be read, so that nothing was asked. `second_look` says that the victim is
-    presumed outdated and goes only if it is still unreadable when asked again.
+    `hold` names the hold, where it is one. `victims` are instance ids in the order in which
+    they go. `figures` is None where the settings cannot be read, so that nothing was asked.
+    `second_look` says that the victim is presumed outdated and goes only if it is still
+    unreadable when asked again.
     """
 
     kind: Kind
@@ -139,3 +184,4 @@ class Decision:
     figures: Figures | None = None
     victims: tuple[str, ...] = ()
     second_look: bool = False
+    hold: HoldName | None = None

@@ -14,7 +14,7 @@ from itertools import islice
 
 from terminator import holds, words
 from terminator.facts import Facts, launch
-from terminator.model import Decision, Figures, Group, Instance, Kind
+from terminator.model import Decision, Figures, Group, Hold, HoldName, Instance, Kind
 from terminator.policy import Policy
 from terminator.version import Version
 
@@ -25,6 +25,7 @@ class _Choice:
     reason: str
     victims: tuple[Instance, ...] = ()
     second_look: bool = False
+    hold: HoldName | None = None
 
 
 def plan(group: Group, policy: Policy, now: datetime) -> Decision:
@@ -34,7 +35,7 @@ def plan(group: Group, policy: Policy, now: datetime) -> Decision:
     them before acting.
     """
     if policy.problems:
-        return Decision("hold", "; ".join(policy.problems))
+        return Decision("hold", "; ".join(policy.problems), hold="settings_unreadable")
     facts = Facts(group, policy, now)
     choice = _choose(facts)
     return Decision(
@@ -43,6 +44,7 @@ def plan(group: Group, policy: Policy, now: datetime) -> Decision:
         figures=_figures(facts),
         victims=tuple(instance.id for instance in choice.victims),
         second_look=choice.second_look,
+        hold=choice.hold,
     )
 
 
@@ -57,15 +59,23 @@ def _figures(facts: Facts) -> Figures:
         source=facts.source,
         lowest=facts.lowest,
         highest=facts.highest,
+        stale=len(facts.stale),
+        overdue=len(facts.overdue),
+        since=facts.since,
+        behind=facts.behind,
     )
 
 
 def _choose(facts: Facts) -> _Choice:
     if facts.converged:
         return _Choice("converged", _converged(facts))
-    if reason := holds.first(holds.STANDING, facts) or holds.pace(facts):
-        return _Choice("hold", reason)
+    if hold := holds.first(holds.STANDING, facts) or holds.pace(facts):
+        return _held(hold)
     return _guarded(facts, _pick(facts, (*facts.presumed, *facts.outdated)))
+
+
+def _held(hold: Hold) -> _Choice:
+    return _Choice("hold", hold.reason, hold=hold.name)
 
 
 def _converged(facts: Facts) -> str:
@@ -75,14 +85,14 @@ def _converged(facts: Facts) -> str:
 
 def _guarded(facts: Facts, choice: _Choice) -> _Choice:
     # Window and alarms must not keep a bad release, or its corpse, in place.
-    for rule in (holds.window_closed, holds.refreshing, holds.alarmed):
-        reason = rule(facts) if choice.victims else None
-        if reason is not None:
-            urgent = () if rule is holds.refreshing else _urgent(facts)
+    for name, rule in holds.GUARDS.items():
+        hold = holds.first({name: rule}, facts) if choice.victims else None
+        if hold is not None:
+            urgent = () if name == "instance_refresh" else _urgent(facts)
             choice = _pick(facts, urgent)
-            choice = choice if choice.victims else _Choice("hold", reason)
-    if choice.kind == "canary" and (reason := holds.zip_unreadable(facts)):
-        return _Choice("hold", reason)
+            choice = choice if choice.victims else _held(hold)
+    if choice.kind == "canary" and (hold := holds.zip_unreadable(facts)):
+        return _held(hold)
     return choice
 
 
@@ -104,8 +114,9 @@ def _pick(facts: Facts, candidates: Sequence[Instance]) -> _Choice:
     if outdated and facts.budget:
         return _outdated(facts, outdated)
     if presumed and not outdated:
-        return _Choice("hold", f"{presumed[0].id} is presumed outdated, but {waits}")
-    return _Choice("hold", holds.no_budget(facts))
+        waiting = f"{presumed[0].id} is presumed outdated, but {waits}"
+        return _held(Hold("presumed_waits", waiting))
+    return _held(holds.no_budget(facts))
 
 
 def _presumed(facts: Facts, victim: Instance) -> _Choice:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from terminator import guards, observe
 from terminator.errors import Failure, KnownError, attempt
-from terminator.model import Group
+from terminator.model import Decision, Group, Hold
 from terminator.observe import Snapshot
 from terminator.plan import plan
 from terminator.policy import Policy
@@ -69,9 +69,13 @@ def failed(outcome: Outcome, failure: Failure) -> Outcome:
     return replace(outcome, decision=None, error=failure.why)
 
 
-def held(outcome: Outcome, reason: str) -> Outcome:
+def held(outcome: Outcome, hold: Hold) -> Outcome:
     """Return the outcome with its decision turned into a hold."""
     if outcome.decision is None:
         return outcome
-    hold = replace(outcome.decision, kind="hold", reason=reason, victims=(), second_look=False)
-    return replace(outcome, decision=hold)
+    return replace(outcome, decision=turned(outcome.decision, hold))
+
+
+def turned(decision: Decision, hold: Hold) -> Decision:
+    """Return the decision as a hold, with its figures."""
+    return Decision("hold", hold.reason, decision.figures, hold=hold.name)

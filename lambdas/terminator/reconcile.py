@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from terminator import report, second_look, survey
 from terminator.errors import Failure, attempt
 from terminator.finish import finished, reported
+from terminator.model import Hold
 from terminator.planning import Run, failed, held, planned
 from terminator.report import Outcome
 from terminator.second_look import Doubt
@@ -100,7 +101,8 @@ def _judged(run: Run, first: _First, doubt: Doubt) -> Outcome:
         run = replace(run, spared=frozenset({doubt.victim}))
     outcome = planned(run, first.subject)
     if reason is not None and (outcome.is_doubted or not outcome.victims):
-        outcome = held(outcome, reason)
+        outcome = held(outcome, Hold("victim_spared", reason))
     elif outcome.is_doubted and outcome.victims != (doubt.victim,):
-        outcome = held(outcome, "another instance is presumed outdated: it is asked twice first")
+        another = "another instance is presumed outdated: it is asked twice first"
+        outcome = held(outcome, Hold("victim_spared", another))
     return finished(run, first.subject, outcome)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from terminator import attention
 from terminator.act import Outcomes
 from terminator.errors import plain
 from terminator.model import Decision, Group, Instance
@@ -146,8 +147,13 @@ def record(outcome: Outcome) -> Record:
         "unreadable": figures.unreadable if figures else None,
         "in_flight": figures.in_flight if figures else None,
         "outdated": figures.outdated if figures else None,
+        "stale": figures.stale if figures else None,
+        "overdue": figures.overdue if figures else None,
+        "since": figures.since.isoformat() if figures and figures.since else None,
         "decision": decision.kind if decision else None,
         "reason": decision.reason if decision else outcome.error,
+        "hold": decision.hold if decision else None,
+        "stuck": attention.is_stuck(decision) if decision else None,
         "victims": list(decision.victims) if decision else [],
         "terminated": list(acted.terminated),
         "deferred": dict(acted.deferred),
@@ -180,16 +186,26 @@ def _text(value: object) -> str | None:
 
 def metrics(outcomes: Iterable[Outcome]) -> dict[str, int]:
     """Return the metrics of these groups, summed."""
-    totals = dict.fromkeys(
-        ("Available", "Unreadable", "InFlight", "Outdated", "Terminated", "Held", "Failed"), 0
-    )
-    for outcome in outcomes:
-        totals["Terminated"] += len(outcome.acted.terminated)
-        totals["Failed"] += outcome.has_failed
-        totals["Held"] += outcome.decision is not None and outcome.decision.kind == "hold"
-        if outcome.decision and (figures := outcome.decision.figures):
-            totals["Available"] += figures.available
-            totals["Unreadable"] += figures.unreadable
-            totals["InFlight"] += figures.in_flight
-            totals["Outdated"] += figures.outdated
-    return totals
+    outcomes = list(outcomes)
+    decisions = [each.decision for each in outcomes if each.decision is not None]
+    figures = [each.figures for each in decisions if each.figures is not None]
+    return {
+        "Available": sum(each.available for each in figures),
+        "Unreadable": sum(each.unreadable for each in figures),
+        "InFlight": sum(each.in_flight for each in figures),
+        "Outdated": sum(each.outdated for each in figures),
+        "Stale": sum(each.stale for each in figures),
+        "Overdue": sum(each.overdue for each in figures),
+        "Held": sum(each.kind == "hold" for each in decisions),
+        "Stuck": sum(map(attention.is_stuck, decisions)),
+        **counts(outcomes),
+    }
+
+
+def counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    """Return the metrics that count what happened, which hold for a part of the groups too."""
+    outcomes = list(outcomes)
+    return {
+        "Terminated": sum(len(each.acted.terminated) for each in outcomes),
+        "Failed": sum(each.has_failed for each in outcomes),
+    }
