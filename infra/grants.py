@@ -13,6 +13,7 @@ from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
 
 from terminator.config import Config
+from terminator.events import SOURCE
 from terminator.policy import ENABLED_TAG
 
 
@@ -90,6 +91,17 @@ def reporting_failures(queue_arn: str) -> iam.PolicyStatement:
     """Allow the Lambda service to tell the queue of failed invocations."""
     return iam.PolicyStatement(
         sid="ReportFailures", actions=["sqs:SendMessage"], resources=[queue_arn]
+    )
+
+
+def putting_events(stack: Stack) -> iam.PolicyStatement:
+    """Allow putting events of ours to the default event bus."""
+    bus = stack.format_arn(service="events", resource="event-bus", resource_name="default")
+    return iam.PolicyStatement(
+        sid="PutEvents",
+        actions=["events:PutEvents"],
+        resources=[bus],
+        conditions={"StringEquals": {"events:source": SOURCE}},
     )
 
 

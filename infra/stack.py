@@ -78,6 +78,7 @@ class TerminatorStack(Stack):
         settings, arns = self._settings, [p.function.function_arn for p in self.probes.values()]
         statements = [grants.reporting_failures(self._dead_letters.queue_arn)]
         statements += [grants.describing(), *grants.terminating(self, settings.runtime)]
+        statements += [grants.putting_events(self)]
         statements += [grants.invoking(arns)] if arns else []
         statements += grants.reading_releases(self.bucket.bucket_arn) if self.bucket else []
         probes = {id_: probe.function.function_name for id_, probe in self.probes.items()}

@@ -97,6 +97,7 @@ class Stage:
         self.cloud = _cloud()
         self.aws = cloud_api.clients(self.cloud)
         self.aws.functions_within = lambda _seconds: SimpleNamespace(invoke=self._invoke)
+        self.aws.events = SimpleNamespace(put_events=lambda **_: {"Entries": []})
         self.remaining: Callable[[], float] = lambda: 300.0
         self.answer: Callable[[str, bytes], dict[str, Any]] = lambda _name, body: payload(body)
         self.log = io.StringIO()

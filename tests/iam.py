@@ -50,13 +50,19 @@ ANYWHERE: Final = (
 )
 
 
+BUS: Final = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"
+# The keys that conditions ask for.
+OPTED_IN: Final = "autoscaling:ResourceTag/terminator:enabled"
+SOURCE: Final = "events:source"
+
+
 @dataclass(frozen=True)
 class Use:
-    """An action on a resource, as IAM sees it; `opted_in` is what the group's tag says."""
+    """An action on a resource, as IAM sees it; `said` is what a condition could ask for."""
 
     action: str
     resource: str = "*"
-    opted_in: str | None = None
+    said: tuple[str, str | None] | None = None
 
 
 def uses(of: dict[str, Any], handler: str, recorder: Recorder) -> set[Use]:
@@ -70,7 +76,9 @@ def use(of: dict[str, Any], api: str, about: str) -> Use:
     name = f"{SERVICES.get(service, service)}:{operation}"
     action = RENAMED.get(name, name)
     if action == TERMINATE:
-        return Use(action, GROUP + about, "true" if about == acts.API else None)
+        return Use(action, GROUP + about, (OPTED_IN, "true" if about == acts.API else None))
+    if service == "events":
+        return Use(action, BUS, (SOURCE, about))
     if service == "s3":
         return Use(action, about.replace(store.BUCKET, bucket(of), 1))
     return Use(action, arn_of(of, about) if service == "lambda" else "*")
@@ -119,8 +127,8 @@ def covers(pattern: str, resource: str) -> bool:
 
 def allows(statement: dict[str, Any], action: str, resource: str, each: Use) -> bool:
     """Say whether a statement allows the use, by one of its actions on one of its resources."""
-    condition = {"StringEquals": {"autoscaling:ResourceTag/terminator:enabled": each.opted_in}}
-    if statement.get("Condition", condition) != condition:
+    said = {"StringEquals": dict([each.said])} if each.said else None
+    if statement.get("Condition", said) != said:
         return False
     return action == each.action and covers(resource, each.resource)
 
@@ -135,6 +143,7 @@ def differences(of: dict[str, Any], handler: str, needed: Iterable[Use]) -> list
         for resource in listed(statement["Resource"])
     ]
     stranger = Use(TERMINATE, f"{GROUP}stranger")
+    forged = Use("events:PutEvents", BUS, (SOURCE, "aws.ec2"))
     return [
         *(
             f"may not {u.action} {u.resource}"
@@ -144,5 +153,6 @@ def differences(of: dict[str, Any], handler: str, needed: Iterable[Use]) -> list
         *(f"need not {g[1]} {g[2]}" for g in given if not any(allows(*g, u) for u in needed)),
         *(f"may {g[1]} anywhere" for g in given if g[2] == "*" and g[1] not in ANYWHERE),
         *(f"may {g[1]} in any group" for g in given if allows(*g, stranger)),
+        *(f"may {g[1]} in any name" for g in given if allows(*g, forged)),
         *(f"has the wildcard {g[1]}" for g in given if "*" in g[1]),
     ]

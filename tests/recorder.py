@@ -57,6 +57,9 @@ class Recorder:
             return "/".join([params["Bucket"], *filter(None, [params.get("Key")])])
         if "ShouldDecrementDesiredCapacity" in params:
             return self.local.machines[params["InstanceId"]].group
+        if "Entries" in params:
+            (source,) = {entry["Source"] for entry in params["Entries"]}
+            return str(source)
         return str(params.get("FunctionName", ""))
 
     def _invoke(self, context: dict[str, Any], **_: Any) -> tuple[Any, dict[str, Any]]:

@@ -47,6 +47,10 @@ def test_the_decision_imports_only_the_standard_library_and_itself(module: str) 
     assert others <= sys.stdlib_module_names - IMPURE_STDLIB
 
 
+def test_events_are_made_of_records_with_the_standard_library_alone() -> None:
+    assert {name.partition(".")[0] for name in imports("events")} <= sys.stdlib_module_names
+
+
 def test_only_the_handlers_import_powertools() -> None:
     importers = {
         path.stem

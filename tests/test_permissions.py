@@ -160,10 +160,24 @@ def allowed_actions(given: list[dict[str, Any]]) -> list[tuple[int, str]]:
 
 def test_terminating_without_the_tags_condition_is_noticed(recorded: Recorder) -> None:
     before, of = template(FULL), template(FULL)
-    [tagged] = [each for each in statements(of, "reconcile") if each.pop("Condition", None)]
-    assert tagged["Action"] == TERMINATE
+    [tagged] = [
+        each
+        for each in statements(of, "reconcile")
+        if each["Action"] == TERMINATE and each.pop("Condition", None)
+    ]
+    assert tagged["Resource"]
     found = compared(of, "reconcile", recorded) - compared(before, "reconcile", recorded)
     assert found == {f"may {TERMINATE} in any group"}
+
+
+@pytest.mark.parametrize("source", [None, "aws.ec2"])
+def test_putting_events_in_another_name_is_noticed(recorded: Recorder, source: str | None) -> None:
+    before, of = template(FULL), template(FULL)
+    [putting] = [e for e in statements(of, "reconcile") if e["Action"] == "events:PutEvents"]
+    putting["Condition"] = {"StringEquals": {"events:source": source}}
+    if source is None:
+        del putting["Condition"]
+    assert compared(of, "reconcile", recorded) - compared(before, "reconcile", recorded)
 
 
 def test_without_tags_only_the_named_groups_may_lose_instances() -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from types_boto3_ec2.client import EC2Client
     from types_boto3_elb.client import ElasticLoadBalancingClient
     from types_boto3_elbv2.client import ElasticLoadBalancingv2Client
+    from types_boto3_events.client import EventBridgeClient
     from types_boto3_lambda.client import LambdaClient
     from types_boto3_s3.client import S3Client
 
@@ -76,6 +77,11 @@ class Aws:
     def cloudwatch(self) -> CloudWatchClient:
         """CloudWatch."""
         return self.session.client("cloudwatch", config=_config())
+
+    @cached_property
+    def events(self) -> EventBridgeClient:
+        """EventBridge: hardly retried, for nothing depends on an event."""
+        return self.session.client("events", config=_config(attempts=2))
 
     @cached_property
     def functions(self) -> LambdaClient:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from terminator.aws import Aws
     from terminator.config import Config
+    from terminator.events import Entry
     from terminator.probe import Answer
     from terminator.report import Line, Outcome
     from terminator.survey import Scope, World
@@ -58,20 +59,23 @@ def reconcile(event: Mapping[str, Any], context: LambdaContext) -> list[dict[str
     """
     from dataclasses import replace
 
-    from terminator import report
+    from terminator import events, report
     from terminator.errors import explain, plain
     from terminator.reconcile import reconcile as run
 
     config, scope = _config(), _scope(event)
     config = replace(config, dry_run=_dry_run(event, config))
+    world = _world(context)
     try:
-        outcomes = run(_world(context), config, scope)
+        outcomes = run(world, config, scope)
     except Exception as error:
         why = f"the groups could not be served: {explain(error)}"
         logger.error(why)  # noqa: TRY400 - the line says all, and the runtime adds the rest
+        _announce(event, [events.of_failed_run(explain(error), dry_run=config.dry_run)], world)
         raise RunFailedError(why) from error
     _measure(outcomes, config, scope)
     records = [report.record(outcome) for outcome in outcomes]
+    _announce(event, events.of_records(records), world)
     failed = [plain(outcome.name) for outcome in outcomes if outcome.has_failed]
     if failed and event.get("records") is True:
         raise RunFailedError(json.dumps(records))
@@ -156,6 +160,18 @@ def _dry_run(event: Mapping[str, Any], config: Config) -> bool:
 def _log(line: Line) -> None:
     log = {"info": logger.info, "warning": logger.warning, "error": logger.error}[line.level]
     log(line.text, extra=line.fields)
+
+
+def _announce(event: Mapping[str, Any], entries: Sequence[Entry], world: World) -> None:
+    """Put events, which must never fail a run; what somebody asks to be planned is no event."""
+    from terminator import bus
+    from terminator.errors import Failure, attempt
+
+    if not entries or event.get("dry_run") is True:
+        return
+    problems = attempt(lambda: bus.put(world.aws.events, entries, world.remaining))
+    for problem in [problems.why] if isinstance(problems, Failure) else problems:
+        logger.warning("events could not be put: %s", problem)
 
 
 def _measure(outcomes: list[Outcome], config: Config, scope: Scope) -> None:
