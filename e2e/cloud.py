@@ -24,6 +24,7 @@ BESIDE: Final = {
     "cloudwatch": "CLOUDWATCH",
 }
 _START_SECONDS: Final = 60
+_ROOT: Final = Path(__file__).resolve().parent.parent
 
 
 @contextmanager
@@ -33,8 +34,9 @@ def deployable(beside: LocalAws, folder: Path) -> Iterator[LocalAws]:
     gateway = f"http://127.0.0.1:{port}"
     with (
         (folder / "ministack.log").open("w") as log,
-        subprocess.Popen(  # noqa: S603
-            [str(Path(sys.executable).with_name("ministack"))],
+        subprocess.Popen(
+            [sys.executable, "-m", "e2e.ministack_server"],
+            cwd=_ROOT,
             env={**os.environ, **_environment(beside, port, folder)},
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from e2e import watching
 from e2e.cdk import Deployment
 from sandbox import store
 from sandbox.fleet import Fleet
@@ -65,9 +66,12 @@ class Drive:
 def play(drive: Drive) -> None:
     """Play the whole life of a deployment; raise BrokenError at the first broken promise."""
     deploy(drive)
+    watching.see(drive, RECONCILE)
     grow(drive)
+    watching.listen(drive)
     release(drive)
     converge(drive)
+    watching.hear(drive)
     ask_from_the_command_line(drive)
     deploy_again(drive)
     destroy(drive)

@@ -25,6 +25,8 @@ _EVERYTHING: Final = {
     "vpcs": {"vpc-0123456789abcdef0": {"subnets": ["subnet-0123456789abcdef0"]}},
     "example": True,
     "tracing": True,
+    "group_metrics": True,
+    "alarm_email": "oncall@example.com",
 }
 
 # Rule, reason, and what of it is meant: all of it where there is nothing.

@@ -35,7 +35,7 @@ class TerminatorFunction(Construct):
         **options: Any,  # noqa: ANN401 - aws_lambda.Function's own
     ) -> None:
         super().__init__(scope, id_)
-        log_group = logs.LogGroup(
+        self.log_group = logs.LogGroup(
             self,
             "Logs",
             log_group_name=f"/aws/lambda/{name}",
@@ -49,7 +49,7 @@ class TerminatorFunction(Construct):
             description=f"What {name} may do",
         )
         traced = [grants.tracing()] if settings.tracing else []
-        for statement in (*traced, grants.logging(log_group.log_group_arn), *statements):
+        for statement in (*traced, grants.logging(self.log_group.log_group_arn), *statements):
             self.role.add_to_policy(statement)
         self.function = lambda_.Function(
             self,
@@ -62,7 +62,7 @@ class TerminatorFunction(Construct):
             # What may be done stands in the statements: the constructs would grant more.
             role=self.role.without_policy_updates(),
             environment={"POWERTOOLS_LOG_LEVEL": "INFO", **environment},
-            log_group=log_group,
+            log_group=self.log_group,
             logging_format=lambda_.LoggingFormat.JSON,
             timeout=timeout,
             memory_size=memory_size,

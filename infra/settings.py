@@ -11,12 +11,18 @@ from typing import Any, Final, TypeGuard
 
 from aws_cdk import aws_logs as logs
 
+from infra import pace
 from terminator import config
 from terminator.config import Config, ConfigError, refused
 
 _SCHEDULE: Final = re.compile(
     r"rate\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\)"
     r"|cron\([^()\s]+( [^()\s]+){5}\)"
+)
+_SCHEDULES: Final = "rate(5 minutes) or cron(0/5 * * * ? *)"
+# Somebody at some domain: whether there is such a one is asked by the mail that SNS sends.
+_EMAIL: Final = re.compile(
+    r"(?=.{3,254}$)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
 )
 _VPC: Final = re.compile(r"vpc-[0-9a-f]{8}([0-9a-f]{9})?")
 _SUBNET: Final = re.compile(r"subnet-[0-9a-f]{8}([0-9a-f]{9})?")
@@ -67,6 +73,7 @@ class Settings:
     retention: logs.RetentionDays
     tracing: bool
     example: bool
+    alarm_email: str | None
 
 
 def read(settings: object) -> Settings:
@@ -83,6 +90,7 @@ def read(settings: object) -> Settings:
         retention=_retention(given.get("log_retention_days", 30)),
         tracing=_boolean(given, "tracing", default=False),
         example=_boolean(given, "example", default=False),
+        alarm_email=_email(given.get("alarm_email")),
     )
 
 
@@ -99,7 +107,19 @@ def _texts(given: Mapping[str, object]) -> Mapping[str, object]:
 
 def _schedule(value: object) -> str:
     if not isinstance(value, str) or _SCHEDULE.fullmatch(value) is None:
-        raise refused("schedule", value, "rate(5 minutes) or cron(0/5 * * * ? *)")
+        raise refused("schedule", value, _SCHEDULES)
+    try:
+        pace.of(value)
+    except (ValueError, OverflowError) as error:
+        raise refused("schedule", value, _SCHEDULES) from error
+    return value
+
+
+def _email(value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or _EMAIL.fullmatch(value) is None:
+        raise refused("alarm_email", value, "an e-mail address such as oncall@example.com")
     return value
 
 

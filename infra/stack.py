@@ -17,6 +17,7 @@ from aws_cdk import aws_sqs as sqs
 from infra import grants
 from infra.bundle import code
 from infra.function import TerminatorFunction
+from infra.monitoring import Deployed, Monitoring
 from infra.settings import ProbedVpc, Settings
 
 if TYPE_CHECKING:
@@ -40,8 +41,10 @@ class TerminatorStack(Stack):
         self.probes = {vpc.id: self._probe(vpc) for vpc in settings.vpcs}
         self.reconcile = self._reconcile()
         self._schedule()
-        if self.bucket is not None:
-            self._release(self.bucket)
+        release = {"release": self._release(self.bucket)} if self.bucket is not None else {}
+        probes = {f"probe {id_}": probe for id_, probe in self.probes.items()}
+        deployed = Deployed(self.reconcile, {**release, **probes}, self._dead_letters)
+        Monitoring(self, "Monitoring", settings=settings, deployed=deployed)
 
     def _queue(self) -> sqs.Queue:
         return sqs.Queue(
@@ -101,7 +104,7 @@ class TerminatorStack(Stack):
             targets=[self._target(self.reconcile)],
         )
 
-    def _release(self, bucket: s3.IBucket) -> None:
+    def _release(self, bucket: s3.IBucket) -> TerminatorFunction:
         release = self._function(
             "release",
             environment={"TERMINATOR_RECONCILE": self.reconcile.function.function_name},
@@ -124,6 +127,7 @@ class TerminatorStack(Stack):
             ),
             targets=[self._target(release)],
         )
+        return release
 
     def _target(self, to: TerminatorFunction) -> targets.LambdaFunction:
         return targets.LambdaFunction(to.function, dead_letter_queue=self._dead_letters)

@@ -274,7 +274,7 @@ def test_unless_told_otherwise_the_probe_reaches_port_80_of_private_addresses() 
 def test_the_probes_security_group_is_an_output_to_be_let_in() -> None:
     of = template(FULL)
     [group] = resources(of, "AWS::EC2::SecurityGroup")
-    [output] = of["Outputs"].values()
+    [output] = [each for id_, each in of["Outputs"].items() if id_.startswith("ProbeSecurityGroup")]
     assert output["Value"] == {"Fn::GetAtt": [group, "GroupId"]}
     assert VPC in output["Description"]
 

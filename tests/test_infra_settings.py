@@ -52,6 +52,7 @@ def test_without_settings_there_is_a_default_for_each() -> None:
     assert not given.create_bucket
     assert not given.tracing
     assert not given.example
+    assert given.alarm_email is None
 
 
 @pytest.mark.parametrize(
@@ -99,6 +100,38 @@ def test_a_schedule_is_eventbridges_own(schedule: str) -> None:
 )
 def test_another_schedule_is_refused(schedule: object) -> None:
     assert refusal(schedule=schedule) == says("schedule", schedule, SCHEDULES)
+
+
+@pytest.mark.parametrize(
+    "address", ["oncall@example.com", "a.b+terminator@mail.example.co.uk", "o'neill@example.com"]
+)
+def test_alarms_are_mailed_to_an_address(address: str) -> None:
+    assert read(alarm_email=address).alarm_email == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "oncall",
+        "@example.com",
+        "oncall@",
+        "oncall@localhost",
+        "on call@example.com",
+        "oncall@example.com\n",
+        "Oncall <oncall@example.com>",
+        "a@example.com,b@example.com",
+        "a@b@example.com",
+        f"{'a' * 65}@example.com",
+        f"a@{'b' * 260}.com",
+        1,
+        True,
+        ["oncall@example.com"],
+    ],
+)
+def test_what_is_no_address_is_refused(address: object) -> None:
+    accepted = "an e-mail address such as oncall@example.com"
+    assert refusal(alarm_email=address) == says("alarm_email", address, accepted)
 
 
 @pytest.mark.parametrize("value", [{}, {VPC: {"subnets": [SUBNET]}}])
@@ -302,7 +335,7 @@ def accepts(name: str) -> bool:
 
 def test_an_unknown_setting_is_refused_with_those_that_are_known() -> None:
     message = refusal(shedule="rate(5 minutes)")
-    assert message.startswith('terminator: unknown setting "shedule"; accepted are dry_run, ')
+    assert message.startswith('terminator: unknown setting "shedule"; accepted are alarm_email, ')
     for known in ("log_retention_days", "reserve_concurrency", "schedule", "tracing", "vpcs"):
         assert known in message
 

@@ -19,7 +19,15 @@ DEFAULT_KEY: Final = "{app}/{version}.zip"
 RUNTIME: Final = frozenset({"name", "dry_run", "groups", "releases", "policy", "group_metrics"})
 # What only a deployment reads; listed so that a typing error is found here too.
 _DEPLOYMENT: Final = frozenset(
-    {"schedule", "vpcs", "reserve_concurrency", "log_retention_days", "tracing", "example"}
+    {
+        "schedule",
+        "vpcs",
+        "reserve_concurrency",
+        "log_retention_days",
+        "tracing",
+        "example",
+        "alarm_email",
+    }
 )
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,35}")
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
