@@ -1,0 +1,119 @@
+"""The runbook and the other pages for operators: nothing of the code is missing in them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from builders import decide, group, member
+from infra import queries
+from infra.settings import read
+from synthesized import FULL, LEAST, resources, template
+from terminator import report
+from terminator.attention import PATIENCE
+from terminator.model import HoldName
+from terminator.report import Outcome
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def sections(kind: str) -> dict[str, str]:
+    """Return the runbook's text on each alarm or hold."""
+    parts = re.split(r"^#+ ", page("runbook.md"), flags=re.MULTILINE)
+    found = (part.partition("\n") for part in parts if part.startswith(f"{kind}: "))
+    return {title.removeprefix(f"{kind}: "): text.strip() for title, _, text in found}
+
+
+def alarms() -> list[str]:
+    made = resources(template(FULL), "AWS::CloudWatch::Alarm").values()
+    return sorted(each["Properties"]["AlarmName"].partition("-")[2] for each in made)
+
+
+def test_the_runbook_has_every_alarm_and_no_other() -> None:
+    assert sorted(sections("alarm")) == alarms()
+
+
+def test_the_runbook_has_every_hold_in_the_order_in_which_they_are_asked() -> None:
+    assert list(sections("hold")) == list(get_args(HoldName))
+
+
+@pytest.mark.parametrize("hold", get_args(HoldName))
+def test_the_runbook_says_of_a_hold_when_it_rings(hold: HoldName) -> None:
+    text, patience = sections("hold")[hold], PATIENCE[hold]
+    if patience is None:
+        told = r"Never rings|Told by the alarm\s\*(unreadable|stale)\*"
+        assert re.search(told, text)
+    else:
+        words = {0: "Rings at once", 1: "Rings after a day", 8: "Rings after eight days"}
+        assert words[patience.days] in " ".join(text.split())
+
+
+def test_the_names_of_holds_are_the_codes_own() -> None:
+    """Every hold that is made in the code names itself by one of the names."""
+    code = [path.read_text(encoding="utf-8") for path in (ROOT / "lambdas").rglob("*.py")]
+    made = {name for text in code for name in re.findall(r'Hold\(\s*"(\w+)"', text)}
+    made |= {name for text in code for name in re.findall(r'hold="(\w+)"', text)}
+    assert made
+    assert made <= set(get_args(HoldName))
+
+
+def test_the_page_of_metrics_has_every_metric_and_alarm() -> None:
+    listed = set(re.findall(r"^\| `([A-Z]\w+)` \|", page("metrics.md"), flags=re.MULTILINE))
+    assert listed == report.metrics([]).keys()
+    rows = re.findall(r"^\| `([a-z-]+)` \|", page("metrics.md"), flags=re.MULTILINE)
+    assert sorted(rows) == alarms()
+
+
+def test_the_page_of_metrics_and_the_runbook_name_the_saved_queries() -> None:
+    text = " ".join(page("metrics.md").split())
+    assert all(f"*{title}*" in text for title in queries.SAVED)
+    named = re.findall(r"saved\s+query\s+\*([^*]+)\*", page("runbook.md"))
+    assert named
+    assert {" ".join(name.split()) for name in named} <= queries.SAVED.keys()
+
+
+def test_alarms_point_to_queries_and_places_that_there_are() -> None:
+    for alarm in resources(template(LEAST), "AWS::CloudWatch::Alarm").values():
+        tells = alarm["Properties"]["AlarmDescription"]
+        for title in re.findall(r"saved query terminator/([a-z ]+)", tells):
+            assert any(title.startswith(known) for known in queries.SAVED), title
+        assert "docs/runbook.md" in tells
+
+
+def test_the_page_of_events_shows_an_event_of_the_schema() -> None:
+    from jsonschema import validate  # noqa: PLC0415 - for this test alone
+
+    blocks = re.findall(r"```json\n(.*?)```", page("events.md"), flags=re.DOTALL)
+    example = next(json.loads(block) for block in blocks if "schema_version" in block)
+    validate(example, json.loads(page("events.schema.json")))
+    kinds = set(re.findall(r"^\| `(Terminator \w+)` \|", page("events.md"), flags=re.MULTILINE))
+    assert kinds == set(json.loads(page("events.schema.json"))["properties"]["detail-type"]["enum"])
+
+
+def test_links_between_the_pages_lead_somewhere() -> None:
+    for path in (*DOCS.glob("*.md"), ROOT / "README.md"):
+        text = path.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_the_readmes_record_has_the_fields_of_one() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    [block] = [b for b in re.findall(r"```json\n(.*?)```", text, re.DOTALL) if '"victims"' in b]
+    shown: dict[str, Any] = json.loads(block.replace(", …", ""))
+    of = group(member("i-a"))
+    assert list(shown) == list(report.record(Outcome("g", "web", of, decide(of))))
+
+
+def test_the_readme_lists_the_setting_for_mails() -> None:
+    assert "| `alarm_email` | none |" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert read(LEAST).alarm_email is None
