@@ -270,6 +270,8 @@ def test_a_good_zip_has_no_problem(s3: S3Client, comment: bytes) -> None:
         ),
         (packed({}), "it holds no files"),
     ],
+    # A zip holds the time at which it was packed, and an id must not.
+    ids=["empty", "begun", "cut", "overwritten", "without files"],
 )
 def test_a_bad_zip_says_its_problem(s3: S3Client, data: bytes, problem: str) -> None:
     put(s3, "web/1.zip", data=data)
