@@ -72,7 +72,7 @@ def files(folder: Path) -> set[str]:
 
 def test_it_holds_the_package_but_not_its_command_line(bundled: Path) -> None:
     package = {path.name for path in (bundle.LAMBDAS / "terminator").glob("*.py")}
-    assert files(bundled / "terminator") == package - {"cli.py", "table.py"} | {"py.typed"}
+    assert files(bundled / "terminator") == package - {"cli.py"} | {"py.typed"}
 
 
 def test_it_holds_the_pinned_requirements_and_no_others(bundled: Path) -> None:

@@ -19,8 +19,8 @@ from catalogue import METADATA, NASTY, TIMEOUT, endpoints
 from faults import BROKEN, OTHER, Ran, Stage
 from hostile import chunked, message, request, reset, says, self_signed, serving
 from terminator import probe
+from terminator.commands.table import show
 from terminator.probe import Answer, Limits
-from terminator.table import show
 
 CUTTABLE = {
     "of known length": message("1.2.34"),

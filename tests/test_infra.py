@@ -356,7 +356,7 @@ LEFTOVERS = [
     "terminator/__pycache__/plan.cpython-313.pyc",
     "terminator.egg-info/PKG-INFO",
     "terminator/cli.py",
-    "terminator/table.py",
+    "terminator/commands/table.py",
 ]
 
 

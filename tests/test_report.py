@@ -14,11 +14,11 @@ from rich.console import Console
 from builders import NOW, decide, group, member, policy, released, unasked
 from terminator import report
 from terminator.act import Outcomes
+from terminator.commands.table import show
 from terminator.errors import plain
 from terminator.model import Group
 from terminator.plan import plan
 from terminator.report import Outcome
-from terminator.table import show
 
 
 def outcome(of: Group, acted: Outcomes | None = None, **texts: str) -> Outcome:

@@ -1,0 +1,1 @@
+"""The commands of the command line, a module a group of them; none of it runs in Lambda."""

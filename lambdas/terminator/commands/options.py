@@ -1,0 +1,81 @@
+"""The options that commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_CONFIG: Final = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    default=Path("cdk.json"),
+    show_default=True,
+    help="The file whose context.terminator holds the settings.",
+)
+_LOCAL: Final = click.option(
+    "--local",
+    is_flag=True,
+    help="Do the work in this process instead of asking the deployed function.",
+)
+_JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+_VERBOSE: Final = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="With --local: log lines on standard error as they come.",
+)
+
+groups: Final = click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    metavar="NAME",
+    help="Only this group; may be given more than once. It must have opted in.",
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What every command is told: the file with the settings, and how to answer.
+
+    `local` and `verbose` matter to those that observe instances: in this process, and with
+    the log lines shown.
+    """
+
+    config_file: Path
+    as_json: bool
+    local: bool = False
+    verbose: bool = False
+
+
+def common(command: Command) -> Callable[..., Any]:
+    """Declare --config and --json, and pass them as an Asked."""
+    return _CONFIG(_JSON(_asking(command)))
+
+
+def observing(command: Command) -> Callable[..., Any]:
+    """Declare --config, --local, --json and -v, and pass them as an Asked."""
+    return _CONFIG(_LOCAL(_JSON(_VERBOSE(_asking(command)))))
+
+
+def _asking(command: Command) -> Callable[..., Any]:
+    @wraps(command)
+    def asked(
+        config_file: Path,
+        *,
+        as_json: bool,
+        local: bool = False,
+        verbose: bool = False,
+        **rest: Any,  # noqa: ANN401 - what the command declares itself
+    ) -> None:
+        command(Asked(config_file, as_json, local, verbose), **rest)
+
+    return asked

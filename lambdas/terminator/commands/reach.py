@@ -1,0 +1,85 @@
+"""How commands reach AWS and the instances: in this process, or through what is deployed."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import boto3
+from rich.console import Console
+
+from terminator import report
+from terminator.aws import Aws
+from terminator.commands.options import Asked
+from terminator.commands.stops import FailedError, UnusableError
+from terminator.config import Config
+from terminator.functions import run_reconcile
+from terminator.probe import ask
+from terminator.reconcile import reconcile
+from terminator.report import Line
+from terminator.survey import Scope, World
+
+Record = dict[str, Any]
+
+# The deployed reconcile may take five minutes.
+_LONGEST_RUN: Final = 330
+
+
+def aws() -> Aws:
+    """Return AWS as boto3's environment has it, or say what that environment lacks."""
+    here = Aws(boto3.Session(), invoke_seconds=_LONGEST_RUN)
+    try:
+        here.autoscaling  # noqa: B018 - making a client is what looks at the environment
+    except ValueError as error:
+        raise UnusableError(f"AWS_ENDPOINT_URL: {error}") from error
+    return here
+
+
+def run(asked: Asked, settings: Config, groups: Sequence[str] = ()) -> list[Record]:
+    """Run reconcile once, here or deployed, and return its decision records by group.
+
+    `settings.dry_run` decides whether it acts. `groups` narrows the run to these names.
+    """
+    return (_locally if asked.local else _deployed)(asked, settings, groups)
+
+
+def _locally(asked: Asked, settings: Config, groups: Sequence[str]) -> list[Record]:
+    scope = Scope(groups=frozenset(groups) if groups else None)
+    outcomes = reconcile(world(verbose=asked.verbose), settings, scope)
+    return [report.record(outcome) for outcome in outcomes]
+
+
+def _deployed(_asked: Asked, settings: Config, groups: Sequence[str]) -> list[Record]:
+    function, functions = f"{settings.name}-reconcile", aws().functions
+    narrowed = {"groups": list(groups)} if groups else {}
+    try:
+        return run_reconcile(functions, function, {"dry_run": settings.dry_run, **narrowed})
+    except functions.exceptions.ResourceNotFoundException as error:
+        raise UnusableError(f"no function {function} is deployed here; see --local") from error
+    except functions.exceptions.TooManyRequestsException as error:
+        raise FailedError("a run is in progress; ask again in a minute") from error
+
+
+def world(*, verbose: bool) -> World:
+    """Return the world of a run in this process; `verbose` shows its log lines."""
+    console = Console(stderr=True)
+
+    def say(line: Line) -> None:
+        if verbose:
+            console.print(line.text, markup=False, highlight=False, soft_wrap=True)
+
+    def sleep(seconds: float) -> None:
+        with console.status(f"waiting {seconds:.0f} seconds before the second look"):
+            time.sleep(seconds)
+
+    return World(
+        aws=aws(),
+        probe=lambda _vpc, questions, seconds: ask(questions, seconds),
+        clock=lambda: datetime.now(UTC),
+        sleep=sleep,
+        remaining=lambda: math.inf,
+        say=say,
+    )

@@ -1,0 +1,62 @@
+"""How a command ends: its exit status, and one line on standard error where it could not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import click
+from botocore.exceptions import (
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+
+from terminator.config import ConfigError
+from terminator.errors import AWS_ERRORS, explain
+from terminator.functions import ReconcileError
+
+DONE: Final = 0
+FAILED: Final = 1
+UNUSABLE: Final = 2
+
+
+class FailedError(click.ClickException):
+    """What was asked for could not be done, or not for all."""
+
+    exit_code = FAILED
+
+
+class UnusableError(click.ClickException):
+    """Usage or configuration stands in the way."""
+
+    exit_code = UNUSABLE
+
+
+class Commands(click.Group):
+    """A group of commands whose errors are one line, and an exit status that says whose."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
+        """Run the command that was named."""
+        with told():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn what the block raises of AWS and of the configuration into one clear line."""
+    try:
+        yield
+    except (ConfigError, ProfileNotFound) as error:
+        raise UnusableError(str(error)) from error
+    except NoRegionError as error:
+        raise UnusableError("no Region: set AWS_DEFAULT_REGION or AWS_PROFILE") from error
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        lacking = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        raise UnusableError(f"no credentials: {lacking}") from error
+    except ReconcileError as error:
+        raise FailedError(str(error)) from error
+    except AWS_ERRORS as error:
+        raise FailedError(f"AWS says: {explain(error)}") from error
