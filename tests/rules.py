@@ -69,14 +69,14 @@ RULES = (
     Rule(
         "a rollback by deleting is dated by the delete marker",
         "releases",
-        "max([newest.modified, *(each.modified for each in gone), *unpointed])",
-        "max([newest.modified, *unpointed])",
+        "max([highest.modified, *(each.modified for each in gone), *unpointed])",
+        "max([highest.modified, *unpointed])",
     ),
     Rule(
         "a rollback is dated by taking the pointer away",
         "releases",
-        "max([newest.modified, *(each.modified for each in gone), *unpointed])",
-        "max([newest.modified, *(each.modified for each in gone)])",
+        "max([highest.modified, *(each.modified for each in gone), *unpointed])",
+        "max([highest.modified, *(each.modified for each in gone)])",
     ),
     Rule(
         "a target is dated by the later of its pointer and its zip",

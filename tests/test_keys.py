@@ -229,9 +229,10 @@ def test_any_key_is_read_or_refused_in_a_printable_line(text: str, start: str) -
 
 @given(st.sampled_from(TEMPLATES), apps, versions)
 def test_a_key_made_from_a_template_is_read_back(template: str, app: str, version: str) -> None:
-    made = template.replace("{app}", app).replace("{version}", version)
-    read_app, read_version = KeyTemplate.parse(template).read(made)
-    assert (read_app, str(read_version)) == (app, version)
+    made = KeyTemplate.parse(template)
+    key = made.key(app, Version.parse(version))
+    assert key == template.replace("{app}", app).replace("{version}", version)
+    assert made.read(key) == (app, Version.parse(version))
 
 
 @given(st.sampled_from(TEMPLATES), apps, versions)

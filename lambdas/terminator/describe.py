@@ -36,7 +36,7 @@ def describe_groups(
     size: PaginatorConfigTypeDef = {"PageSize": _GROUPS_A_CALL}
     pages = [
         page
-        for batch in _batches(names, _GROUPS_A_CALL)
+        for batch in batches(names, _GROUPS_A_CALL)
         for page in paginator.paginate(AutoScalingGroupNames=batch, PaginationConfig=size)
     ]
     if tagged:
@@ -61,7 +61,7 @@ def describe_instances(
     """
     rows: dict[str, InstanceTypeDef] = {}
     failures: dict[str, str] = {}
-    for batch in _batches(ids, _IDS_A_CALL):
+    for batch in batches(ids, _IDS_A_CALL):
         found: list[InstanceTypeDef] | Failure = try_(partial(_instances, ec2, batch))
         if isinstance(found, Failure):
             failures |= dict.fromkeys(batch, f"cannot describe instances: {found.why}")
@@ -80,13 +80,14 @@ def _instances(ec2: EC2Client, ids: list[str]) -> list[InstanceTypeDef]:
             raise
         # One that has vanished fails the whole call; a filter passes over it.
         filters: list[FilterTypeDef] = [
-            {"Name": "instance-id", "Values": some} for some in _batches(ids, _VALUES_A_FILTER)
+            {"Name": "instance-id", "Values": some} for some in batches(ids, _VALUES_A_FILTER)
         ]
         pages = [page for each in filters for page in paginator.paginate(Filters=[each])]
     return [row for page in pages for each in page["Reservations"] for row in each["Instances"]]
 
 
-def _batches(items: Sequence[str], size: int) -> Iterator[list[str]]:
+def batches(items: Sequence[str], size: int) -> Iterator[list[str]]:
+    """Yield the items in lists of at most this size."""
     rest = iter(items)
     while batch := list(islice(rest, size)):
         yield batch

@@ -42,6 +42,16 @@ def _refresh(autoscaling: AutoScalingClient, name: str) -> str | None:
 
 
 def _alarms(cloudwatch: CloudWatchClient, names: tuple[str, ...]) -> tuple[str, ...]:
+    states = alarm_states(cloudwatch, names)
+    return tuple(
+        f"alarm {quoted(name)} {'is in ALARM' if name in states else 'does not exist'}"
+        for name in names
+        if states.get(name, "ALARM") == "ALARM"
+    )
+
+
+def alarm_states(cloudwatch: CloudWatchClient, names: tuple[str, ...]) -> dict[str, str]:
+    """Return the state of each of these alarms that exists; errors of AWS pass through."""
     pages = cloudwatch.get_paginator("describe_alarms").paginate(
         AlarmNames=names, AlarmTypes=["CompositeAlarm", "MetricAlarm"]
     )
@@ -49,11 +59,7 @@ def _alarms(cloudwatch: CloudWatchClient, names: tuple[str, ...]) -> tuple[str, 
     for page in pages:
         for alarm in (*page.get("MetricAlarms", ()), *page.get("CompositeAlarms", ())):
             states[alarm["AlarmName"]] = alarm["StateValue"]
-    return tuple(
-        f"alarm {quoted(name)} {'is in ALARM' if name in states else 'does not exist'}"
-        for name in names
-        if states.get(name, "ALARM") == "ALARM"
-    )
+    return states
 
 
 def _zip_problem(world: World, bucket: Bucket | None, group: Group) -> str | None:

@@ -48,6 +48,10 @@ class KeyTemplate:
         """Return what the keys of all zips of the app begin with."""
         return self.text.split(_VERSION)[0].replace(_APP, app)
 
+    def key(self, app: str, version: Version) -> str:
+        """Return the key of the zip of an app's version, spelled as the version is."""
+        return self.text.replace(_APP, app).replace(_VERSION, str(version))
+
     def read(self, key: str) -> tuple[str, Version]:
         """Return the app and the version that a key names; raise KeyNameError."""
         match = self._pattern().fullmatch(key)

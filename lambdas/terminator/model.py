@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -75,11 +75,12 @@ class Instance:
 
 @dataclass(frozen=True)
 class Release:
-    """A zip in the releases bucket; `modified` is when S3 last modified it."""
+    """A zip in the releases bucket; `modified` is when S3 last modified it, `size` its bytes."""
 
     key: str
     version: Version
     modified: datetime
+    size: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)

@@ -57,12 +57,16 @@ def find(s3: S3Client, bucket: str, template: KeyTemplate, app: str) -> Released
         settings.app(app)
     except ValueError:
         return NoRelease(f"{quoted(app)} is no name of an app: set the tag terminator:app")
-    listing = list_releases(s3, bucket, template, app)
+    return chosen(s3, bucket, app, list_releases(s3, bucket, template, app))
+
+
+def chosen(s3: S3Client, bucket: str, app: str, listing: Listing) -> Released | NoRelease:
+    """Return the release of the listing that the app should run; reads its pointer."""
     if listing.pointed:
         return _pointed(s3, bucket, app, listing)
     if not listing.releases:
         return NoRelease(f"no release of {app} in s3://{bucket}")
-    return _newest(listing)
+    return newest(listing)
 
 
 def list_releases(s3: S3Client, bucket: str, template: KeyTemplate, app: str) -> Listing:
@@ -77,7 +81,7 @@ def list_releases(s3: S3Client, bucket: str, template: KeyTemplate, app: str) ->
     zips = [(entry, version) for entry in entries if (version := _version(template, app, entry))]
     pointers = [entry for entry in entries if entry.key == pointer]
     return Listing(
-        releases=tuple(Release(e.key, v, e.when) for e, v in zips if not e.deleted),
+        releases=tuple(Release(e.key, v, e.when, e.size) for e, v in zips if not e.deleted),
         deleted=tuple(Release(e.key, v, e.when) for e, v in zips if e.deleted),
         pointed=any(not entry.deleted for entry in pointers),
         unpointed=max((entry.when for entry in pointers if entry.deleted), default=None),
@@ -89,6 +93,7 @@ class _Entry:
     key: str
     when: datetime
     deleted: bool = False
+    size: int = 0
 
 
 def _entries(s3: S3Client, bucket: str, prefix: str) -> Iterator[_Entry]:
@@ -96,7 +101,8 @@ def _entries(s3: S3Client, bucket: str, prefix: str) -> Iterator[_Entry]:
     for page in pages:
         for version in page.get("Versions", ()):
             if version["IsLatest"]:
-                yield _Entry(version["Key"], version["LastModified"])
+                size = version.get("Size", 0)
+                yield _Entry(version["Key"], version["LastModified"], size=size)
         for marker in page.get("DeleteMarkers", ()):
             yield _Entry(marker["Key"], marker["LastModified"], deleted=True)
 
@@ -109,15 +115,16 @@ def _version(template: KeyTemplate, app: str, entry: _Entry) -> Version | None:
     return version if named == app else None
 
 
-def _newest(listing: Listing) -> Released:
-    newest = max(listing.releases, key=_rank)
+def newest(listing: Listing) -> Released:
+    """Return the newest release of a listing that has one, whatever a pointer says."""
+    highest = max(listing.releases, key=rank)
     # Another spelling or build of this version may have been preferred to it.
-    gone = [each for each in listing.deleted if each.version >= newest.version]
-    gone = [each for each in gone if each.key != newest.key]
+    gone = [each for each in listing.deleted if each.version >= highest.version]
+    gone = [each for each in gone if each.key != highest.key]
     unpointed = [listing.unpointed] if listing.unpointed else []
-    since = max([newest.modified, *(each.modified for each in gone), *unpointed])
+    since = max([highest.modified, *(each.modified for each in gone), *unpointed])
     deleted = max((each.version for each in gone), default=None)
-    return Released(newest, since, repointed=bool(unpointed), deleted=deleted)
+    return Released(highest, since, repointed=bool(unpointed), deleted=deleted)
 
 
 def _pointed(s3: S3Client, bucket: str, app: str, listing: Listing) -> Released | NoRelease:
@@ -135,11 +142,12 @@ def _pointed(s3: S3Client, bucket: str, app: str, listing: Listing) -> Released 
     named = [each for each in listing.releases if same_release(each.version, version)]
     if not named:
         return NoRelease(f"the pointer {key} names {version}, which is no release of {app}")
-    release = max(named, key=_rank)
+    release = max(named, key=rank)
     return Released(release, since=max(answer["LastModified"], release.modified), repointed=True)
 
 
-def _rank(release: Release) -> tuple[Version, datetime, str]:
+def rank(release: Release) -> tuple[Version, datetime, str]:
+    """Return what releases are ordered by: of equal versions the last modified is newest."""
     return release.version, release.modified, release.key
 
 
