@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import click
 
-from terminator.commands import runs
+from terminator.commands import (
+    completion,
+    pause,
+    pointing,
+    release,
+    releases,
+    runs,
+    status,
+)
 from terminator.commands.stops import Commands
 
 
@@ -17,10 +25,25 @@ def main() -> None:
     """Keep EC2 Auto Scaling groups on the release they should be running.
 
     Account, Region and endpoint are boto3's to find: AWS_PROFILE, AWS_DEFAULT_REGION,
-    AWS_ENDPOINT_URL and so on. Exit status: 0 done (a hold is done), 1 something failed in
-    some group, 2 usage or configuration.
-    """
+    AWS_ENDPOINT_URL and so on.
+
+    \b
+    Exit status:
+        0  done (a hold is done)
+        1  something failed, or you declined
+        2  usage, configuration or credentials
+        3  status --watch: not converged in time
+      130  interrupted
+    """  # noqa: D301 - \b keeps click from filling the lines
 
 
-main.add_command(runs.plan)
+main.add_command(completion.completion)
+main.add_command(pause.pause)
+main.add_command(pause.resume)
+main.add_command(pointing.rollback)
+main.add_command(pointing.use)
+main.add_command(release.release)
+main.add_command(releases.releases_)
 main.add_command(runs.apply)
+main.add_command(runs.plan)
+main.add_command(status.status)

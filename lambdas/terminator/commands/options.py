@@ -10,6 +10,9 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from terminator import config
+from terminator.config import ConfigError
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _CONFIG: Final = click.option(
@@ -33,13 +36,37 @@ _VERBOSE: Final = click.option(
     help="With --local: log lines on standard error as they come.",
 )
 
+dry_run: Final = click.option("--dry-run", is_flag=True, help="Show it, and change nothing.")
+yes: Final = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+
+
+def names(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Complete the name of a group, or of its app: those that the configuration names."""
+    file = context.params.get("config_file") or Path("cdk.json")
+    try:
+        known = config.from_file(file).names
+    except ConfigError:
+        return []
+    return [name for name in known if name.startswith(begun)]
+
+
 groups: Final = click.option(
     "--group",
     "groups",
     multiple=True,
     metavar="NAME",
+    shell_complete=names,
     help="Only this group; may be given more than once. It must have opted in.",
 )
+
+
+def app(*, required: bool = True) -> Callable[[Command], Command]:
+    """Declare --app."""
+    meaning = "The app whose releases are meant."
+    default = "" if required else " Default: those of all groups that opted in."
+    return click.option(
+        "--app", metavar="NAME", required=required, shell_complete=names, help=meaning + default
+    )
 
 
 @dataclass(frozen=True)

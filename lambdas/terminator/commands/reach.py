@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import boto3
+import click
 from rich.console import Console
 
 from terminator import report
 from terminator.aws import Aws
 from terminator.commands.options import Asked
-from terminator.commands.stops import FailedError, UnusableError
+from terminator.commands.stops import FailedError, UnusableError, told
 from terminator.config import Config
 from terminator.functions import run_reconcile
 from terminator.probe import ask
@@ -38,21 +40,33 @@ def aws() -> Aws:
     return here
 
 
-def run(asked: Asked, settings: Config, groups: Sequence[str] = ()) -> list[Record]:
+def run(
+    asked: Asked, settings: Config, groups: Sequence[str] = (), *, quiet: bool = False
+) -> list[Record]:
     """Run reconcile once, here or deployed, and return its decision records by group.
 
     `settings.dry_run` decides whether it acts. `groups` narrows the run to these names.
+    `quiet` shows no wait, where something else is shown.
     """
-    return (_locally if asked.local else _deployed)(asked, settings, groups)
-
-
-def _locally(asked: Asked, settings: Config, groups: Sequence[str]) -> list[Record]:
+    if not asked.local:
+        return _deployed(settings, groups)
     scope = Scope(groups=frozenset(groups) if groups else None)
-    outcomes = reconcile(world(verbose=asked.verbose), settings, scope)
+    outcomes = reconcile(world(verbose=asked.verbose, quiet=quiet), settings, scope)
     return [report.record(outcome) for outcome in outcomes]
 
 
-def _deployed(_asked: Asked, settings: Config, groups: Sequence[str]) -> list[Record]:
+def attempt_run(
+    asked: Asked, settings: Config, groups: Sequence[str] = ()
+) -> tuple[list[Record] | None, str | None]:
+    """Run reconcile once; where that is not possible, return None and why."""
+    try:
+        with told():
+            return run(asked, settings, groups), None
+    except click.ClickException as error:
+        return None, error.message
+
+
+def _deployed(settings: Config, groups: Sequence[str]) -> list[Record]:
     function, functions = f"{settings.name}-reconcile", aws().functions
     narrowed = {"groups": list(groups)} if groups else {}
     try:
@@ -63,7 +77,7 @@ def _deployed(_asked: Asked, settings: Config, groups: Sequence[str]) -> list[Re
         raise FailedError("a run is in progress; ask again in a minute") from error
 
 
-def world(*, verbose: bool) -> World:
+def world(*, verbose: bool, quiet: bool = False) -> World:
     """Return the world of a run in this process; `verbose` shows its log lines."""
     console = Console(stderr=True)
 
@@ -72,7 +86,8 @@ def world(*, verbose: bool) -> World:
             console.print(line.text, markup=False, highlight=False, soft_wrap=True)
 
     def sleep(seconds: float) -> None:
-        with console.status(f"waiting {seconds:.0f} seconds before the second look"):
+        waiting = console.status(f"waiting {seconds:.0f} seconds before the second look")
+        with nullcontext() if quiet else waiting:
             time.sleep(seconds)
 
     return World(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 
 import click
-from rich.console import Console
 
 from terminator import config, report
-from terminator.commands import options, reach
+from terminator.commands import options, out, reach
 from terminator.commands.options import Asked
 from terminator.commands.reach import Record
 from terminator.commands.stops import DONE, FAILED
@@ -30,13 +28,14 @@ def plan(asked: Asked, groups: tuple[str, ...]) -> None:
 
 @click.command()
 @options.groups
+@options.dry_run
 @options.observing
-def apply(asked: Asked, groups: tuple[str, ...]) -> None:
+def apply(asked: Asked, groups: tuple[str, ...], *, dry_run: bool) -> None:
     """Do now what is due: terminate what the rules let go.
 
     Example: terminator apply --json
     """
-    _run(asked, groups, dry_run=False)
+    _run(asked, groups, dry_run=dry_run)
 
 
 def _run(asked: Asked, groups: Sequence[str], *, dry_run: bool) -> None:
@@ -48,8 +47,8 @@ def _run(asked: Asked, groups: Sequence[str], *, dry_run: bool) -> None:
 
 def _print(records: Sequence[Record], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(records, indent=2))
+        out.document(records)
     elif records:
-        show(Console(), records)
+        show(out.console(), records)
     else:
-        click.echo(report.nothing_to_serve().text, err=True)
+        out.note(report.nothing_to_serve().text)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 import click
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import (
     NoCredentialsError,
     NoRegionError,
@@ -15,12 +17,14 @@ from botocore.exceptions import (
 )
 
 from terminator.config import ConfigError
-from terminator.errors import AWS_ERRORS, explain
+from terminator.errors import AWS_ERRORS, explain, plain
 from terminator.functions import ReconcileError
 
 DONE: Final = 0
 FAILED: Final = 1
 UNUSABLE: Final = 2
+UNCONVERGED: Final = 3
+INTERRUPTED: Final = 130
 
 
 class FailedError(click.ClickException):
@@ -40,8 +44,25 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
         """Run the command that was named."""
-        with told():
-            return super().invoke(ctx)
+        try:
+            with told():
+                return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("\nInterrupted.", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is changed; `yes` answers.
+
+    Raise UnusableError where nobody can be asked, FailedError where the answer is no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UnusableError(f"{question} Nobody can be asked here: say --yes")
+    if not click.confirm(question, err=True):
+        raise FailedError("nothing was changed")
 
 
 @contextmanager
@@ -56,6 +77,8 @@ def told() -> Iterator[None]:
     except (NoCredentialsError, PartialCredentialsError) as error:
         lacking = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         raise UnusableError(f"no credentials: {lacking}") from error
+    except Boto3Error as error:
+        raise FailedError(f"AWS says: {plain(str(error))}") from error
     except ReconcileError as error:
         raise FailedError(str(error)) from error
     except AWS_ERRORS as error:

@@ -9,22 +9,15 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from terminator.commands.out import STYLES, widen
 from terminator.errors import plain
 from terminator.version import Version
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-# A pipe has no width; what reads it should not find lines cut.
-_PIPE_WIDTH: Final = 160
 # Below this what matters least makes room.
 _ROOMY_WIDTH: Final = 90
-_STYLES: Final = {
-    "replace": "bold red",
-    "canary": "bold yellow",
-    "hold": "cyan",
-    "converged": "green",
-}
 
 Record = Mapping[str, Any]
 
@@ -34,8 +27,7 @@ def show(console: Console, records: Iterable[Record]) -> None:
 
     In colour on a terminal, plain in a pipe.
     """
-    if not console.is_terminal:
-        console.width = max(console.width, _PIPE_WIDTH)
+    widen(console)
     for record in records:
         console.print(_title(record), soft_wrap=True)
         # Without figures the instances were not asked, and all that is to say is why.
@@ -104,4 +96,4 @@ def _decision(record: Record) -> Text:
     kind = record["decision"]
     if kind is None:
         return Text.assemble(("failed", "bold red"), f": {record['reason']}")
-    return Text.assemble((kind, _STYLES[kind]), f": {record['reason']}")
+    return Text.assemble((kind, STYLES[kind]), f": {record['reason']}")

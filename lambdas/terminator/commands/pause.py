@@ -1,0 +1,132 @@
+"""`terminator pause` and `terminator resume`: the tag that holds a group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from terminator import config, describe
+from terminator.commands import options, out, reach
+from terminator.commands.options import Asked
+from terminator.commands.standing import block
+from terminator.commands.stops import UnusableError
+from terminator.errors import plain
+from terminator.policy import ENABLED_TAG, TAG_PREFIX
+from terminator.version import quoted
+
+if TYPE_CHECKING:
+    from types_boto3_autoscaling.client import AutoScalingClient
+
+    from terminator.config import Config
+
+PAUSE_TAG: Final = f"{TAG_PREFIX}pause"
+# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Tag.html
+_LONGEST_REASON: Final = 256
+
+_group: Final = click.argument("group", shell_complete=options.names)
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What is to become of the tag: its new text, or None to remove it; `before` is the old."""
+
+    group: str
+    before: str | None
+    after: str | None
+
+    @property
+    def needed(self) -> bool:
+        return self.before != self.after
+
+    def __str__(self) -> str:
+        if self.after is None:
+            return f"{plain(self.group)} is {'' if self.needed else 'already '}resumed"
+        why = f": {quoted(self.after, _LONGEST_REASON)}" if self.after else ""
+        return f"{plain(self.group)} is {'' if self.needed else 'already '}paused{why}"
+
+
+@click.command()
+@_group
+@click.option("--reason", default="", metavar="TEXT", help="Why; logs and plans say it.")
+@options.dry_run
+@options.observing
+def pause(asked: Asked, group: str, reason: str, *, dry_run: bool) -> None:
+    """Hold a group: set its tag terminator:pause, and show the decision that follows.
+
+    \b
+    Example: terminator pause live_asg_web --reason "release freeze until Monday"
+    """  # noqa: D301 - \b keeps click from filling the lines
+    if len(reason) > _LONGEST_REASON:
+        raise UnusableError(f"--reason has {len(reason)} characters; a tag holds 256")
+    _run(asked, group, reason, dry_run=dry_run)
+
+
+@click.command()
+@_group
+@options.dry_run
+@options.observing
+def resume(asked: Asked, group: str, *, dry_run: bool) -> None:
+    """Hold a group no longer: remove its tag terminator:pause, and show the decision.
+
+    Example: terminator resume live_asg_web
+    """
+    _run(asked, group, None, dry_run=dry_run)
+
+
+def _run(asked: Asked, group: str, after: str | None, *, dry_run: bool) -> None:
+    settings = config.from_file(asked.config_file)
+    autoscaling = reach.aws().autoscaling
+    before = opted_in(autoscaling, settings, group).get(PAUSE_TAG)
+    change = _Change(group, before, after)
+    if change.needed and not dry_run:
+        _apply(autoscaling, change)
+    records, trouble = reach.attempt_run(asked, replace(settings, dry_run=True), [group])
+    record = records[0] if records else None
+    if asked.as_json:
+        out.document(_document(change, record, dry_run=dry_run))
+    else:
+        out.say(f"dry run: {change}" if dry_run and change.needed else str(change))
+        if record is not None:
+            out.console().print(block(record))
+    if trouble:
+        out.note(f"the decision that follows is not known: {trouble}")
+
+
+def opted_in(autoscaling: AutoScalingClient, settings: Config, group: str) -> Mapping[str, str]:
+    """Return the tags of a group that opted in; raise UnusableError for another."""
+    described = describe.describe_groups(autoscaling, [group], tagged=False)
+    if not described:
+        raise UnusableError(f"no Auto Scaling group is named {quoted(group, _LONGEST_REASON)}")
+    tags = describe.tags(described[0])
+    if group in settings.names or (settings.tagged and tags.get(ENABLED_TAG) == "true"):
+        return tags
+    raise UnusableError(
+        f"{plain(group)} has not opted in: name it in groups.names, or set groups.tagged to "
+        f"true and give it the tag {ENABLED_TAG} = true"
+    )
+
+
+def _apply(autoscaling: AutoScalingClient, change: _Change) -> None:
+    of = {"ResourceId": change.group, "ResourceType": "auto-scaling-group", "Key": PAUSE_TAG}
+    if change.after is None:
+        autoscaling.delete_tags(Tags=[of])  # type: ignore[list-item]
+    else:
+        row = {**of, "Value": change.after, "PropagateAtLaunch": False}
+        autoscaling.create_or_update_tags(Tags=[row])  # type: ignore[list-item]
+
+
+def _document(
+    change: _Change, record: reach.Record | None, *, dry_run: bool
+) -> Mapping[str, object]:
+    return {
+        "group": change.group,
+        "paused": change.after is not None,
+        "text": change.after,
+        "before": change.before,
+        "changed": change.needed and not dry_run,
+        "dry_run": dry_run,
+        "record": record,
+    }

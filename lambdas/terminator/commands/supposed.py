@@ -1,0 +1,85 @@
+"""What would be replaced if an app's target were another one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from terminator import report, survey
+from terminator.commands import reach, running
+from terminator.commands.options import Asked
+from terminator.commands.reach import Record
+from terminator.config import Config
+from terminator.model import NoRelease, Released
+from terminator.planning import Run, planned
+from terminator.survey import Scope, World
+from terminator.version import Version, same_release
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What another target means to a group.
+
+    `outdated` counts the instances that are not on it, by version, and `unknown` those whose
+    version is not known; `decision` and `reason` are None where only what is deployed sees the
+    instances: it plans once the target is set.
+    """
+
+    group: str
+    instances: int
+    outdated: Mapping[str, int]
+    unknown: int
+    decision: str | None
+    reason: str | None
+
+
+def effects(
+    asked: Asked, settings: Config, app: str, wanted: Released
+) -> tuple[list[Effect] | None, str | None]:
+    """Return what the target would mean to each group of the app, or None and why not."""
+    settings = replace(settings, dry_run=True)
+    if not asked.local:
+        records, trouble = reach.attempt_run(asked, settings)
+        return _effects(records, app, wanted), trouble
+    world = reach.world(verbose=asked.verbose)
+    return _effects(plan_supposing(world, settings, app, wanted), app, wanted, planned=True), None
+
+
+def plan_supposing(
+    world: World, settings: Config, app: str, wanted: Released | NoRelease
+) -> list[Record]:
+    """Observe the groups of an app, and plan them as if this were their target."""
+    served, _ = survey.subjects(world, settings, Scope(app=app))
+    seen = survey.snapshot(world, settings, served)
+    run = Run(world, settings, replace(seen, released={**seen.released, app: wanted}))
+    return [report.record(planned(run, subject)) for subject in served]
+
+
+def _effects(
+    records: list[Record] | None, app: str, wanted: Released, *, planned: bool = False
+) -> list[Effect] | None:
+    if records is None:
+        return None
+    return [_effect(each, wanted, planned=planned) for each in records if each["app"] == app]
+
+
+def _effect(record: Record, wanted: Released, *, planned: bool) -> Effect:
+    # A group that failed to be observed says so whoever asked.
+    told = planned or record["decision"] is None
+    return Effect(
+        group=record["group"],
+        instances=len(record["instances"]),
+        unknown=sum(running.without_version(record).values()),
+        outdated=_outdated(running.versions(record), wanted.release.version),
+        decision=record["decision"] if told else None,
+        reason=record["reason"] if told else None,
+    )
+
+
+def _outdated(counted: Counter[str], target: Version) -> Mapping[str, int]:
+    return {
+        text: counted[text]
+        for text in running.newest_first(counted)
+        if not same_release(Version.parse(text), target)
+    }
