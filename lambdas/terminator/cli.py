@@ -6,6 +6,7 @@ import click
 
 from terminator.commands import (
     completion,
+    doctor,
     pause,
     pointing,
     release,
@@ -38,6 +39,7 @@ def main() -> None:
 
 
 main.add_command(completion.completion)
+main.add_command(doctor.doctor)
 main.add_command(pause.pause)
 main.add_command(pause.resume)
 main.add_command(pointing.rollback)

@@ -37,6 +37,9 @@ class Amount:
         """Return how many instances of that desired capacity it is, rounded down."""
         return self.number * desired // 100 if self.percent else self.number
 
+    def __str__(self) -> str:
+        return f"{self.number}%" if self.percent else str(self.number)
+
 
 def amount(text: str) -> Amount:
     """Read `2` or `50%`; percentages go from 0 to 100."""
