@@ -12,7 +12,9 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,6 +31,7 @@ from terminator.cli import main
 TERMINATOR: Final = str(Path(sys.executable).with_name("terminator"))
 # Colours, cursor movements and the like.
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
+_LONGEST_SECONDS: Final = 120
 SERVING: Final = {"groups": {"tagged": True}, "releases": {"bucket": store.BUCKET}}
 # What no command gets anywhere with.
 NOWHERE: Final = {
@@ -94,14 +97,18 @@ def _on_terminal(
 ) -> tuple[int, str]:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    with subprocess.Popen(  # noqa: S603 - our own program
-        command,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env={**environment, "TERM": "xterm-256color"},
-        start_new_session=True,
-    ) as process:
+    with (
+        _interruptible(),
+        subprocess.Popen(  # noqa: S603 - our own program
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env={**environment, "TERM": "xterm-256color"},
+            start_new_session=True,
+        ) as process,
+        _bounded(process),
+    ):
         os.close(theirs)
         os.write(ours, keys)
         seen = b""
@@ -112,6 +119,27 @@ def _on_terminal(
                 stop = ""
     os.close(ours)
     return process.returncode, seen.decode()
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let what is started be interrupted: who runs in the background ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _bounded(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End a program that does not end."""
+    timer = threading.Timer(_LONGEST_SECONDS, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _read(terminal: int) -> bytes:

@@ -231,6 +231,7 @@ def test_what_may_not_be_looked_at_is_not_taken_for_right(account: Fleet, tmp_pa
         ("{", {}, "not JSON"),
         (None, {}, "no Region: set AWS_DEFAULT_REGION"),
         (None, {"AWS_DEFAULT_REGION": REGION}, "no credentials: set AWS_PROFILE"),
+        (None, {**CREDENTIALS, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "EndpointConnectionErr"),
     ],
 )
 def test_without_settings_or_credentials_that_is_the_problem(

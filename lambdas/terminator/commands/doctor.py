@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
+from botocore.config import Config as ClientConfig
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _STYLES = {"ok": "green", "warning": "bold yellow", "problem": "bold red"}
+
+_IMPATIENT = ClientConfig(
+    connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2}
+)
 
 
 @click.command()
@@ -70,7 +75,7 @@ def _findings(asked: Asked) -> Iterator[Finding]:
 
 
 def _identity(aws: Aws) -> str:
-    sts = aws.session.client("sts")
+    sts = aws.session.client("sts", config=_IMPATIENT)
     identity = sts.get_caller_identity()
     return f"{identity['Arn']} in {aws.session.region_name}"
 

@@ -46,12 +46,12 @@ def run(
     """Run reconcile once, here or deployed, and return its decision records by group.
 
     `settings.dry_run` decides whether it acts. `groups` narrows the run to these names.
-    `quiet` shows no wait, where something else is shown.
+    `quiet` shows neither waits nor log lines, where something else is shown.
     """
     if not asked.local:
         return _deployed(settings, groups)
     scope = Scope(groups=frozenset(groups) if groups else None)
-    outcomes = reconcile(world(verbose=asked.verbose, quiet=quiet), settings, scope)
+    outcomes = reconcile(world(verbose=asked.verbose and not quiet, quiet=quiet), settings, scope)
     return [report.record(outcome) for outcome in outcomes]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +32,16 @@ if TYPE_CHECKING:
 
     from terminator.config import Bucket
 
+# RuntimeError is what an encrypted zip is answered with.
+_UNREADABLE: Final = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
 # A part of some megabytes may take its time on a slow line.
 _PATIENT: Final = ClientConfig(
     connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 5}
@@ -123,7 +134,7 @@ def checked(file: Path) -> None:
         with zipfile.ZipFile(file) as archive:
             problem = None if archive.namelist() else "it holds no files"
             broken = archive.testzip()
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error) as error:
+    except _UNREADABLE as error:
         raise UnusableError(f"{file} cannot be read: {plain(str(error))}") from error
     if broken is not None:
         problem = f"its file {plain(broken)} is damaged"
