@@ -17,8 +17,11 @@ LAMBDAS: Final = Path(__file__).resolve().parent.parent / "lambdas"
 RUNTIME: Final = lambda_.Runtime.PYTHON_3_13
 _PLATFORM: Final = "manylinux2014_aarch64"
 # What the functions never run, and what Python and pip leave behind.
-_LEFT_OUT: Final = ("cli.py", "commands", "__pycache__", "*.pyc")
-_UNHASHED: Final = ["**/__pycache__", "*.egg-info", "terminator/cli.py", "terminator/commands"]
+_LEFT_OUT: Final = ("cli.py", "commands", "recorded", "__pycache__", "*.pyc")
+_UNHASHED: Final = [
+    *("**/__pycache__", "*.egg-info"),
+    *("terminator/cli.py", "terminator/commands", "terminator/recorded"),
+]
 
 
 @jsii.implements(ILocalBundling)

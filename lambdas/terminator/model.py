@@ -40,7 +40,7 @@ HoldName = Literal[
 
 # Prefixes of lifecycle states whose instances are listed, never touched, never counted:
 # https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html
-_ASIDE = ("Standby", "EnteringStandby", "Warmed:", "Terminat", "Detach")
+ASIDE = ("Standby", "EnteringStandby", "Warmed:", "Terminat", "Detach")
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Instance:
     @property
     def counted(self) -> bool:
         """Whether the group counts on it: not in Standby, a warm pool, or leaving."""
-        return not self.lifecycle.startswith(_ASIDE)
+        return not self.lifecycle.startswith(ASIDE)
 
     @property
     def serving(self) -> bool:
