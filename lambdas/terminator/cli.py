@@ -15,6 +15,7 @@ from terminator.commands import (
     status,
 )
 from terminator.commands.stops import Commands
+from terminator.recorded import commands as recorded
 
 
 @click.group(
@@ -40,8 +41,10 @@ def main() -> None:
 
 main.add_command(completion.completion)
 main.add_command(doctor.doctor)
+main.add_command(recorded.history)
 main.add_command(pause.pause)
 main.add_command(pause.resume)
+main.add_command(recorded.report)
 main.add_command(pointing.rollback)
 main.add_command(pointing.use)
 main.add_command(release.release)
