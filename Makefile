@@ -5,11 +5,15 @@ READY := .venv/.ready
 # Node 20 does; the CDK would say at every step that it is old.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
-.PHONY: demo sandbox bootstrap deploy test hostile e2e lint format lock clean soak taken-out mutants
+.PHONY: demo sandbox bootstrap deploy test hostile e2e lint format lock clean soak taken-out mutants look
 
 # The main job on a local fleet, in acts, each checked.
 demo: $(READY)
 	@$(BIN)/python -m sandbox.demo
+
+# The demo's report in a real Chromium ($CHROMIUM, else on PATH): axe-core, console, pictures.
+look: demo node_modules/.ready
+	@node look/look.mjs .sandbox/look .sandbox/demo.html
 
 # A local fleet to try the command line on, until interrupted.
 sandbox: $(READY)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
-from sandbox import acts, fleet
+from sandbox import acts, fleet, runs
 from sandbox.acts import ACTS, GROUPS, Act
 from sandbox.stage import Stage
 from sandbox.timeline import timeline
+from terminator.recorded.files import from_text
+from terminator.recorded.page import page
 
+_FOLDER: Final = Path(".sandbox")
 _CAST: Final = (
     f"Two groups of {acts.SIZE} instances run 1.0.266 with minimum {acts.MINIMUM}; the batch of "
     f"{acts.WEB} is 100%, that of {acts.API} 25%. A machine boots in two minutes, a grace "
@@ -41,6 +46,7 @@ def main() -> int:
             console.print()
             console.print(timeline(group, stage.runs, begun))
         _summarise(stage, begun, time.monotonic() - started)
+        _keep(stage)
     return 0 if all(check.holds for check in stage.checks) else 1
 
 
@@ -74,6 +80,20 @@ def _summarise(stage: Stage, begun: datetime, seconds: float) -> None:
         f"{simulated.total_seconds() / 3600:.1f} hours of the fleet took {seconds:.1f} seconds",
         style="bold red" if broken else "bold green",
         highlight=False,
+    )
+
+
+def _keep(stage: Stage) -> None:
+    """Leave the records of all runs as lines of a log, and the report made of them."""
+    _FOLDER.mkdir(exist_ok=True)
+    lines = [json.dumps(record) for record in runs.records(stage.runs)]
+    log, report = _FOLDER / "demo.jsonl", _FOLDER / "demo.html"
+    log.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    report.write_text(page(from_text(str(log), "\n".join(lines)).records), encoding="utf-8")
+    stage.console.print(
+        f"what happened as a page: {report}; its decision records, as in the logs: {log}",
+        highlight=False,
+        soft_wrap=True,
     )
 
 

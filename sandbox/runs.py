@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -15,7 +15,7 @@ from terminator.config import Bucket, Config
 from terminator.model import Decision
 from terminator.probe import Answer, Limits, Question, ask
 from terminator.reconcile import reconcile
-from terminator.report import Line, Outcome
+from terminator.report import Line, Outcome, Record, record
 from terminator.survey import Scope, World
 
 # Loopback answers at once: who is silent for so long here is silent.
@@ -71,3 +71,12 @@ def deliver(fleet: Fleet, event: store.Event) -> tuple[list[str], list[Run]]:
     apps = [verdict.app for verdict in verdicts if verdict.app is not None]
     runs = [run(fleet, scope=Scope(app=app)) for app in apps]
     return [str(verdict) for verdict in verdicts], runs
+
+
+def records(runs: Iterable[Run]) -> list[Record]:
+    """Return the decision records of these runs, each with its time as the logs have it."""
+    return [
+        {"timestamp": run.at.isoformat(timespec="milliseconds"), **record(outcome)}
+        for run in runs
+        for outcome in run.outcomes
+    ]
