@@ -248,3 +248,13 @@ def test_hundreds_of_instances_are_thinned_out_with_a_note() -> None:
     assert len(bars) == MOST_BARS
     assert f"{MOST_BARS} of 601 instances are shown" in thinned.text
     assert f"{MOST_ROWS} of " in thinned.text
+
+
+def test_the_sentence_does_not_praise_what_fell_below_the_minimum() -> None:
+    a, b = instance("i-a"), instance("i-b")
+    fell = [
+        record(0, a, b, terminated=["i-a"], decision="replace", outdated=1, target="1.1"),
+        record(5, instance("i-b"), minimum=2, target="1.1"),
+    ]
+    told = pages.read(page(fell)).text
+    assert "1 instance was terminated; at the lowest 1 available, below the minimum of 2." in told

@@ -85,12 +85,20 @@ def _now(of: GroupTimeline) -> str:
 def sentence(of: GroupTimeline) -> str:
     """Return what became of the group, in a sentence or two."""
     told = _moved(of)
-    least = lowest(of)
     if not of.kills:
         return f"{told} Nothing was terminated."
-    kept = f", and never were fewer than {least.value} available" if of.lowest is not None else ""
-    verb = "was" if terminated(of) == 1 else "were"
-    return f"{told} {count(terminated(of), 'instance')} {verb} terminated{kept}."
+    number = terminated(of)
+    verb = "was" if number == 1 else "were"
+    return f"{told} {count(number, 'instance')} {verb} terminated{_kept(of)}."
+
+
+def _kept(of: GroupTimeline) -> str:
+    least = lowest(of)
+    if of.lowest is None:
+        return ""
+    if least.alarming:
+        return f"; at the lowest {least.value} available, {least.note}"
+    return f", and never were fewer than {least.value} available"
 
 
 def _moved(of: GroupTimeline) -> str:
