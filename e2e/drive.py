@@ -73,6 +73,7 @@ def play(drive: Drive) -> None:
     converge(drive)
     watching.hear(drive)
     ask_from_the_command_line(drive)
+    read_back(drive)
     deploy_again(drive)
     destroy(drive)
 
@@ -121,6 +122,13 @@ def ask_from_the_command_line(drive: Drive) -> None:
         [record] = terminator(drive, command)
         as_asked = (record["decision"], record["dry_run"]) == ("converged", dry_run)
         drive.check(f"terminator {command} asks the function", holds=as_asked, shown=record)
+
+
+def read_back(drive: Drive) -> None:
+    """Read from the functions' own log what was decided."""
+    told = sorted(id_ for record in terminator(drive, "history") for id_ in record["terminated"])
+    gone = sorted(machine.id for machine in drive.fleet.gone)
+    drive.check("terminator history tells what was terminated", holds=told == gone, shown=told)
 
 
 def deploy_again(drive: Drive) -> None:
