@@ -131,7 +131,7 @@ RULES = (
     Rule(
         "what leaves, stands by or is warm does not count",
         "model",
-        "return not self.lifecycle.startswith(_ASIDE)",
+        "return not self.lifecycle.startswith(ASIDE)",
         "return True",
     ),
     Rule(
