@@ -15,20 +15,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypedDict
 
-import httpx
+import h11
 
+from terminator import fetch
 from terminator.body import UnreadableBodyError, read_version
+from terminator.fetch import NoVersionError
 from terminator.version import quoted
 
-MAX_BODY_BYTES: Final = 4096
-
-_HEADERS: Final = {
-    "User-Agent": "terminator",
-    "Accept": "*/*",
-    "Accept-Encoding": "identity",
-    "Connection": "close",
-}
-_GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
+# So the answers of one invocation cannot outgrow what Lambda returns.
+LONGEST_REASON: Final = 300
 
 
 @dataclass(frozen=True)
@@ -62,10 +57,6 @@ class Answer(TypedDict):
     reason: str | None
 
 
-class _NoVersionError(Exception):
-    """The answer holds no version; the message is the reason."""
-
-
 def ask(
     questions: Sequence[Question], seconds: float, limits: Limits | None = None
 ) -> list[Answer]:
@@ -81,23 +72,11 @@ async def _ask(questions: Sequence[Question], deadline: float, limits: Limits) -
     pending = iter(list(enumerate(questions)))  # shared by the workers
     answers: dict[int, Answer] = {}
     workers = min(limits.concurrency, len(questions))
-    async with _transport() as transport:
-        work = (_work(transport, pending, answers, deadline, limits) for _ in range(workers))
-        await asyncio.gather(*work)
+    await asyncio.gather(*(_work(pending, answers, deadline, limits) for _ in range(workers)))
     return [answers[index] for index in sorted(answers)]
 
 
-def _transport() -> httpx.AsyncHTTPTransport:
-    # A client would share cookies between instances, and parse where redirects lead.
-    return httpx.AsyncHTTPTransport(
-        verify=False,
-        trust_env=False,
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
-    )
-
-
 async def _work(
-    transport: httpx.AsyncHTTPTransport,
     pending: Iterator[tuple[int, Question]],
     answers: dict[int, Answer],
     deadline: float,
@@ -106,89 +85,39 @@ async def _work(
     for index, question in pending:
         if time.monotonic() + limits.whole > deadline:
             return
-        answers[index] = await _probe(transport, question, limits)
+        answers[index] = await _probe(question, limits)
 
 
-async def _probe(transport: httpx.AsyncHTTPTransport, question: Question, limits: Limits) -> Answer:
+async def _probe(question: Question, limits: Limits) -> Answer:
     try:
         async with asyncio.timeout(limits.whole):
-            body = await _get(transport, question["url"], question["host"], limits)
+            body = await fetch.get(
+                question["url"], question["host"], connect=limits.connect, read=limits.read
+            )
         version = str(read_version(body, question["version_field"]))
     except Exception as error:  # noqa: BLE001 - whatever an instance does is data
-        return Answer(instance=question["instance"], version=None, reason=_reason(error))
+        reason = _reason(error)[:LONGEST_REASON]
+        return Answer(instance=question["instance"], version=None, reason=reason)
     return Answer(instance=question["instance"], version=version, reason=None)
 
 
-async def _get(
-    transport: httpx.AsyncHTTPTransport, url: str, host: str | None, limits: Limits
-) -> bytes:
-    headers = {**_HEADERS, "Host": host} if host else _HEADERS
-    timeout = httpx.Timeout(limits.read, connect=limits.connect).as_dict()
-    request = httpx.Request("GET", url, headers=headers, extensions={"timeout": timeout})
-    response = await transport.handle_async_request(request)
-    try:
-        if response.status_code != httpx.codes.OK:
-            raise _NoVersionError(f"status {response.status_code}")
-        raw = await _read(response)
-    finally:
-        await response.aclose()
-    return _decoded(raw, response.headers.get("Content-Encoding", "identity"))
-
-
-async def _read(response: httpx.Response) -> bytes:
-    raw = b""
-    async for chunk in response.aiter_raw():
-        raw += chunk
-        if len(raw) > MAX_BODY_BYTES:
-            raise _NoVersionError(f"body over {MAX_BODY_BYTES} bytes")
-    return raw
-
-
-def _decoded(raw: bytes, encoding: str) -> bytes:
-    """Decode a body that came compressed although asked not to, never past the limit."""
-    match encoding.strip().lower():
-        case "identity" | "":
-            return raw
-        case "gzip" | "deflate":
-            decoder = zlib.decompressobj(_GZIP_OR_ZLIB)
-            body = decoder.decompress(raw, MAX_BODY_BYTES + 1)
-        case _:
-            raise _NoVersionError(f"content encoding {quoted(encoding)}")
-    if len(body) > MAX_BODY_BYTES:
-        raise _NoVersionError(f"body over {MAX_BODY_BYTES} bytes")
-    if not decoder.eof:
-        raise _NoVersionError("body is cut short")
-    if decoder.unused_data:
-        # More members may follow, so what is decoded may be half of a version.
-        raise _NoVersionError("body goes on after its compressed end")
-    return body
-
-
-def _reason(error: Exception) -> str:
+def _reason(error: Exception) -> str:  # noqa: PLR0911 - a line for each kind of error
     match error:
-        case _NoVersionError() | UnreadableBodyError():
+        case NoVersionError() | UnreadableBodyError():
             return str(error)
-        case TimeoutError() | httpx.TimeoutException():
+        case TimeoutError():
             return "timeout"
-        case httpx.ConnectError():
-            return _connect_reason(error)
+        case ConnectionRefusedError():
+            return "connection refused"
+        case ConnectionResetError():
+            return "connection reset"
+        case ssl.SSLError():
+            return f"no TLS: {quoted(error.reason or str(error))}"
+        case OSError():
+            return f"cannot connect: {quoted(str(error) or type(error).__name__)}"
         case zlib.error():
             return "body is not what its content encoding says"
-        case httpx.HTTPError():
-            return f"broken answer: {quoted(str(error) or type(error).__name__)}"
+        case h11.RemoteProtocolError():
+            return f"broken answer: {quoted(str(error))}"
         case _:
             return f"{type(error).__name__}: {quoted(str(error))}"
-
-
-def _connect_reason(error: httpx.ConnectError) -> str:
-    cause: BaseException | None = error
-    while cause is not None:
-        match cause:
-            case ConnectionRefusedError():
-                return "connection refused"
-            case ConnectionResetError():
-                return "connection reset"
-            case ssl.SSLError():
-                return f"no TLS: {quoted(cause.reason or str(cause))}"
-        cause = cause.__cause__ or cause.__context__
-    return f"cannot connect: {quoted(str(error) or type(error).__name__)}"
