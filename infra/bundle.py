@@ -22,6 +22,9 @@ _UNHASHED: Final = [
     *("**/__pycache__", "*.egg-info"),
     *("terminator/cli.py", "terminator/commands", "terminator/recorded"),
 ]
+_POWERTOOLS: Final = "aws_lambda_powertools"
+# Of Powertools' utilities the logger needs this one.
+_NEEDED: Final = "jmespath_utils"
 
 
 @jsii.implements(ILocalBundling)
@@ -58,12 +61,19 @@ def put_together(folder: Path) -> None:
     shutil.rmtree(folder / "bin", ignore_errors=True)
     for record in folder.glob("*.dist-info/RECORD"):
         record.unlink()
+    for unused in _unused(folder / _POWERTOOLS):
+        shutil.rmtree(unused)
     shutil.copytree(
         LAMBDAS / "terminator", folder / "terminator", ignore=shutil.ignore_patterns(*_LEFT_OUT)
     )
     # Lambda runs it as another user, whatever the umask is here.
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def _unused(powertools: Path) -> list[Path]:
+    utilities = (path for path in (powertools / "utilities").iterdir() if path.is_dir())
+    return [powertools / "event_handler", *(u for u in utilities if u.name != _NEEDED)]
 
 
 def _pip(folder: Path) -> list[str]:

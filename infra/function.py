@@ -57,7 +57,7 @@ class TerminatorFunction(Construct):
             function_name=name,
             runtime=RUNTIME,
             architecture=lambda_.Architecture.ARM_64,
-            handler=f"terminator.handlers.{handler}",
+            handler=f"terminator.{handler}",
             code=code,
             # What may be done stands in the statements: the constructs would grant more.
             role=self.role.without_policy_updates(),

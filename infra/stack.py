@@ -146,7 +146,7 @@ class TerminatorStack(Stack):
         group = self._security_group(of, vpc)
         probe = self._function(
             f"probe-{of.id}",
-            handler="probe",
+            handler="probe_handler.probe",
             environment={},
             statements=[grants.network_interface()],
             timeout=_PROBE_TIMEOUT,
@@ -186,7 +186,7 @@ class TerminatorStack(Stack):
             self,
             name.title().replace("-", ""),
             name=f"{settings.runtime.name}-{name}",
-            handler=handler or name,
+            handler=handler or f"handlers.{name}",
             settings=settings,
             code=self._code,
             environment=environment,

@@ -12,12 +12,19 @@ from typing import TYPE_CHECKING, Any
 from sandbox import acts, store
 from sandbox.fleet import Fleet
 from sandbox.program import Program
-from terminator import handlers
+from terminator import handlers, probe_handler
 from terminator.aws import Aws
 
 if TYPE_CHECKING:
     import boto3
     import pytest
+
+
+HANDLERS: Mapping[str, Any] = {
+    "reconcile": handlers.reconcile,
+    "release": handlers.release,
+    "probe": probe_handler.probe,
+}
 
 
 @dataclass
@@ -41,7 +48,7 @@ class Recorder:
         self.running.append(handler)
         self.calls.setdefault(handler, set())
         try:
-            return getattr(handlers, handler)(event, context())
+            return HANDLERS[handler](event, context())
         finally:
             self.running.pop()
 

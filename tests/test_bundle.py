@@ -82,6 +82,11 @@ def test_it_holds_the_pinned_requirements_and_no_others(bundled: Path) -> None:
     assert {(name.replace("_", "-"), version) for name, version in installed} == pins
 
 
+def test_it_stays_small(bundled: Path) -> None:
+    # Every cold start fetches it; bytecode, where it is added, about doubles it.
+    assert sum((bundled / each).stat().st_size for each in files(bundled)) < 2_000_000
+
+
 def test_boto3_is_left_to_the_runtime(bundled: Path) -> None:
     assert not {path.stem for path in bundled.iterdir()} & set(BOTO3)
 
@@ -123,13 +128,17 @@ def test_it_is_made_the_same_each_time(bundled: Path, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("handler", ["reconcile", "release", "probe"])
-def test_a_handler_is_found_with_nothing_but_the_bundle(bundled: Path, handler: str) -> None:
+@pytest.mark.parametrize(
+    ("handler", "module"),
+    [("reconcile", "handlers"), ("release", "handlers"), ("probe", "probe_handler")],
+)
+def test_a_handler_is_found_with_nothing_but_the_bundle(
+    bundled: Path, handler: str, module: str
+) -> None:
     said = alone(
-        f"from terminator import handlers\nprint(handlers.{handler}.__name__, handlers.__file__)",
-        bundled,
+        f"from terminator import {module} as m\nprint(m.{handler}.__name__, m.__file__)", bundled
     )
-    assert said == f"{handler} {bundled / 'terminator' / 'handlers.py'}\n"
+    assert said == f"{handler} {bundled / 'terminator' / module}.py\n"
 
 
 def test_every_module_is_imported_with_nothing_but_the_bundle_and_boto3(
@@ -147,6 +156,25 @@ def test_boto3_is_not_on_the_path_of_a_bundle_alone(bundled: Path) -> None:
     assert alone(found, bundled) == "[None, None]\n"
 
 
+def loaded(code: str, *path: Path) -> set[str]:
+    """Return the packages that are loaded once the code has run."""
+    said = alone(code + "\nprint(*{name.partition('.')[0] for name in sys.modules})", *path)
+    return set(said.splitlines()[-1].split())
+
+
+LIBRARIES: Final = {*BOTO3, "aws_lambda_powertools", "h11", "jmespath"}
+
+
+def test_the_probe_loads_h11_and_no_other_library(bundled: Path, own: Path) -> None:
+    code = "from terminator import probe_handler\nprobe_handler.ask([], 60)"
+    assert loaded(code, bundled, own) & LIBRARIES == {"h11"}
+
+
+def test_reconcile_and_release_load_nothing_that_asks_instances(bundled: Path, own: Path) -> None:
+    code = "from terminator import aws, functions, handlers, reconcile, upload"
+    assert loaded(code, bundled, own) & {"asyncio", "h11"} == set()
+
+
 def test_the_time_zones_are_in_it(bundled: Path) -> None:
     code = """
 import zoneinfo
@@ -161,11 +189,9 @@ def test_the_probe_runs_without_boto3(bundled: Path) -> None:
 import json
 import os
 from types import SimpleNamespace
-from terminator import handlers
-context = SimpleNamespace(
-    function_name='probe', memory_limit_in_mb=512, invoked_function_arn='arn', aws_request_id='1',
-    get_remaining_time_in_millis=lambda: 120_000)
-print(json.dumps(handlers.probe({'questions': %s, 'seconds': 30}, context)))
+from terminator import probe_handler
+context = SimpleNamespace(get_remaining_time_in_millis=lambda: 120_000)
+print(json.dumps(probe_handler.probe({'questions': %s, 'seconds': 30}, context)))
 """
     with versions("1.0.274") as url:
         answers = json.loads(alone(code % [question(url)], bundled))
@@ -235,8 +261,8 @@ def probe(bundled: Path, tmp_path: Path) -> Iterator[Runtime]:
     """Run the probe under awslambdaric; boto3 is not there for it to import."""
     (tmp_path / "own").mkdir()
     own = linked(tmp_path / "own", *RUNTIME)
-    log = tmp_path / "probe.log"
-    with runtime_api.running("terminator.handlers.probe", bundled, own, {}, log) as runtime:
+    name, log = "terminator.probe_handler.probe", tmp_path / "probe.log"
+    with runtime_api.running(name, bundled, own, {}, log) as runtime:
         yield runtime
 
 

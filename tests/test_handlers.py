@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from recorder import context
+from recorder import HANDLERS, context
 from sandbox import acts, fleet, store
 from sandbox.fleet import Fleet
 from sandbox.program import Program, pack
@@ -37,7 +37,7 @@ class Functions:
     def invoke(self, FunctionName: str, Payload: bytes, InvocationType: str = "") -> Any:  # noqa: N803
         self.invoked.append((FunctionName, InvocationType))
         try:
-            answer = getattr(handlers, FunctionName)(json.loads(Payload), context())
+            answer = HANDLERS[FunctionName](json.loads(Payload), context())
         except Exception as error:  # noqa: BLE001 - whatever it is, Lambda answers 200
             return {"FunctionError": "Unhandled", "Payload": io.BytesIO(str(error).encode())}
         return {"Payload": io.BytesIO(json.dumps(answer).encode())}

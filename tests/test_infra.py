@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -28,6 +28,11 @@ from synthesized import (
 )
 from terminator import config
 
+HANDLERS: Final = {
+    "reconcile": "terminator.handlers.reconcile",
+    "release": "terminator.handlers.release",
+    "probe": "terminator.probe_handler.probe",
+}
 ALL = pytest.mark.parametrize("of", [FULL, OTHER, LEAST], ids=["full", "other", "least"])
 Settings = Mapping[str, Any]
 
@@ -36,7 +41,7 @@ def id_of(handler: str, of: dict[str, Any]) -> str:
     [id_] = [
         id_
         for id_, each in resources(of, "AWS::Lambda::Function").items()
-        if each["Properties"]["Handler"] == f"terminator.handlers.{handler}"
+        if each["Properties"]["Handler"] == HANDLERS[handler]
     ]
     return id_
 
@@ -69,7 +74,7 @@ def test_the_cdks_own_validation_has_no_complaint(of: Settings) -> None:
 def test_there_are_no_functions_but_those_that_are_needed(of: Settings, handlers: set[str]) -> None:
     made = resources(template(of), "AWS::Lambda::Function").values()
     assert {each["Properties"]["Handler"] for each in made} == {
-        f"terminator.handlers.{handler}" for handler in handlers
+        HANDLERS[handler] for handler in handlers
     }
 
 

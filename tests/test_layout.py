@@ -52,13 +52,13 @@ def test_events_are_made_of_records_with_the_standard_library_alone() -> None:
     assert {name.partition(".")[0] for name in imports("events")} <= sys.stdlib_module_names
 
 
-def test_only_the_handlers_import_powertools() -> None:
+def test_only_the_entry_points_import_powertools() -> None:
     importers = {
         module
         for module in MODULES
         if any(name.startswith("aws_lambda_powertools") for name in imports(module))
     }
-    assert importers == {"handlers"}
+    assert importers == {"handlers", "probe_handler"}
 
 
 def test_the_probe_needs_neither_boto3_nor_powertools() -> None:

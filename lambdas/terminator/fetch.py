@@ -122,7 +122,7 @@ async def _head(
 
 async def _next(
     connection: h11.Connection, reader: asyncio.StreamReader, seconds: float
-) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+) -> h11.Event | type[h11.NEED_DATA | h11.PAUSED]:
     while (event := connection.next_event()) is h11.NEED_DATA:
         try:
             async with asyncio.timeout(seconds):

@@ -1,4 +1,4 @@
-"""The Lambda entry points: `reconcile`, `release` and `probe`.
+"""The Lambda entry points `reconcile` and `release`; the probe has a module of its own.
 
 Each imports what it needs when it first runs, so that none pays for another's imports. The
 environment holds TERMINATOR_CONFIG (the settings, as JSON), for reconcile TERMINATOR_PROBES
@@ -25,14 +25,11 @@ if TYPE_CHECKING:
     from terminator.aws import Aws
     from terminator.config import Config
     from terminator.events import Entry
-    from terminator.probe import Answer
     from terminator.report import Line, Outcome
     from terminator.survey import Scope, World
 
 NAMESPACE: Final = "Terminator"
 SERVICE: Final = "terminator"
-# What the probe keeps of its time to send its answers.
-ANSWER_SECONDS: Final = 3.0
 
 # Every line comes from one place, so where in the code says nothing.
 # ASCII, so that no field of a record brings a control character past whoever reads the log.
@@ -99,15 +96,6 @@ def release(event: Mapping[str, Any], _context: LambdaContext) -> None:
             continue
         logger.info(str(verdict))
         ask_reconcile(_aws().functions, os.environ["TERMINATOR_RECONCILE"], verdict.app)
-
-
-@logger.inject_lambda_context
-def probe(event: Mapping[str, Any], context: LambdaContext) -> list[Answer]:
-    """Ask the instances in `questions` for their versions, for at most `seconds`."""
-    from terminator.probe import ask
-
-    left = context.get_remaining_time_in_millis() / 1000 - ANSWER_SECONDS
-    return ask(event["questions"], min(event["seconds"], left))
 
 
 def _world(context: LambdaContext) -> World:
