@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from botocore.config import Config
@@ -42,6 +43,10 @@ class Aws:
 
     session: boto3.Session
     invoke_seconds: float = _INVOKE_SECONDS
+    _patient: dict[float, LambdaClient] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _making: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     @cached_property
     def autoscaling(self) -> AutoScalingClient:
@@ -89,6 +94,13 @@ class Aws:
         return self.functions_within(self.invoke_seconds)
 
     def functions_within(self, seconds: float) -> LambdaClient:
-        """Lambda, not retried, waiting for an answer for at most so many seconds."""
+        """Lambda, not retried, waiting for an answer for at most so many seconds.
+
+        May be called in several threads at the same time.
+        """
         longest = min(seconds, self.invoke_seconds)
-        return self.session.client("lambda", config=_config(attempts=1, read_seconds=longest))
+        with self._making:  # a session makes one client at a time
+            if longest not in self._patient:
+                config = _config(attempts=1, read_seconds=longest)
+                self._patient[longest] = self.session.client("lambda", config=config)
+            return self._patient[longest]

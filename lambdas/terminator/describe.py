@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from botocore.exceptions import ClientError
 
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from types_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef, PaginatorConfigTypeDef
     from types_boto3_autoscaling.type_defs import FilterTypeDef as GroupFilterTypeDef
     from types_boto3_ec2.client import EC2Client
-    from types_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef
+    from types_boto3_ec2.type_defs import (
+        DescribeInstancesResultTypeDef,
+        FilterTypeDef,
+        InstanceTypeDef,
+    )
 
 Try = Callable[[Callable[[], Any]], Any]
 
@@ -26,6 +30,8 @@ _GROUPS_A_CALL: Final = 100
 _IDS_A_CALL: Final = 1000
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html
 _VALUES_A_FILTER: Final = 200
+# What is read of an instance: all that EC2 says of ten thousand would fill a function's memory.
+_READ: Final = ("InstanceId", "LaunchTime", "PrivateIpAddress", "VpcId")
 
 
 def describe_groups(
@@ -55,7 +61,7 @@ def tags(group: AutoScalingGroupTypeDef) -> dict[str, str]:
 def describe_instances(
     ec2: EC2Client, ids: Sequence[str], try_: Try = attempt
 ) -> tuple[dict[str, InstanceTypeDef], dict[str, str]]:
-    """Describe instances: what EC2 says of each id, and for the rest why it is not known.
+    """Describe instances: address, VPC and launch of each id, and why the rest are not known.
 
     `try_` makes each call, or says why not.
     """
@@ -74,7 +80,7 @@ def describe_instances(
 def _instances(ec2: EC2Client, ids: list[str]) -> list[InstanceTypeDef]:
     paginator = ec2.get_paginator("describe_instances")
     try:
-        pages = list(paginator.paginate(InstanceIds=ids))
+        return _rows(paginator.paginate(InstanceIds=ids))
     except ClientError as error:
         if code(error) != "InvalidInstanceID.NotFound":
             raise
@@ -82,8 +88,12 @@ def _instances(ec2: EC2Client, ids: list[str]) -> list[InstanceTypeDef]:
         filters: list[FilterTypeDef] = [
             {"Name": "instance-id", "Values": some} for some in batches(ids, _VALUES_A_FILTER)
         ]
-        pages = [page for each in filters for page in paginator.paginate(Filters=[each])]
-    return [row for page in pages for each in page["Reservations"] for row in each["Instances"]]
+        return [row for each in filters for row in _rows(paginator.paginate(Filters=[each]))]
+
+
+def _rows(pages: Iterable[DescribeInstancesResultTypeDef]) -> list[InstanceTypeDef]:
+    every = (row for page in pages for each in page["Reservations"] for row in each["Instances"])
+    return [cast("InstanceTypeDef", {k: row[k] for k in _READ if k in row}) for row in every]
 
 
 def batches(items: Sequence[str], size: int) -> Iterator[list[str]]:

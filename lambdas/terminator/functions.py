@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from time import sleep
 from typing import TYPE_CHECKING, Any, Final
 
-from terminator.errors import AWS_ERRORS, explain, plain
+from botocore.exceptions import ClientError
+
+from terminator.errors import AWS_ERRORS, code, explain, plain
 from terminator.sightings import Probe, ProbeError
 
 if TYPE_CHECKING:
@@ -17,28 +22,57 @@ if TYPE_CHECKING:
 
 # What a probe function may take beyond what it was given: to start, and to answer.
 _OVERRUN_SECONDS: Final = 15.0
+# An account may be at its limit of concurrent executions for a moment; waited is so many seconds.
+# https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+_THROTTLED: Final = "TooManyRequestsException"
+_PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 def probe_through(
-    functions_within: Callable[[float], LambdaClient], names: Mapping[str, str]
+    functions_within: Callable[[float], LambdaClient],
+    names: Mapping[str, str],
+    wait: Callable[[float], None] = sleep,
 ) -> Probe:
     """Return a probe that invokes the probe function of the instances' VPC.
 
     `functions_within` gives a client that waits so many seconds for an answer, so that one
     that hangs does not take the time of the others; `names` maps the ids of VPCs to names or
-    ARNs of functions.
+    ARNs of functions; `wait` waits for seconds. An invocation that Lambda throttles is tried
+    again while there is time.
     """
 
     def probe(vpc: str, questions: Sequence[Question], seconds: float) -> list[Answer]:
         if vpc not in names:
             raise ProbeError(f"no probe function is configured for {plain(vpc) or 'no VPC'}")
-        payload = {"questions": list(questions), "seconds": seconds}
         try:
-            return _invoke(functions_within(seconds + _OVERRUN_SECONDS), names[vpc], payload)
+            functions = functions_within(seconds + _OVERRUN_SECONDS)
+            invoke = partial(_ask, functions, names[vpc], questions)
+            return _patiently(invoke, seconds, wait)
         except (*AWS_ERRORS, ValueError) as error:
             raise ProbeError(f"the probe function of {vpc} failed: {explain(error)}") from error
 
     return probe
+
+
+def _patiently(
+    invoke: Callable[[float], list[Answer]], seconds: float, wait: Callable[[float], None]
+) -> list[Answer]:
+    pauses = iter(_PAUSES)
+    while True:
+        try:
+            return invoke(seconds)
+        except ClientError as error:
+            pause = next(pauses, math.inf)
+            if code(error) != _THROTTLED or pause >= seconds:
+                raise
+        wait(pause)
+        seconds -= pause
+
+
+def _ask(
+    functions: LambdaClient, name: str, questions: Sequence[Question], seconds: float
+) -> list[Answer]:
+    return _invoke(functions, name, {"questions": list(questions), "seconds": seconds})
 
 
 def _invoke(functions: LambdaClient, name: str, payload: Mapping[str, object]) -> list[Answer]:

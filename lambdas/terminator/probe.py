@@ -8,6 +8,7 @@ is carried from one instance to another: no cookies, no redirects, no kept conne
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 import time
 import zlib
@@ -22,6 +23,10 @@ from terminator.body import UnreadableBodyError, read_version
 from terminator.fetch import NoVersionError
 from terminator.version import quoted
 
+# What this machine lacks says nothing of an instance.
+_OURS: Final = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
+)
 # So the answers of one invocation cannot outgrow what Lambda returns.
 LONGEST_REASON: Final = 300
 
@@ -63,7 +68,7 @@ def ask(
     """Ask every instance for its version, and answer in the order asked.
 
     No probe is begun that could not end within `seconds`: such questions get no answer at
-    all, since not asked is not unreadable.
+    all, since not asked is not unreadable. Nor do those for which this machine lacks sockets.
     """
     return asyncio.run(_ask(questions, time.monotonic() + seconds, limits or Limits()))
 
@@ -85,10 +90,12 @@ async def _work(
     for index, question in pending:
         if time.monotonic() + limits.whole > deadline:
             return
-        answers[index] = await _probe(question, limits)
+        answer = await _probe(question, limits)
+        if answer is not None:
+            answers[index] = answer
 
 
-async def _probe(question: Question, limits: Limits) -> Answer:
+async def _probe(question: Question, limits: Limits) -> Answer | None:
     try:
         async with asyncio.timeout(limits.whole):
             body = await fetch.get(
@@ -96,6 +103,8 @@ async def _probe(question: Question, limits: Limits) -> Answer:
             )
         version = str(read_version(body, question["version_field"]))
     except Exception as error:  # noqa: BLE001 - whatever an instance does is data
+        if isinstance(error, OSError) and error.errno in _OURS:
+            return None
         reason = _reason(error)[:LONGEST_REASON]
         return Answer(instance=question["instance"], version=None, reason=reason)
     return Answer(instance=question["instance"], version=version, reason=None)

@@ -14,8 +14,11 @@ from typing import Literal
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LONGEST = timedelta(days=30)
 _HIGHEST_PORT = 65_535
+# As long as a tag may be, so that the configuration says nothing that a tag could not:
+# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Tag.html
+_LONGEST_TEXT = 256
 _PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@%?-][A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?")
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?::([0-9]{1,5}))?")
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?::[0-9]{1,5})?")
 _FIELD = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _APP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 
@@ -99,22 +102,21 @@ def path(text: str) -> str:
     It starts with exactly one `/`, so that it can name neither a host nor a port, and holds
     only characters that stand in a URL as they are.
     """
-    return _matching(_PATH, text)
+    return _asked_with(_PATH, text)
 
 
 def host(text: str) -> str:
     """Read a Host header: a name or an address, with a port if need be."""
-    match = _HOST.fullmatch(text)
-    if match is None:
-        raise ValueError(text)
-    if match[1] is not None:
-        port(match[1])
+    text = _asked_with(_HOST, text)
+    _, colon, number = text.partition(":")
+    if colon:
+        port(number)
     return text
 
 
 def version_field(text: str) -> str:
     """Read a dotted path into a JSON object: `version`, `build.version`."""
-    return _matching(_FIELD, text)
+    return _asked_with(_FIELD, text)
 
 
 def app(text: str) -> str:
@@ -134,3 +136,10 @@ def _matching(pattern: re.Pattern[str], text: str) -> str:
     if pattern.fullmatch(text) is None:
         raise ValueError(text)
     return text
+
+
+def _asked_with(pattern: re.Pattern[str], text: str) -> str:
+    """Read what each question to an instance carries, so that many fit into one call."""
+    if len(text) > _LONGEST_TEXT:
+        raise ValueError(text)
+    return _matching(pattern, text)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any, Final
 
 import boto3
@@ -19,7 +20,7 @@ from terminator.commands.options import Asked
 from terminator.commands.stops import FailedError, UnusableError, told
 from terminator.config import Config
 from terminator.functions import run_reconcile
-from terminator.probe import ask
+from terminator.probe import Answer, Question, ask
 from terminator.reconcile import reconcile
 from terminator.report import Line
 from terminator.survey import Scope, World
@@ -90,9 +91,15 @@ def world(*, verbose: bool, quiet: bool = False) -> World:
         with nullcontext() if quiet else waiting:
             time.sleep(seconds)
 
+    one_at_a_time = Lock()  # the sockets that a process may open are for one part
+
+    def probe(_vpc: str, questions: Sequence[Question], seconds: float) -> list[Answer]:
+        with one_at_a_time:
+            return ask(questions, seconds)
+
     return World(
         aws=aws(),
-        probe=lambda _vpc, questions, seconds: ask(questions, seconds),
+        probe=probe,
         clock=lambda: datetime.now(UTC),
         sleep=sleep,
         remaining=lambda: math.inf,
