@@ -34,6 +34,8 @@ class LocalBundling:
     def try_bundle(self, output_dir: str, *_options: Any, **_more: Any) -> bool:  # noqa: ANN401
         """Write the bundle into the folder; raise where pip fails, never fall back to Docker."""
         put_together(Path(output_dir))
+        if (python := runtime_python()) is not None:
+            add_bytecode(Path(output_dir), python)
         return True
 
 
@@ -66,9 +68,33 @@ def put_together(folder: Path) -> None:
     shutil.copytree(
         LAMBDAS / "terminator", folder / "terminator", ignore=shutil.ignore_patterns(*_LEFT_OUT)
     )
+    _open(folder)
+
+
+def _open(folder: Path) -> None:
     # Lambda runs it as another user, whatever the umask is here.
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def runtime_python() -> str | None:
+    """Return a Python of the runtime's version, None where this machine has none."""
+    if f"python{sys.version_info[0]}.{sys.version_info[1]}" == RUNTIME.name:
+        return sys.executable
+    found = shutil.which(RUNTIME.name)
+    runs = found and subprocess.run([found, "-c", ""], capture_output=True, check=False)  # noqa: S603 - what PATH has under this name
+    return found if runs and runs.returncode == 0 else None
+
+
+def add_bytecode(folder: Path, python: str) -> None:
+    """Compile the bundle with a Python of the runtime's version.
+
+    A function's folder is read-only, so without this every cold start compiles it anew.
+    """
+    where = ["-s", str(folder), "-p", "/var/task", "--invalidation-mode", "unchecked-hash"]
+    command = [python, "-I", "-m", "compileall", "-q", *where, str(folder)]
+    subprocess.run(command, check=True)  # noqa: S603 - Python's own module
+    _open(folder)
 
 
 def _unused(powertools: Path) -> list[Path]:

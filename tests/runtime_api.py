@@ -103,7 +103,7 @@ def running(
     with ThreadingHTTPServer(("127.0.0.1", 0), Api) as server, log.open("wb") as out:
         told = {"AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}"}
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and bundle
-            [sys.executable, "-I", "-S", "-c", _RUN, str(bundle), str(own), handler],
+            [sys.executable, "-I", "-S", "-B", "-c", _RUN, str(bundle), str(own), handler],
             env={**environment, **told, **_function(bundle)},
             cwd=bundle,
             stdout=out,
@@ -127,5 +127,4 @@ def _function(bundle: Path) -> dict[str, str]:
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_LOG_FORMAT": "JSON",
-        "PYTHONDONTWRITEBYTECODE": "1",
     }

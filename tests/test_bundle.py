@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -340,6 +341,49 @@ def test_release_asks_for_reconcile_under_awslambdaric(
     ):
         assert release.invoke(event) == Answer("response", None)
     assert asked == [("reconcile", "Event", {"app": "api"})]
+
+
+@pytest.fixture
+def compiled(bundled: Path, tmp_path: Path) -> Path:
+    """Add bytecode to a bundle, that of the Python at hand."""
+    folder = tmp_path / "compiled"
+    shutil.copytree(bundled, folder)
+    bundle.add_bytecode(folder, sys.executable)
+    return folder
+
+
+def test_every_module_has_bytecode_that_a_start_uses(compiled: Path) -> None:
+    for source in compiled.rglob("*.py"):
+        assert Path(importlib.util.cache_from_source(str(source))).is_file()
+    # Were the source read, this would show.
+    (compiled / "terminator" / "version.py").write_text("raise RuntimeError", encoding="utf-8")
+    assert (
+        alone("from terminator.version import MAX_LENGTH\nprint(MAX_LENGTH)", compiled) == "128\n"
+    )
+
+
+def test_bytecode_names_lambdas_folder_and_nothing_of_this_machine(compiled: Path) -> None:
+    version = importlib.util.cache_from_source(str(compiled / "terminator" / "version.py"))
+    assert b"/var/task/terminator/version.py" in Path(version).read_bytes()
+    here = (sys.prefix.encode(), str(compiled).encode())
+    assert [f for f in files(compiled) if any(h in (compiled / f).read_bytes() for h in here)] == []
+    assert {path.stat().st_mode & 0o777 for path in compiled.rglob("*.pyc")} == {0o644}
+
+
+def test_bytecode_is_made_by_a_python_of_the_runtimes_version_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 99))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert bundle.runtime_python() is None
+    python = tmp_path / bundle.RUNTIME.name
+    python.write_text("#!/bin/sh\nexit 127\n", encoding="utf-8")
+    python.chmod(0o755)
+    assert bundle.runtime_python() is None
+    python.write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
+    assert bundle.runtime_python() == str(python)
+    monkeypatch.setattr(sys, "version_info", (3, 13))
+    assert bundle.runtime_python() == sys.executable
 
 
 def test_lambda_may_read_it_whatever_the_umask(tmp_path: Path) -> None:
