@@ -13,7 +13,8 @@ import pytest
 
 from asking import question
 from builders import NOW, policy
-from cloud import refusal
+from cloud import fleet, minutes, refusal
+from cloud_api import run
 from terminator import probe, settings, sightings
 from terminator.functions import probe_through
 from terminator.probe import LONGEST_REASON, Answer, Question
@@ -201,3 +202,39 @@ def test_a_reason_is_never_longer_than_its_cap() -> None:
 @pytest.mark.parametrize(("name", "text"), [("path", "/"), ("host", "a"), ("version_field", "a")])
 def test_a_setting_takes_no_text_that_a_tag_could_not_hold(name: str, text: str) -> None:
     assert len(longest(name, text)) == 256
+
+
+def calls(size: int, groups: int, **more: Any) -> dict[str, int]:
+    """Return what a run calls, over so many groups of so many instances each."""
+    cloud, _ = fleet(*(f"web{n}" for n in range(groups)), size=size, balanced=True, **more)
+    run(cloud)
+    return dict(cloud.calls)
+
+
+def test_no_call_of_aws_is_made_for_an_instance() -> None:
+    held = {"terminator:pause": ""}
+    assert calls(3, 2, tags=held) == calls(60, 2, tags=held)
+
+
+def test_a_group_that_does_not_act_costs_a_call_for_its_target_group() -> None:
+    held = {"terminator:pause": ""}
+    few, many = calls(3, 2, tags=held), calls(3, 20, tags=held)
+    assert {name: many[name] - few[name] for name in many} == {
+        **dict.fromkeys(many, 0),
+        "DescribeTargetHealth": 18,
+    }
+
+
+def test_a_group_that_acts_costs_the_same_calls_whatever_its_size_and_one_a_victim() -> None:
+    def replacing(size: int) -> tuple[dict[str, int], int]:
+        cloud, [group] = fleet(size=size, tags={"terminator:batch": "50%"})
+        cloud.launch(group, at=cloud.now - minutes(5)).version = "1.0.274"
+        group.desired += 1
+        run(cloud)
+        victims = cloud.calls.pop("TerminateInstanceInAutoScalingGroup")
+        assert victims == len(cloud.kills)
+        return dict(cloud.calls), victims
+
+    (few, one), (many, more) = replacing(4), replacing(40)
+    assert few == many
+    assert more > one > 0

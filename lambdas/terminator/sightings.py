@@ -26,7 +26,7 @@ _LONGEST_REASON: Final = 300
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 PART: Final = 1000
 # Calls at the same time: a new account may run ten functions at once, reconcile among them.
-_AT_ONCE: Final = 5
+AT_ONCE: Final = 5
 # A part that takes longer hangs, and must leave the groups of the others their time.
 _LONGEST_SECONDS: Final = 60.0
 
@@ -54,8 +54,8 @@ def take(
     failures = dict.fromkeys(policies, "it was not asked: time ran out, or the probe failed")
     failures |= {id_: "it has no address" for id_ in policies if not _address(rows[id_])}
     parts = list(_parts(_questions(rows, policies)))
-    waves = [-(-left // _AT_ONCE) for left in range(len(parts), 0, -1)]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    waves = [-(-left // AT_ONCE) for left in range(len(parts), 0, -1)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         answered = list(pool.map(partial(_ask, probe, seconds), parts, waves))
     for (_, questions), answers in zip(parts, answered, strict=True):
         ids = [question["instance"] for question in questions]
