@@ -5,7 +5,7 @@ READY := .venv/.ready
 # Node 20 does; the CDK would say at every step that it is old.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
-.PHONY: demo sandbox bootstrap deploy test hostile e2e lint format lock clean soak taken-out mutants look
+.PHONY: demo sandbox bootstrap deploy test hostile e2e lint format lock clean soak taken-out mutants look bench
 
 # The main job on a local fleet, in acts, each checked.
 demo: $(READY)
@@ -49,6 +49,10 @@ mutants: $(READY)
 # A real deployment to a local AWS, from upload to convergence.
 e2e: $(READY) node_modules/.ready
 	$(BIN)/python -m e2e
+
+# What it costs, beside its floors; rewrites the tables of docs/performance.md.
+bench: $(READY)
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -88,6 +88,11 @@ class _Api(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: a handler is killed while it waits for its next event."""
+
+
 @contextmanager
 def running(
     handler: str, bundle: Path, own: Path, environment: Mapping[str, str], log: Path
@@ -100,7 +105,7 @@ def running(
     class Api(_Api):
         runtime: ClassVar[Runtime]
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Api) as server, log.open("wb") as out:
+    with _Server(("127.0.0.1", 0), Api) as server, log.open("wb") as out:
         told = {"AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}"}
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and bundle
             [sys.executable, "-I", "-S", "-B", "-c", _RUN, str(bundle), str(own), handler],

@@ -1,0 +1,1 @@
+"""What Terminator costs, each figure beside its floor: `make bench`."""

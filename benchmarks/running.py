@@ -1,0 +1,132 @@
+"""What a whole run of reconcile costs, and how that grows: boto3 over HTTP to a quick AWS."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from benchmarks.account import Account
+from benchmarks.answers import VPC
+from benchmarks.children import serving
+from benchmarks.measure import Cost
+from benchmarks.tables import Table, ms
+from sandbox.local_aws import CREDENTIALS
+
+ACCOUNTS: Final = (
+    Account(1, 10),
+    Account(1, 100),
+    Account(10, 100),
+    Account(10, 1000),
+    Account(100, 1000),
+    Account(100, 10_000),
+    Account(500, 10_000),
+)
+_RUNS: Final = 3
+_MEGABYTE: Final = 2**20
+
+
+@dataclass(frozen=True)
+class Run:
+    """What runs cost: the first of a process, those after it, memory, and calls of one run."""
+
+    first: Cost
+    next: Cost
+    peak: int
+    calls: Mapping[str, int]
+
+
+def environment(port: int) -> dict[str, str]:
+    """Return what the functions have in their environment."""
+    settings = {"groups": {"tagged": True}, "releases": {"bucket": "releases"}, "dry_run": False}
+    return {
+        **os.environ,
+        **CREDENTIALS,
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "TERMINATOR_CONFIG": json.dumps(settings),
+        "TERMINATOR_PROBES": json.dumps({VPC: "probe"}),
+        "TERMINATOR_RECONCILE": "reconcile",
+    }
+
+
+def run(account: Account) -> tuple[Run, Run]:
+    """Run reconcile over an account, and then the same calls by boto3 alone."""
+    with serving("benchmarks.aws", account.groups, account.instances) as [port]:
+        ours = _in_process(port)
+        terminated = ours.calls["TerminateInstanceInAutoScalingGroup"]
+        bare = _in_process(port, account.groups, account.instances, terminated)
+    if bare.calls != ours.calls:
+        raise RuntimeError(f"boto3 alone did not make the same calls: {bare.calls}, {ours.calls}")
+    return ours, bare
+
+
+def _in_process(port: int, *bare: int) -> Run:
+    command = [sys.executable, "-m", "benchmarks.one_run", *map(str, (_RUNS, *bare))]
+    done = subprocess.run(command, env=environment(port), stdout=subprocess.PIPE, check=True)  # noqa: S603 - our own module
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/calls") as answer:
+        calls = {name: number // _RUNS for name, number in json.load(answer).items()}
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return Run(Cost(**told["first"]), Cost(**told["next"]), told["peak"], calls)
+
+
+def tables() -> tuple[list[Table], dict[Account, Run]]:
+    """Run over accounts of all sizes."""
+    both = {account: run(account) for account in ACCOUNTS}
+    runs = {account: ours for account, (ours, _) in both.items()}
+    bare = {account: floor for account, (_, floor) in both.items()}
+    return [_costs(runs, bare), _calls(runs)], runs
+
+
+def _costs(runs: Mapping[Account, Run], bare: Mapping[Account, Run]) -> Table:
+    rows = [
+        [
+            f"{account.groups:,}",
+            f"{account.instances:,}",
+            ms(each.next.cpu),
+            f"{each.next.cpu / bare[account].next.cpu:.2f}",
+            ms(each.next.cpu / account.instances),
+            ms(each.next.wall),
+            ms(each.first.cpu),
+            f"{each.first.cpu / bare[account].first.cpu:.2f}",
+            f"{each.peak / _MEGABYTE:.0f}",
+        ]
+        for account, each in runs.items()
+    ]
+    return Table(
+        "A run of reconcile",
+        [
+            "groups",
+            "instances",
+            "CPU, ms",
+            "CPU / boto3 alone",
+            "CPU an instance, ms",
+            "wall, ms",
+            "CPU of a first run, ms",
+            "first run / boto3 alone",
+            "peak memory, MB",
+        ],
+        rows,
+        "Without what the probe functions take: AWS, Invoke among it, answers at once. One group "
+        "in ten replaces instances. *boto3 alone* makes the same calls with the same clients and "
+        "drops the answers; a first run has the imports and makes the clients.",
+    )
+
+
+def _calls(runs: Mapping[Account, Run]) -> Table:
+    kinds = sorted({kind for each in runs.values() for kind in each.calls})
+    rows = [
+        [
+            f"{account.groups:,}",
+            f"{account.instances:,}",
+            str(account.acting),
+            *(str(each.calls.get(kind, 0)) for kind in kinds),
+        ]
+        for account, each in runs.items()
+    ]
+    heads = ["groups", "instances", "groups that act", *kinds]
+    return Table("Calls of AWS in a run", heads, rows, "Every group has an app and a target group.")
