@@ -170,8 +170,8 @@ RULES = (
     Rule(
         "the first hold that applies is the reason",
         "holds",
-        '"deleting": _deleting,\n    "paused": _paused,',
-        '"paused": _paused,\n    "deleting": _deleting,',
+        '"nothing_outdated": _nothing_outdated,\n    "all_protected": _protected,',
+        '"all_protected": _protected,\n    "nothing_outdated": _nothing_outdated,',
     ),
     Rule("protected instances stay", "plan", " if not instance.protected]", "]"),
     # How many

@@ -177,7 +177,8 @@ def test_commands_options_and_names_are_completed(
 
 
 def test_every_command_and_option_is_documented() -> None:
-    text = DOCUMENT.read_text(encoding="utf-8")
+    pages = (DOCUMENT, DOCUMENT.with_name("report.md"))
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
     for name, command in main.commands.items():
         assert f"`{name}" in text
         options = [option for each in command.params for option in each.opts]

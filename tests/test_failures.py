@@ -255,7 +255,7 @@ def test_a_probe_that_hangs_takes_no_more_than_its_share_of_the_time() -> None:
     outcomes = run(
         cloud, probe=probe, remaining=lambda: 300.0 - (cloud.now - began).total_seconds()
     )
-    assert given == {"vpc-0": 127.5, "vpc-1": 112.5}
+    assert given == {"vpc-0": 60.0, "vpc-1": 60.0}
     assert "i-0001: TimeoutError: " in fail_to_observe(outcomes["a"])
     assert killed(cloud) == ["b"]
 

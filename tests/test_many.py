@@ -129,7 +129,7 @@ def through(functions: Lambda, seconds: float) -> tuple[list[Answer], list[float
     """Ask through a probe function; return its answers and how long was waited each time."""
     waits: list[float] = []
     client: Any = functions
-    ask = probe_through(client, {"vpc-1": "probe-1"}, waits.append)
+    ask = probe_through(lambda _seconds: client, {"vpc-1": "probe-1"}, waits.append)
     return list(ask("vpc-1", [question("http://10.0.0.1/")], seconds)), waits
 
 

@@ -59,16 +59,18 @@ def tags(group: AutoScalingGroupTypeDef) -> dict[str, str]:
 
 
 def describe_instances(
-    ec2: EC2Client, ids: Sequence[str], try_: Try = attempt
+    ec2: EC2Client, ids: Sequence[str], try_: Try = attempt, *, more: tuple[str, ...] = ()
 ) -> tuple[dict[str, InstanceTypeDef], dict[str, str]]:
     """Describe instances: address, VPC and launch of each id, and why the rest are not known.
 
-    `try_` makes each call, or says why not.
+    `try_` makes each call, or says why not. `more` are fields to keep besides.
     """
     rows: dict[str, InstanceTypeDef] = {}
     failures: dict[str, str] = {}
     for batch in batches(ids, _IDS_A_CALL):
-        found: list[InstanceTypeDef] | Failure = try_(partial(_instances, ec2, batch))
+        found: list[InstanceTypeDef] | Failure = try_(
+            partial(_instances, ec2, batch, (*_READ, *more))
+        )
         if isinstance(found, Failure):
             failures |= dict.fromkeys(batch, f"cannot describe instances: {found.why}")
         else:
@@ -77,10 +79,10 @@ def describe_instances(
     return rows, failures | dict.fromkeys(missing, "missing from DescribeInstances")
 
 
-def _instances(ec2: EC2Client, ids: list[str]) -> list[InstanceTypeDef]:
+def _instances(ec2: EC2Client, ids: list[str], fields: tuple[str, ...]) -> list[InstanceTypeDef]:
     paginator = ec2.get_paginator("describe_instances")
     try:
-        return _rows(paginator.paginate(InstanceIds=ids))
+        return _rows(paginator.paginate(InstanceIds=ids), fields)
     except ClientError as error:
         if code(error) != "InvalidInstanceID.NotFound":
             raise
@@ -88,12 +90,16 @@ def _instances(ec2: EC2Client, ids: list[str]) -> list[InstanceTypeDef]:
         filters: list[FilterTypeDef] = [
             {"Name": "instance-id", "Values": some} for some in batches(ids, _VALUES_A_FILTER)
         ]
-        return [row for each in filters for row in _rows(paginator.paginate(Filters=[each]))]
+        pages = (page for each in filters for page in paginator.paginate(Filters=[each]))
+        return _rows(pages, fields)
 
 
-def _rows(pages: Iterable[DescribeInstancesResultTypeDef]) -> list[InstanceTypeDef]:
+def _rows(
+    pages: Iterable[DescribeInstancesResultTypeDef], fields: tuple[str, ...]
+) -> list[InstanceTypeDef]:
     every = (row for page in pages for each in page["Reservations"] for row in each["Instances"])
-    return [cast("InstanceTypeDef", {k: row[k] for k in _READ if k in row}) for row in every]
+    some = ({k: v for k, v in row.items() if k in fields} for row in every)
+    return [cast("InstanceTypeDef", row) for row in some]
 
 
 def batches(items: Sequence[str], size: int) -> Iterator[list[str]]:

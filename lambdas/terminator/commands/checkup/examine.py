@@ -96,7 +96,7 @@ def _alarm_states(aws: Aws, subject: Subject) -> Mapping[str, str] | Failure:
 
 def _network(aws: Aws, settings: Config, subjects: Sequence[Subject]) -> Iterator[Finding]:
     ids = [id_ for subject in subjects for id_ in _members(subject)]
-    rows, failures = describe.describe_instances(aws.ec2, ids)
+    rows, failures = describe.describe_instances(aws.ec2, ids, more=("SecurityGroups",))
     for why in sorted(set(failures.values())):
         yield about("instances").unseen("described", Failure(why), "ec2:DescribeInstances")
     function = cache(lambda vpc: looks.function(aws, f"{settings.name}-probe-{vpc}"))
