@@ -21,6 +21,7 @@ from cloud import minutes
 from judge import BrokenPromiseError, judge, promise
 from mischief import CHANGES
 from region import LAST, OLD, RANKS, Asg, Region, same
+from seen import WINDOW
 from tape import FAULTS, TAMPERINGS, TERMINATE, Run, Tape, Trick, run
 from terminator.survey import Scope
 from trial import Trial
@@ -28,6 +29,7 @@ from trial import Trial
 COUNTS: Counter[str] = Counter()
 
 _APPS = ("web", "api")
+_TAGS = ("app", "minimum", "batch", "canary-retry", "window")
 _GROUPS = st.fixed_dictionaries(
     {
         "desired": st.sampled_from((3, 4, 1, 2, 6, 0)),
@@ -36,6 +38,8 @@ _GROUPS = st.fixed_dictionaries(
         "batch": st.sampled_from(("100%", "25%", "1", "2")),
         "grace": st.sampled_from((0, 5, 60)),
         "balanced": st.booleans(),
+        "canary-retry": st.sampled_from(("30m", "30m", "5m")),
+        "window": st.sampled_from(("always", "always", "always", WINDOW)),
     }
 )
 _LADDER = sorted(RANKS.keys() - {LAST}, key=lambda version: (RANKS[version], version))
@@ -52,6 +56,13 @@ _AMID = st.sampled_from(
         "describe_auto_scaling_groups",
         "sleep",
         TERMINATE,
+    )
+)
+# What is likely to matter between the look and the kill.
+_MEANWHILE = st.sampled_from(
+    (
+        *("protect", "protect", "reclaim", "fall ill", "stand by", "scale", "pause"),
+        *("minimum", "batch", "window", "alarms", "suspend", "delete"),
     )
 )
 _NTH = st.sampled_from((1, 1, 2, 3))
@@ -117,7 +128,7 @@ class Life(RuleBasedStateMachine):
         del STEPS[:-1]
 
     def _found(self, name: str, made: dict[str, Any]) -> None:
-        tags = {f"terminator:{key}": made[key] for key in ("app", "minimum", "batch")}
+        tags = {f"terminator:{key}": made[key] for key in _TAGS}
         grace, balanced = minutes(made["grace"]), made["balanced"]
         self.region.found(name, made["desired"], tags=tags, grace=grace, balanced=balanced)
 
@@ -173,6 +184,13 @@ class Life(RuleBasedStateMachine):
         app = self._group(which).app
         if version := self.region.release(app):
             self.region.put(f"{app}/{version}.zip", None)
+
+    @rule(which=_WHICH)
+    @_step
+    def roll_back(self, which: int) -> None:
+        """Delete the newest release, and run on schedule."""
+        self.withdraw(which)
+        self.scheduled(12)
 
     @rule(which=_WHICH, version=st.sampled_from((OLD, "1.1.0", "1.9.0", "9.9.9", "nonsense")))
     @_step
@@ -255,6 +273,13 @@ class Life(RuleBasedStateMachine):
         self.release(which, 1, boots)
         self.wait(31)
 
+    @rule(which=_WHICH, rounds=st.sampled_from((2, 20)))
+    @_step
+    def lose_the_network(self, which: int, rounds: int) -> None:
+        """Let one go deaf, release, and let the network fail before the second look."""
+        self.go_deaf_and_release(which, "good")
+        self._run(Trick("sleep", act=lambda: self.silence(rounds, repeats=False)))
+
     def _stir(self, *, fresh: bool) -> None:
         """Give the next run something to do, if `fresh`: a new release."""
         if fresh:
@@ -275,7 +300,7 @@ class Life(RuleBasedStateMachine):
     @rule(
         call=_AMID,
         nth=_NTH,
-        change=st.sampled_from(sorted(CHANGES)),
+        change=_MEANWHILE,
         number=_NUMBER,
         fresh=_FRESH,
     )

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from region import RANKS
-from seen import CLOSES, KNOWN, MINUTE, OPENS, UNREADABLE, Member, Seen
+from seen import CLOSES, KNOWN, MINUTE, OPENS, UNREADABLE, WINDOW, Member, Seen
 
 
 def _unreadable(seen: Seen) -> bool:
@@ -106,7 +106,7 @@ def hold(seen: Seen) -> tuple[str, str] | None:
 
 def closed(seen: Seen) -> bool:
     """Say whether the window is closed."""
-    return "window" in seen.tags and not OPENS <= seen.now.hour < CLOSES
+    return seen.tags.get("window") == WINDOW and not OPENS <= seen.now.hour < CLOSES
 
 
 def _urgent(seen: Seen, member: Member) -> bool:

@@ -25,7 +25,7 @@ from rules import RULES, Rule
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "lambdas" / "terminator"
 PAGE = ROOT / "docs" / "taken-out.md"
-_SEARCH_SECONDS = 1800
+_SEARCH_SECONDS = 3600
 _HEAD = """# Rules taken out
 
 Each rule of the decision was taken out of the source in turn, and the search of
@@ -46,7 +46,7 @@ def run_without(rule: Rule, seed: int) -> str:
         path = os.pathsep.join([directory, str(ROOT / "tests"), str(ROOT)])
         command = [sys.executable, str(ROOT / "tests" / "soak.py"), "--workers", "1"]
         done = subprocess.run(  # noqa: S603 - our own program
-            [*command, "--seed", str(seed), "--steps", "60000"],
+            [*command, "--seed", str(seed), "--steps", "200000"],
             env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
             text=True,
