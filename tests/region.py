@@ -144,7 +144,7 @@ class Region(Cloud):
             launched=at.replace(microsecond=0),
             in_service=at + (minutes(10**6) if hangs else group.pending),
             up=at + group.boot + (_LATE if how == "late" else timedelta(0)),
-            version=None if how == "dead" else "0.9.0" if how == "stale" else version,
+            version=None if how == "dead" else OLD if how == "stale" else version,
             zone="abc"[number_of(self._launches) % 3],
             flaps=how == "flapping",
             sick=how == "sick",

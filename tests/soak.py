@@ -16,6 +16,7 @@ import click
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from examples import LIVES
 from judge import BrokenPromiseError
 from life import COUNTS, STEPS, Life, Step
 
@@ -88,6 +89,13 @@ def _shorter(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
             yield [(begin, {**made, "groups": [group]}), *rest]
 
 
+def check_examples() -> None:
+    """Live the lives that are kept; raise BrokenPromiseError where one breaks a promise."""
+    for steps in LIVES.values():
+        if lived(steps):
+            raise shortest(steps)
+
+
 def shown(step: Step) -> str:
     """Return a step as a person reads it."""
     name, asked = step
@@ -116,6 +124,7 @@ def main() -> int:
     asked = parser.parse_args()
     total: Counter[str] = Counter()
     try:
+        check_examples()
         for met in rounds(asked.seed, asked.workers):
             total += met
             click.echo(f"{total['steps']:>10,} steps, {total['terminations']:,} terminations")

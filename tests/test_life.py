@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from life import COUNTS, Life
+from examples import LIVES
+from life import COUNTS, Life, Step
 from rules import RULES, Rule
-from soak import STEPS_A_LIFE, told
+from soak import STEPS_A_LIFE, lived, told
 from taken_out import SOURCE
 
 STEPS = 5000
@@ -33,6 +34,11 @@ def test_no_promise_breaks_in_thousands_of_steps(
     assert COUNTS["replace (confirmed)"] > 100
     assert COUNTS["canary (confirmed)"] > 100
     assert COUNTS["groups converged at last"] > COUNTS["groups that cannot converge"]
+
+
+@pytest.mark.parametrize("steps", LIVES.values(), ids=LIVES)
+def test_no_promise_breaks_in_a_life_that_chance_seldom_brings(steps: list[Step]) -> None:
+    assert lived(steps) is None
 
 
 @pytest.mark.parametrize("rule", RULES, ids=[rule.name for rule in RULES])
