@@ -205,7 +205,8 @@ def _versions(cloud: Cloud, Bucket: str, Prefix: str) -> Iterator[Any]:
 
     def row(each: Stored) -> dict[str, Any]:
         newest = latest[each.key] is each
-        return {"Key": each.key, "LastModified": each.when, "IsLatest": newest}
+        size = len(each.data or b"")
+        return {"Key": each.key, "LastModified": each.when, "IsLatest": newest, "Size": size}
 
     for start in range(0, max(1, len(mine)), KEYS_A_PAGE):
         cloud.called("ListObjectVersions", Prefix)

@@ -260,3 +260,46 @@ def test_where_nothing_is_available_every_corpse_is_urgent(
 ) -> None:
     of = group(member("i-dead", None, up=40), released=released("2", since=35), **seen)
     assert decide(of, minimum="0", **texts).victims == ("i-dead",)
+
+
+OLD_AND_NEW = (member("i-a"), member("i-b", up=500))
+SINCE: dict[str, Any] = {"released": released("1.0.274", since=60)}
+NAMED: list[tuple[Group, dict[str, str], str]] = [
+    (ready(status="Delete in progress"), {}, "deleting"),
+    (ready(), {"pause": ""}, "paused"),
+    (ready(suspended=frozenset({"Launch"})), {}, "processes_suspended"),
+    (ready(capacity_type="vcpu"), {}, "weighted_capacity"),
+    (ready(released=NoRelease("none")), {}, "no_release"),
+    (ready(released=released("1.0.275", since=-5)), {}, "release_in_future"),
+    (group(member("i-a", None), **SINCE), {"minimum": "2"}, "presumed_waits"),
+    (group(member("i-a", None)), {}, "nothing_available"),
+    (group(member("i-n", "1.0.274"), member("i-x", None)), {}, "nothing_outdated"),
+    (group(member("i-a", protected=True), member("i-n", "1.0.274")), {}, "all_protected"),
+    (group(*OLD_AND_NEW, unasked("i-p", "Pending"), **SINCE), {}, "members_in_flight"),
+    (group(*OLD_AND_NEW, member("i-n", "1.0.274", up=3), grace=5), {}, "proof_on_its_way"),
+    (group(*OLD_AND_NEW, member("i-c", None, up=10), **SINCE), {}, "canary_silent"),
+    (group(*OLD_AND_NEW, member("i-c", up=10), **SINCE), {}, "boots_stale"),
+    (group(member("i-n", "1.0.274"), member("i-c", up=10)), {}, "launched_lately"),
+    (ready(), {"soak": "1h"}, "soaking"),
+    (ready(), {"minimum": "3"}, "no_budget"),
+    (ready(), {"window": "Sat-Sun 09:00-17:00 UTC"}, "window_closed"),
+    (ready(guards=Guards(refresh="Baking")), {}, "instance_refresh"),
+    (ready(guards=Guards(alarms=("x rings",))), {}, "alarm_rings"),
+    (group(*OLD_AND_NEW, guards=Guards(zip_problem="cut"), **SINCE), {}, "zip_unreadable"),
+]
+
+
+@pytest.mark.parametrize(("seen", "texts", "name"), NAMED, ids=[name for _, _, name in NAMED])
+def test_each_hold_has_its_name(seen: Group, texts: dict[str, str], name: str) -> None:
+    decision = decide(seen, **{**FAST, **texts})
+    assert (decision.kind, decision.hold) == ("hold", name)
+
+
+def test_settings_that_cannot_be_read_hold_by_that_name() -> None:
+    broken = replace(policy(), problems=("tag x",))
+    assert plan(ready(), broken, NOW).hold == "settings_unreadable"
+
+
+def test_what_acts_or_has_converged_is_held_by_nothing() -> None:
+    assert decide(ready(), **FAST).hold is None
+    assert decide(group(member("i-n"))).hold is None

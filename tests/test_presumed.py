@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -184,3 +185,10 @@ def test_where_nothing_above_the_target_runs_its_zip_alone_dates_the_release() -
     new = member("i-new", "1.0.275", up=5)
     target = released("1.0.275", since=35, dated=False)
     assert decide(group(*fleet(corpse(), new), released=target), **TIGHT).victims == ("i-dead",)
+
+
+def test_with_proof_a_presumed_outdated_one_is_replaced_without_it_is_a_canary() -> None:
+    of: dict[str, Any] = {"released": released("1.0.274", since=60)}
+    proven = group(member("i-a", None), member("i-n", "1.0.274", up=30), **of)
+    unproven = group(member("i-a", None), member("i-b", up=500), **of)
+    assert [decide(each, minimum="1").kind for each in (proven, unproven)] == ["replace", "canary"]

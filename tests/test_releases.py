@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from cloud import Cloud, minutes
+from cloud import Cloud, fleet, minutes, refusal
 from cloud_api import BUCKET, clients
 from terminator import releases
 from terminator.aws import Aws
+from terminator.errors import KnownError
 from terminator.keys import KeyTemplate
 from terminator.model import NoRelease, Released
 from terminator.releases import Ranged
@@ -365,3 +367,29 @@ def test_no_more_than_16_mib_are_read_at_once() -> None:
         remote.read()
     remote.seek(1)
     assert len(remote.read()) == 16 * 2**20
+
+
+def test_reading_no_bytes_reads_none() -> None:
+    assert ranged(b"12").read(0) == b""
+
+
+def test_what_s3_cannot_answer_now_is_told_as_it_said_it() -> None:
+    cloud, _ = fleet()
+    cloud.faults["GetObject", "web/1.0.274.zip"] = refusal("Throttling", "slow down")
+    with pytest.raises(ClientError, match="slow down"):
+        releases.zip_problem(clients(cloud).s3, BUCKET.name, "web/1.0.274.zip")
+
+
+def test_an_answer_of_s3_that_breaks_off_is_no_fault_of_the_zip() -> None:
+    cloud, _ = fleet()
+    broken = ReadTimeoutError(endpoint_url="https://s3.example")
+    cloud.faults["GetObject", "web/1.0.274.zip"] = broken
+    with pytest.raises(KnownError, match=r"^ReadTimeoutError: Read timeout .*s3\.example"):
+        Ranged(clients(cloud).s3, BUCKET.name, "web/1.0.274.zip", 9, lambda: None).read(1)
+
+
+def test_a_release_has_the_size_of_its_zip(s3: S3Client) -> None:
+    put(s3, "web/1.0.266.zip", data=b"123456789")
+    template = KeyTemplate.parse("{app}/{version}.zip")
+    [release] = releases.list_releases(s3, "zips", template, "web").releases
+    assert release.size == 9

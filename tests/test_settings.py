@@ -335,3 +335,16 @@ def test_a_default_that_does_not_exist_or_belongs_to_one_group_is_refused(name: 
     assert said.startswith(f"policy.{name}: unknown; accepted are minimum, ")
     assert "canary_retry" in said
     assert " app" not in said
+
+
+@pytest.mark.parametrize("name", ["path", "host", "version_field"])
+def test_what_each_question_carries_is_as_long_as_a_tag_at_most(name: str) -> None:
+    longest = "/" * (name == "path") + "a" * (256 - (name == "path"))
+    assert getattr(defaults({name: longest}), name) == longest
+    with pytest.raises(SettingError, match=f"policy.{name} says"):
+        defaults({name: longest + "a"})
+
+
+@pytest.mark.parametrize("text", ["0", "2", "0%", "50%"])
+def test_an_amount_is_written_as_it_is_read(text: str) -> None:
+    assert str(settings.amount(text)) == text

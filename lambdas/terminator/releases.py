@@ -101,8 +101,7 @@ def _entries(s3: S3Client, bucket: str, prefix: str) -> Iterator[_Entry]:
     for page in pages:
         for version in page.get("Versions", ()):
             if version["IsLatest"]:
-                size = version.get("Size", 0)
-                yield _Entry(version["Key"], version["LastModified"], size=size)
+                yield _Entry(version["Key"], version["LastModified"], size=version["Size"])
         for marker in page.get("DeleteMarkers", ()):
             yield _Entry(marker["Key"], marker["LastModified"], deleted=True)
 
@@ -130,11 +129,9 @@ def newest(listing: Listing) -> Released:
 def _pointed(s3: S3Client, bucket: str, app: str, listing: Listing) -> Released | NoRelease:
     key = pointer_key(app)
     answer = s3.get_object(Bucket=bucket, Key=key)
-    body = answer["Body"].read(_POINTER_BYTES + 1)
-    if len(body) > _POINTER_BYTES:
-        # What was cut off may be the rest of the version.
+    if answer["ContentLength"] > _POINTER_BYTES:
         return NoRelease(f"the pointer {key} names no release: it is over {_POINTER_BYTES} bytes")
-    text = body.decode("utf-8", errors="backslashreplace")
+    text = answer["Body"].read().decode(errors="backslashreplace")
     try:
         version = Version.parse(text.strip().removeprefix("\ufeff").strip())
     except NotAVersionError as error:

@@ -14,12 +14,12 @@ from typing import Literal
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LONGEST = timedelta(days=30)
 _HIGHEST_PORT = 65_535
-# As long as a tag may be, so that the configuration says nothing that a tag could not:
+# Each question to an instance carries these, so they are as long as a tag may be at most:
 # https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Tag.html
-_LONGEST_TEXT = 256
-_PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@%?-][A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?")
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?::[0-9]{1,5})?")
-_FIELD = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+_SHORT = r"(?=.{1,256}\Z)"
+_PATH = re.compile(_SHORT + r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@%?-][A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?")
+_HOST = re.compile(_SHORT + r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?::[0-9]{1,5})?")
+_FIELD = re.compile(_SHORT + r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _APP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 
 Scheme = Literal["http", "https"]
@@ -102,21 +102,20 @@ def path(text: str) -> str:
     It starts with exactly one `/`, so that it can name neither a host nor a port, and holds
     only characters that stand in a URL as they are.
     """
-    return _asked_with(_PATH, text)
+    return _matching(_PATH, text)
 
 
 def host(text: str) -> str:
     """Read a Host header: a name or an address, with a port if need be."""
-    text = _asked_with(_HOST, text)
-    _, colon, number = text.partition(":")
-    if colon:
+    number = _matching(_HOST, text).partition(":")[2]
+    if number:
         port(number)
     return text
 
 
 def version_field(text: str) -> str:
     """Read a dotted path into a JSON object: `version`, `build.version`."""
-    return _asked_with(_FIELD, text)
+    return _matching(_FIELD, text)
 
 
 def app(text: str) -> str:
@@ -136,10 +135,3 @@ def _matching(pattern: re.Pattern[str], text: str) -> str:
     if pattern.fullmatch(text) is None:
         raise ValueError(text)
     return text
-
-
-def _asked_with(pattern: re.Pattern[str], text: str) -> str:
-    """Read what each question to an instance carries, so that many fit into one call."""
-    if len(text) > _LONGEST_TEXT:
-        raise ValueError(text)
-    return _matching(pattern, text)
