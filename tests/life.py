@@ -140,7 +140,8 @@ class Life(RuleBasedStateMachine):
         """Begin to count what the release costs, now that another one is the target."""
         self.region.wait(1)
         self.costs.clear()
-        self.disturbed = False
+        # What went back to a release that ran before has proof of it, whatever boots of it now.
+        self.disturbed = True
 
     def _version(self, app: str, higher: int) -> str:
         """Return a version so much higher than the release to run."""
@@ -158,7 +159,6 @@ class Life(RuleBasedStateMachine):
         self.region.boots[group.app, version] = boots
         group.image = (version, boots)
         self.region.upload(group.app, version)
-        # What booted of the same release before is proof of it, whatever boots of it now.
         self.disturbed = any(same(version, other) for other in before)
 
     @rule(which=_WHICH, higher=_HIGHER, boots=_BOOTS, periods=st.sampled_from((3, 12)))
