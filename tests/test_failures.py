@@ -136,7 +136,7 @@ def test_no_group_is_begun_that_the_remaining_time_does_not_allow() -> None:
 def test_without_time_for_a_second_look_nothing_presumed_goes() -> None:
     cloud, _ = fleet()
     cloud.muted["i-0001"] = 99
-    outcome = run(cloud, remaining=lambda: 60.0)["web"]
+    outcome = run(cloud, remaining=lambda: 110.0)["web"]
     assert fail_to_observe(outcome) == "time ran out before its second look"
     assert cloud.kills == []
 

@@ -77,7 +77,7 @@ def test_metrics_count_held_and_failed_groups() -> None:
     held = outcome(proven(), pause="x")
     acted = outcome(proven(), Outcomes(("i-a",), failed={"i-b": "no"}))
     assert report.metrics([held, acted, Outcome("gone", error="no such group")]) == {
-        "Available": 6, "Unreadable": 0, "InFlight": 0, "Outdated": 4, "Stale": 0, "Overdue": 0,
+        "Available": 6, "Unreadable": 0, "InFlight": 0, "Outdated": 4, "Stale": 0,
         "Held": 1, "Stuck": 0, "Terminated": 1, "Failed": 2,
     }  # fmt: skip
 
@@ -116,3 +116,9 @@ def test_no_name_and_no_reason_reaches_a_log_or_terminal_unescaped(name: str, wh
     lines = [*report.opening(name, decide(of)), *report.closing(hostile)]
     assert all(line.text.isprintable() for line in lines)
     assert shown(hostile).replace("\n", "").isprintable()
+
+
+def test_how_many_are_overdue_is_not_said_where_a_group_could_not_be_observed() -> None:
+    seen = outcome(proven())
+    assert report.metrics([seen])["Overdue"] == 0
+    assert "Overdue" not in report.metrics([seen, Outcome("gone", error="no such group")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
@@ -98,7 +99,7 @@ class Aws:
 
         May be called in several threads at the same time.
         """
-        longest = min(seconds, self.invoke_seconds)
+        longest = math.ceil(min(seconds, self.invoke_seconds))
         with self._making:  # a session makes one client at a time
             if longest not in self._patient:
                 config = _config(attempts=1, read_seconds=longest)

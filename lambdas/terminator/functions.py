@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from terminator.errors import AWS_ERRORS, code, explain, plain
-from terminator.sightings import Probe, ProbeError
+from terminator.sightings import OVERRUN_SECONDS, Probe, ProbeError
 
 if TYPE_CHECKING:
     from types_boto3_lambda.client import LambdaClient
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from terminator.probe import Answer, Question
 
 
-# What a probe function may take beyond what it was given: to start, and to answer.
-_OVERRUN_SECONDS: Final = 15.0
 # An account may be at its limit of concurrent executions for a moment; waited is so many seconds.
 # https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 _THROTTLED: Final = "TooManyRequestsException"
@@ -45,8 +43,7 @@ def probe_through(
         if vpc not in names:
             raise ProbeError(f"no probe function is configured for {plain(vpc) or 'no VPC'}")
         try:
-            functions = functions_within(seconds + _OVERRUN_SECONDS)
-            invoke = partial(_ask, functions, names[vpc], questions)
+            invoke = partial(_ask, functions_within, names[vpc], questions)
             return _patiently(invoke, seconds, wait)
         except (*AWS_ERRORS, ValueError) as error:
             raise ProbeError(f"the probe function of {vpc} failed: {explain(error)}") from error
@@ -70,8 +67,12 @@ def _patiently(
 
 
 def _ask(
-    functions: LambdaClient, name: str, questions: Sequence[Question], seconds: float
+    functions_within: Callable[[float], LambdaClient],
+    name: str,
+    questions: Sequence[Question],
+    seconds: float,
 ) -> list[Answer]:
+    functions = functions_within(seconds + OVERRUN_SECONDS)
     return _invoke(functions, name, {"questions": list(questions), "seconds": seconds})
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from terminator.config import Config
 
 # Kept for a second look: its wait, and describing and asking again.
-SECOND_LOOK_SECONDS: Final = second_look.WAIT_SECONDS + 30.0
+SECOND_LOOK_SECONDS: Final = second_look.WAIT_SECONDS + 45.0
 
 
 @dataclass(frozen=True)

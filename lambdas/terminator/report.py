@@ -189,13 +189,16 @@ def metrics(outcomes: Iterable[Outcome]) -> dict[str, int]:
     outcomes = list(outcomes)
     decisions = [each.decision for each in outcomes if each.decision is not None]
     figures = [each.figures for each in decisions if each.figures is not None]
+    # Where a group could not be observed, 0 would say that its silent instances had answered.
+    whole = len(decisions) == len(outcomes)
+    overdue = {"Overdue": sum(each.overdue for each in figures)} if whole else {}
     return {
         "Available": sum(each.available for each in figures),
         "Unreadable": sum(each.unreadable for each in figures),
         "InFlight": sum(each.in_flight for each in figures),
         "Outdated": sum(each.outdated for each in figures),
         "Stale": sum(each.stale for each in figures),
-        "Overdue": sum(each.overdue for each in figures),
+        **overdue,
         "Held": sum(each.kind == "hold" for each in decisions),
         "Stuck": sum(map(attention.is_stuck, decisions)),
         **counts(outcomes),

@@ -27,6 +27,8 @@ _LONGEST_REASON: Final = 300
 PART: Final = 1000
 # Calls at the same time: a new account may run ten functions at once, reconcile among them.
 AT_ONCE: Final = 5
+# What a probe function may take beyond what it was given: to start, and to answer.
+OVERRUN_SECONDS: Final = 15.0
 # A part that takes longer hangs, and must leave the groups of the others their time.
 _LONGEST_SECONDS: Final = 60.0
 

@@ -176,7 +176,7 @@ def _timely(world: World, call: Callable[[], Result]) -> Result | Failure:
 
 
 def _probe_seconds(world: World) -> float:
-    return world.remaining() - GROUP_SECONDS
+    return world.remaining() - GROUP_SECONDS - sightings.OVERRUN_SECONDS
 
 
 def _released(world: World, config: Config, app: str) -> Released | NoRelease | None:

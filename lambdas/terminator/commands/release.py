@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 # RuntimeError is what an encrypted zip is answered with.
 _UNREADABLE: Final = (
     OSError,
+    ValueError,
     EOFError,
     RuntimeError,
     NotImplementedError,
