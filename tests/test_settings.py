@@ -348,3 +348,9 @@ def test_what_each_question_carries_is_as_long_as_a_tag_at_most(name: str) -> No
 @pytest.mark.parametrize("text", ["0", "2", "0%", "50%"])
 def test_an_amount_is_written_as_it_is_read(text: str) -> None:
     assert str(settings.amount(text)) == text
+
+
+@pytest.mark.parametrize("text", ["www.example.com:0", "www.example.com:65536", "10.0.0.1:99999"])
+def test_the_port_of_a_host_is_one_that_exists(text: str) -> None:
+    with pytest.raises(ValueError, match=r"0|65536|99999"):
+        settings.host(text)
