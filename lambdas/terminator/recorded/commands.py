@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 import click
 from rich.console import Console
 
+from terminator.commands.stops import FailedError, UnusableError
 from terminator.recorded import source
 from terminator.recorded.files import order
 from terminator.recorded.fold import Fold, alone, fold
@@ -18,7 +19,7 @@ from terminator.recorded.history import show
 from terminator.recorded.moments import MomentError, moment
 from terminator.recorded.page import page
 from terminator.recorded.record import FIELDS, Recorded
-from terminator.recorded.source import FailedError, UnusableError, Wanted
+from terminator.recorded.source import Wanted
 from terminator.words import count
 
 Command = TypeVar("Command", bound=Callable[..., Any])

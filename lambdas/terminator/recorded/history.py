@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from terminator.commands import out
 from terminator.recorded import texts
 from terminator.recorded.fold import Fold
 from terminator.recorded.record import Recorded
@@ -16,18 +17,10 @@ from terminator.recorded.record import Recorded
 if TYPE_CHECKING:
     from rich.console import Console
 
-# A pipe has no width; what reads it should not find lines cut.
-_PIPE_WIDTH: Final = 160
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 # Below this the group stands below the decision.
 _ROOMY_WIDTH: Final = 90
-_STYLES: Final = {
-    "replace": "bold red",
-    "canary": "bold yellow",
-    "hold": "cyan",
-    "converged": "green",
-    "failed": "bold red",
-}
+_STYLES: Final = {**out.STYLES, "failed": out.STYLES[None]}
 
 
 def show(console: Console, folds: Sequence[Fold]) -> None:
@@ -35,8 +28,7 @@ def show(console: Console, folds: Sequence[Fold]) -> None:
 
     In colour on a terminal, plain in a pipe.
     """
-    if not console.is_terminal:
-        console.width = max(console.width, _PIPE_WIDTH)
+    out.widen(console)
     roomy, dated = console.width >= _ROOMY_WIDTH, _spans_days(folds)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("time (UTC)", no_wrap=True)

@@ -13,16 +13,9 @@ from typing import TYPE_CHECKING, Final
 import boto3
 import click
 from botocore.config import Config
-from botocore.exceptions import (
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-    ProfileNotFound,
-)
 
 from terminator import config
-from terminator.config import ConfigError
-from terminator.errors import AWS_ERRORS, explain
+from terminator.commands.stops import UnusableError, told
 from terminator.recorded import logs
 from terminator.recorded.files import FileError, Found, from_text
 from terminator.recorded.record import Recorded, shown
@@ -33,18 +26,6 @@ if TYPE_CHECKING:
 
 # How far back the logs are asked where nothing is said; a file is read whole.
 DEFAULT_SINCE: Final = timedelta(days=1)
-
-
-class FailedError(click.ClickException):
-    """What was asked for could not be had."""
-
-    exit_code = 1
-
-
-class UnusableError(click.ClickException):
-    """Usage or configuration stands in the way."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True)
@@ -115,20 +96,14 @@ def _client() -> CloudWatchLogsClient:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Turn what the block raises into one clear line."""
+    """Turn what the block raises, of a file too, into one clear line."""
     try:
-        yield
-    except (ConfigError, FileError, ProfileNotFound) as error:
+        with told():
+            yield
+    except FileError as error:
         raise UnusableError(str(error)) from error
     except OSError as error:
         raise UnusableError(f"{error.filename}: {error.strerror}") from error
-    except NoRegionError as error:
-        raise UnusableError("no Region: set AWS_DEFAULT_REGION or AWS_PROFILE") from error
-    except (NoCredentialsError, PartialCredentialsError) as error:
-        lacking = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        raise UnusableError(f"no credentials: {lacking}") from error
-    except AWS_ERRORS as error:
-        raise FailedError(f"AWS says: {explain(error)}") from error
 
 
 def nothing(name: str, wanted: Wanted, now: datetime) -> str:
