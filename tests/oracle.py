@@ -16,7 +16,8 @@ from region import RANKS
 from seen import CLOSES, KNOWN, MINUTE, OPENS, UNREADABLE, WINDOW, Member, Seen
 
 
-def _unreadable(seen: Seen) -> bool:
+def broken_settings(seen: Seen) -> bool:
+    """Say whether a setting of the group cannot be read, so that nothing else is asked."""
     return any(tag not in KNOWN or text == UNREADABLE for tag, text in seen.tags.items())
 
 
@@ -65,7 +66,7 @@ Applies = Callable[[Seen], bool]
 
 # In the order in which they are asked: when, whether, and what the reason must say.
 HOLDS: tuple[tuple[str, Applies, str], ...] = (
-    ("settings cannot be read", _unreadable, r"accepted is|unknown tag"),
+    ("settings cannot be read", broken_settings, r"accepted is|unknown tag"),
     ("the group is being deleted", lambda s: bool(s.row.get("Status")), r"being deleted"),
     ("paused", lambda s: "pause" in s.tags, r"^paused"),
     ("processes are suspended", _suspended, r"^suspended processes"),
@@ -205,8 +206,3 @@ def _unguarded(seen: Seen) -> Seen:
     tags = [tag for tag in seen.row["Tags"] if tag["Key"] != "terminator:window"]
     row = {**seen.row, "Tags": tags}
     return replace(seen, row=row, refresh=False, ringing=False, zip_bad=False)
-
-
-def broken_settings(seen: Seen) -> bool:
-    """Say whether a setting of the group cannot be read, so that nothing else is asked."""
-    return _unreadable(seen)

@@ -7,7 +7,6 @@ too many, late and of their own choice. What boots may come up late, stale, flap
 from __future__ import annotations
 
 import zlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -277,8 +276,3 @@ def same(one: str, other: str) -> bool:
 
 def _kept(box: Box) -> bool:
     return not (box.lifecycle or "").startswith(("Standby", "EnteringStandby", "Warmed:", "Detach"))
-
-
-def tally(region: Region) -> Counter[str]:
-    """Count the terminations of each group."""
-    return Counter(group for _, group, _ in region.kills)

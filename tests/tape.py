@@ -36,7 +36,6 @@ FAULTS: Mapping[str, Callable[[], Exception]] = {
     "lost": lambda: ReadTimeoutError(endpoint_url="https://example"),
     "without credentials": NoCredentialsError,
 }
-DEFERRED = ("busy", "contended")
 # What a probe function may do instead of answering.
 TAMPERINGS: Mapping[str, Callable[[list[Any]], Any]] = {
     "answers for half": lambda rows: rows[: len(rows) // 2],

@@ -142,7 +142,7 @@ class Trial:
             if not reads or reads[0].what is None:
                 return "pointer not read"
             return _pointed(reads[0].what, zips)
-        return _newest(zips, page["DeleteMarkers"], pointer)
+        return _newest(app, zips, page["DeleteMarkers"])
 
     def _of(self, name: str, **asked: object) -> list[Call]:
         return [c for c in self.later if c.name == name and asked.items() <= c.asked.items()]
@@ -218,21 +218,16 @@ def _pointed(pointer: Mapping[str, Any], zips: Sequence[tuple[Any, str]]) -> Tar
 
 
 def _newest(
-    zips: Sequence[tuple[Any, str]], markers: Sequence[Mapping[str, Any]], pointer: str
+    app: str, zips: Sequence[tuple[Any, str]], markers: Sequence[Mapping[str, Any]]
 ) -> Target | None:
     if not zips:
         return None
     row, version = _best(zips)
-    gone = [(m, v) for m in markers if m["Key"] != row["Key"] and (v := _any_zip(m["Key"]))]
+    gone = [(m, v) for m in markers if m["Key"] != row["Key"] and (v := _zip(app, m["Key"]))]
     higher = [(m, v) for m, v in gone if RANKS[v] >= RANKS[version]]
-    unpointed = [m["LastModified"] for m in markers if m["Key"] == pointer]
+    unpointed = [m["LastModified"] for m in markers if m["Key"] == f"{app}/current"]
     since = max([row["LastModified"], *(m["LastModified"] for m, _ in higher), *unpointed])
     return Target(version, row["Key"], since, bool(unpointed), tuple(v for _, v in higher))
-
-
-def _any_zip(key: str) -> str | None:
-    match = _ZIP.fullmatch(key)
-    return match["version"] if match and match["version"] in RANKS else None
 
 
 def tags(row: Mapping[str, Any]) -> dict[str, str]:
