@@ -30,6 +30,7 @@ VERSION = "1.0.274"
 TIMEOUT = "timeout"
 BROKEN = "broken answer: "
 TOO_LONG = "body over 4096 bytes"
+ANSWER_TOO_LONG = "answer over 131072 bytes"
 UNPACKED = "body is not what its content encoding says"
 GOES_ON = "body goes on after its compressed end"
 METADATA = "http://169.254.169.254/latest/meta-data/"
@@ -116,8 +117,8 @@ def _endless() -> dict[str, Endpoint]:
         "chunks without end": (Streams(chunked(), b"1\r\n1\r\n" * 9999), TOO_LONG),
         "a chunk's extension without end": (Streams(chunked() + b"1;", b"x" * 65536), BROKEN),
         "trailers without end": (Streams(chunked() + b"0\r\n", b"X: y\r\n" * 9999), BROKEN),
-        "100 Continue without end": (Streams(b"", informal), TIMEOUT),
-        "103 Early Hints without end": (Streams(b"", hints * 99), TIMEOUT),
+        "100 Continue without end": (Streams(b"", informal), ANSWER_TOO_LONG),
+        "103 Early Hints without end": (Streams(b"", hints * 99), ANSWER_TOO_LONG),
     }
     return {name: Endpoint(stream, told) for name, (stream, told) in streams.items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import subprocess
 import sys
@@ -69,6 +70,14 @@ def test_no_endpoint_changes_what_the_others_answer(everywhere: dict[str, str]) 
     with serving(GOOD) as good:
         answers = ask_all(*(url for each in quick for url in (good.url(), each)), limits=PATIENT)
     assert answers[::2] == [("1.0.274", None)] * len(quick)
+
+
+def test_nothing_that_an_endpoint_does_is_logged_by_asyncio(
+    everywhere: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    ask_all(*everywhere.values(), limits=Limits(whole=0.5))
+    gc.collect()  # what nobody waited for is logged once it is gone
+    assert [each for each in caplog.records if each.threadName == "MainThread"] == []
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import io
 import json
@@ -187,10 +188,11 @@ def test_the_longest_questions_and_answers_of_a_part_fit_into_lambdas_payload() 
 def test_what_this_machine_lacks_is_not_held_against_an_instance(
     monkeypatch: pytest.MonkeyPatch, lacking: int
 ) -> None:
-    async def open_connection(*_: Any, **__: Any) -> None:
+    async def sock_connect(*_: Any) -> None:
         raise OSError(lacking, "too little of something")
 
-    monkeypatch.setattr("asyncio.open_connection", open_connection)
+    loop = asyncio.selector_events.BaseSelectorEventLoop
+    monkeypatch.setattr(loop, "sock_connect", sock_connect)
     assert probe.ask([question("http://127.0.0.1:9/")], 60) == []
 
 

@@ -57,7 +57,7 @@ ENDLESS: dict[str, Behaviour] = {
     "a dripped body": drips(HEAD + b"\r\n", b"1.0." + b"1" * 99, 0.1),
     "a dripped body of known length": drips(message(Content_Length="99"), b"1" * 99, 0.1),
     "dripped chunks": drips(chunked(), b"1\r\n1\r\n" * 9, 0.1),
-    "one 100 after the other": Streams(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 99),
+    "one 100 after the other": drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 9, 0.1),
 }
 
 
@@ -76,6 +76,12 @@ STALLED = {
 
 def test_each_wait_for_more_of_an_answer_is_bounded() -> None:
     assert ask_each(STALLED, SHORT_READS) == dict.fromkeys(STALLED, TIMEOUT)
+
+
+def test_an_answer_may_take_longer_than_each_wait_for_it() -> None:
+    pieces = drips(message(Content_Length="9"), b"1.0.27401", 0.3)
+    limits = Limits(read=1.8, whole=PATIENCE)
+    assert ask_each({"pieces": pieces}, limits) == {"pieces": ("1.0.27401", None)}
 
 
 def test_connecting_is_bounded() -> None:
@@ -111,6 +117,20 @@ def test_a_body_is_read_no_further_than_its_limit(streams: Streams) -> None:
 )
 def test_a_head_without_end_is_not_read_to_its_end(streams: Streams) -> None:
     assert reason_of(streams).startswith("broken answer: ")
+    assert streams.sent < 8 << 20
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 999,
+        b"HTTP/1.1 103 Early Hints\r\n" + b"Link: </x>\r\n" * 999 + b"\r\n",
+    ],
+    ids=["continue", "hints"],
+)
+def test_what_comes_before_an_answer_is_not_read_to_its_end(piece: bytes) -> None:
+    streams = Streams(b"", piece)
+    assert ask_one(streams) == (None, "answer over 131072 bytes")
     assert streams.sent < 8 << 20
 
 

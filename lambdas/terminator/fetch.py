@@ -1,4 +1,4 @@
-"""One GET over a connection of its own, bounded: h11 over asyncio's streams.
+"""One GET over a connection of its own, bounded: h11 over asyncio's transports.
 
 h11 writes the request and reads the answer; this module moves the bytes. No redirect is
 followed, no cookie is read, no connection is kept, no proxy is looked for.
@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import zlib
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 import h11
 
-from terminator.version import quoted
+from terminator.response import Reading, new_connection
 
-MAX_BODY_BYTES: Final = 4096
-
-_OK: Final = 200
-_READ_BYTES: Final = 65_536
-_MAX_HEAD_BYTES: Final = 65_536
 _PORTS: Final = {"http": 80, "https": 443}
 _HEADERS: Final = [
     ("User-Agent", "terminator"),
@@ -30,11 +24,6 @@ _HEADERS: Final = [
     ("Accept-Encoding", "identity"),
     ("Connection", "close"),
 ]
-_GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
-
-
-class NoVersionError(Exception):
-    """The answer holds no version; the message is the reason, escaped and capped."""
 
 
 @dataclass(frozen=True)
@@ -67,18 +56,19 @@ async def get(url: str, host: str | None, connect: float, read: float) -> bytes:
     answer take at most so many seconds. Raise NoVersionError for an answer that is not a
     readable one of status 200; errors of h11, TLS and the network pass through.
     """
-    at = _Url.read(url)
-    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD_BYTES)
-    asked = _request(connection, at, host)
+    at, connection = _Url.read(url), new_connection()
+    exchange = _Exchange(_request(connection, at, host), Reading(connection), read)
     tls = _unverified() if at.scheme == "https" else None
+    connecting = asyncio.get_running_loop().create_connection(
+        lambda: exchange, at.host, at.port, ssl=tls
+    )
     async with asyncio.timeout(connect):
-        reader, writer = await asyncio.open_connection(at.host, at.port, ssl=tls)
+        transport, _ = await connecting
     try:
-        writer.write(asked)
-        return await _answer(connection, reader, read)
+        return await exchange.body
     finally:
         # Closing politely could take as long as the other side likes.
-        writer.transport.abort()
+        transport.abort()
 
 
 def _request(connection: h11.Connection, at: _Url, host: str | None) -> bytes:
@@ -97,59 +87,65 @@ def _unverified() -> ssl.SSLContext:
     return context
 
 
-async def _answer(connection: h11.Connection, reader: asyncio.StreamReader, read: float) -> bytes:
-    head = await _head(connection, reader, read)
-    if head.status_code != _OK:
-        raise NoVersionError(f"status {head.status_code}")
-    raw = b""
-    while isinstance(part := await _next(connection, reader, read), h11.Data):
-        raw += part.data
-        if len(raw) > MAX_BODY_BYTES:
-            raise NoVersionError(f"body over {MAX_BODY_BYTES} bytes")
-    encodings = [value for name, value in head.headers if name == b"content-encoding"]
-    return _decoded(raw, b", ".join(encodings).decode(errors="replace"))
+class _Exchange(asyncio.Protocol):
+    """Sends a request once it is connected, and reads the answer until its end or an error.
 
+    `body` is the future of the body. Each wait for more takes at most `patience` seconds.
+    """
 
-async def _head(
-    connection: h11.Connection, reader: asyncio.StreamReader, read: float
-) -> h11.Response:
-    while isinstance(head := await _next(connection, reader, read), h11.InformationalResponse):
-        pass
-    if not isinstance(head, h11.Response):
-        raise h11.RemoteProtocolError("it closed the connection before it had answered")
-    return head
+    def __init__(self, asked: bytes, reading: Reading, patience: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._asked, self._reading, self._patience = asked, reading, patience
+        self._timer: asyncio.TimerHandle | None = None
+        self.body: asyncio.Future[bytes] = self._loop.create_future()
+        self.body.add_done_callback(_heard)
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast("asyncio.WriteTransport", transport).write(self._asked)
+        self._wait()
 
-async def _next(
-    connection: h11.Connection, reader: asyncio.StreamReader, seconds: float
-) -> h11.Event | type[h11.NEED_DATA | h11.PAUSED]:
-    while (event := connection.next_event()) is h11.NEED_DATA:
+    def data_received(self, data: bytes) -> None:
+        if self.body.done():
+            return
         try:
-            async with asyncio.timeout(seconds):
-                data = await reader.read(_READ_BYTES)
-        except ConnectionError as error:
-            raise h11.RemoteProtocolError(f"it broke the connection off: {error}") from error
-        if not data and connection.their_state is h11.SEND_RESPONSE:
-            raise h11.RemoteProtocolError("it closed the connection before it had answered")
-        connection.receive_data(data)
-    return event
+            body = self._reading.feed(data)
+        except Exception as error:  # noqa: BLE001 - raised where the body is waited for
+            self._fail(error)
+        else:
+            self._wait() if body is None else self._end(body)
+
+    def eof_received(self) -> None:
+        self.data_received(b"")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is None:
+            self.data_received(b"")
+        elif isinstance(exc, ConnectionError):
+            self._fail(h11.RemoteProtocolError(f"it broke the connection off: {exc}"))
+        else:
+            self._fail(exc)
+        self._stop_waiting()
+
+    def _wait(self) -> None:
+        self._stop_waiting()
+        self._timer = self._loop.call_later(self._patience, self._fail, TimeoutError())
+
+    def _stop_waiting(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+
+    def _end(self, body: bytes) -> None:
+        self._stop_waiting()
+        self.body.set_result(body)
+
+    def _fail(self, error: Exception) -> None:
+        self._stop_waiting()
+        if not self.body.done():
+            # Its frames would keep this exchange in memory until garbage is collected.
+            self.body.set_exception(error.with_traceback(None))
 
 
-def _decoded(raw: bytes, encoding: str) -> bytes:
-    """Decode a body that came compressed although asked not to, never past the limit."""
-    match encoding.strip().lower():
-        case "identity" | "":
-            return raw
-        case "gzip" | "deflate":
-            decoder = zlib.decompressobj(_GZIP_OR_ZLIB)
-            body = decoder.decompress(raw, MAX_BODY_BYTES + 1)
-        case _:
-            raise NoVersionError(f"content encoding {quoted(encoding)}")
-    if len(body) > MAX_BODY_BYTES:
-        raise NoVersionError(f"body over {MAX_BODY_BYTES} bytes")
-    if not decoder.eof:
-        raise NoVersionError("body is cut short")
-    if decoder.unused_data:
-        # More members may follow, so what is decoded may be half of a version.
-        raise NoVersionError("body goes on after its compressed end")
-    return body
+def _heard(body: asyncio.Future[bytes]) -> None:
+    """Take note of an error for which nobody waits any more; asyncio would log it."""
+    if not body.cancelled():
+        body.exception()

@@ -20,7 +20,7 @@ import h11
 
 from terminator import fetch
 from terminator.body import UnreadableBodyError, read_version
-from terminator.fetch import NoVersionError
+from terminator.response import NoVersionError
 from terminator.version import quoted
 
 # What this machine lacks says nothing of an instance.
