@@ -37,8 +37,8 @@ def _preface() -> str:
     today = datetime.now(UTC).date()
     return (
         f"Measured on {today} with {python} on {sys.platform}, {os.cpu_count()} cores of "
-        f"{name}, at a load of {load} before it began. Figures are the least of their repeats; "
-        "ratios are followed by the range of the repeats' own."
+        f"{name}, at a load of {load} before it began. Figures are the medians of their "
+        "repeats; so are ratios, each repeat's own, followed by their range."
     )
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _ACCOUNT: Final = Account(1, 200)
 _SECONDS: Final = 0.05
-_REPEATS: Final = 2
+_REPEATS: Final = 3
 
 
 def table() -> Table:

@@ -6,6 +6,7 @@ import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 
 @dataclass(frozen=True)
@@ -18,22 +19,22 @@ class Cost:
 
 @dataclass(frozen=True)
 class Costs:
-    """The costs of one thing, a repeat each. The least is what the machine disturbed least."""
+    """The costs of one thing, a repeat each."""
 
     repeats: tuple[Cost, ...]
 
     @property
     def cpu(self) -> float:
-        """The least CPU time."""
-        return min(each.cpu for each in self.repeats)
+        """The median CPU time."""
+        return median(each.cpu for each in self.repeats)
 
     @property
     def wall(self) -> float:
-        """The least wall time."""
-        return min(each.wall for each in self.repeats)
+        """The median wall time."""
+        return median(each.wall for each in self.repeats)
 
     def __sub__(self, other: Costs) -> Costs:
-        """Take from each repeat the other's least."""
+        """Take from each repeat the other's median."""
         less = (Cost(each.cpu - other.cpu, each.wall - other.wall) for each in self.repeats)
         return Costs(tuple(less))
 
@@ -56,9 +57,12 @@ def in_turn(things: Mapping[str, Callable[[], Cost]], repeats: int) -> dict[str,
 
 
 def ratio(of: Sequence[float], to: Sequence[float]) -> str:
-    """Return the ratio of the least, and how far that of each repeat was from it."""
+    """Return the median of the repeats' own ratios, and their range.
+
+    What slows a machine for a while slows both sides of a repeat, and cancels out.
+    """
     each = [one / other for one, other in zip(of, to, strict=True)]
-    return f"{min(of) / min(to):.2f} ({min(each):.2f} to {max(each):.2f})"
+    return f"{median(each):.2f} ({min(each):.2f} to {max(each):.2f})"
 
 
 def cpu_ratio(of: Costs, to: Costs) -> str:

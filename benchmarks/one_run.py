@@ -1,8 +1,8 @@
-"""Reconcile in a process of its own: `python -m benchmarks.one_run TIMES` prints what it took.
+"""Reconcile, twice, in a process of its own: `python -m benchmarks.one_run` prints what it took.
 
 With GROUPS, INSTANCES and TERMINATED after it, the same calls are made by boto3 alone.
-The last line is JSON: `cpu` and `wall`, in seconds, of the first run with its imports, and of
-the cheapest of the others; `peak` is the most memory it ever had, in bytes.
+The last line is JSON: `cpu` and `wall`, in seconds, of the first run with its imports and of
+the next; `peak` is the most memory it ever had, in bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.account import Account
-from benchmarks.measure import Cost, spent
+from benchmarks.measure import spent
 
 
 @dataclass
@@ -69,12 +69,9 @@ def _peak() -> int:
 
 
 def main() -> None:
-    """Run so many times."""
-    run = _run if len(sys.argv) == 2 else _Bare(*map(int, sys.argv[2:]))  # noqa: PLR2004
-    first = spent(run)
-    rest = [spent(run) for _ in range(int(sys.argv[1]) - 1)]
-    best = Cost(min(each.cpu for each in rest), min(each.wall for each in rest))
-    told = {"first": vars(first), "next": vars(best), "peak": _peak()}
+    """Run twice."""
+    run = _Bare(*map(int, sys.argv[1:])) if sys.argv[1:] else _run
+    told = {"first": vars(spent(run)), "next": vars(spent(run)), "peak": _peak()}
     print(f"\n{json.dumps(told)}")  # noqa: T201 - that is how the parent learns it
 
 

@@ -21,7 +21,7 @@ from terminator.probe import Limits, Question
 # Short, so that measuring what never answers takes no minutes.
 TIMEOUT: Final = 1.0
 LIMITS: Final = Limits(connect=TIMEOUT, read=TIMEOUT, whole=2 * TIMEOUT)
-REPEATS: Final = {10: 21, 100: 11, 1000: 7, 10_000: 2}
+REPEATS: Final = {10: 41, 100: 21, 1000: 11, 10_000: 3}
 DELAYS: Final = (0.0, 0.05)
 _SILENT_EVERY: Final = 20
 
@@ -86,7 +86,7 @@ def measured(case: Case, ports: list[int], late: Counter[Case]) -> dict[str, Cos
         }
         things |= {"httpx": partial(floors.with_httpx, where)} if case.size <= 1000 else {}  # noqa: PLR2004
     turns: dict[str, Callable[[], Cost]] = {n: partial(spent, each) for n, each in things.items()}
-    return in_turn(turns, 2 if case.silent else REPEATS[case.size])
+    return in_turn(turns, 3 if case.silent else REPEATS[case.size])
 
 
 def tables() -> tuple[list[Table], dict[int, Costs]]:
@@ -136,10 +136,15 @@ def _wall(found: dict[Case, dict[str, Costs]], late: Counter[Case]) -> Table:
     rows = []
     for case, costs in found.items():
         wall, floor = costs["probe"], case.waiting
-        bare = wall_ratio(wall, costs["streams"]) if "streams" in costs else ""
-        waited = wall_ratio(wall, floor) if floor else ""
+        bare = costs.get("sockets")
         begin = [f"{case.size:,}", f"{case.delay * 1000:.0f} ms", "5 %" if case.silent else "0 %"]
-        rows.append([*begin, ms(wall.wall), ms(floor), waited, bare, str(late[case])])
+        walls = [ms(wall.wall), ms(bare.wall) if bare else "", ms(floor)]
+        beside = [
+            wall_ratio(wall, bare) if bare else "",
+            wall_ratio(wall, floor) if floor else "",
+            wall_ratio(bare, floor) if bare and floor else "",
+        ]
+        rows.append([*begin, *walls, *beside, str(late[case])])
     return Table(
         "Wall time of asking",
         [
@@ -147,9 +152,11 @@ def _wall(found: dict[Case, dict[str, Costs]], late: Counter[Case]) -> Table:
             "answer after",
             "silent",
             "probe, ms",
+            "sockets, ms",
             "waiting, ms",
+            "probe / sockets",
             "probe / waiting",
-            "probe / streams",
+            "sockets / waiting",
             "late",
         ],
         rows,

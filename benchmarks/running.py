@@ -7,14 +7,14 @@ import os
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmarks.account import Account
 from benchmarks.answers import VPC
 from benchmarks.children import serving
-from benchmarks.measure import Cost
+from benchmarks.measure import Cost, Costs, cpu_ratio
 from benchmarks.tables import Table, ms
 from sandbox.local_aws import CREDENTIALS
 
@@ -27,16 +27,17 @@ ACCOUNTS: Final = (
     Account(100, 10_000),
     Account(500, 10_000),
 )
-_RUNS: Final = 3
+_REPEATS: Final = 3
+_RUNS: Final = 2  # of a process: the first, and the next
 _MEGABYTE: Final = 2**20
 
 
 @dataclass(frozen=True)
 class Run:
-    """What runs cost: the first of a process, those after it, memory, and calls of one run."""
+    """What runs cost: the first of a process, the next, memory, and the calls of one run."""
 
-    first: Cost
-    next: Cost
+    first: Costs
+    next: Costs
     peak: int
     calls: Mapping[str, int]
 
@@ -54,24 +55,34 @@ def environment(port: int) -> dict[str, str]:
     }
 
 
-def run(account: Account) -> tuple[Run, Run]:
-    """Run reconcile over an account, and then the same calls by boto3 alone."""
+def run(account: Account, repeats: int = _REPEATS) -> tuple[Run, Run]:
+    """Run reconcile over an account, and in turn with it the same calls by boto3 alone."""
+    ours, bare = [], []
     with serving("benchmarks.aws", account.groups, account.instances) as [port]:
-        ours = _in_process(port)
-        terminated = ours.calls["TerminateInstanceInAutoScalingGroup"]
-        bare = _in_process(port, account.groups, account.instances, terminated)
-    if bare.calls != ours.calls:
-        raise RuntimeError(f"boto3 alone did not make the same calls: {bare.calls}, {ours.calls}")
-    return ours, bare
+        for _ in range(repeats):
+            ours.append(_in_process(port))
+            terminated = ours[-1].calls["TerminateInstanceInAutoScalingGroup"]
+            bare.append(_in_process(port, account.groups, account.instances, terminated))
+    calls = [each.calls for each in (*ours, *bare)]
+    if any(each != calls[0] for each in calls):
+        raise RuntimeError(f"boto3 alone and reconcile did not make the same calls: {calls}")
+    return _all(ours), _all(bare)
+
+
+def _all(runs: Sequence[Run]) -> Run:
+    first = Costs(tuple(cost for each in runs for cost in each.first.repeats))
+    following = Costs(tuple(cost for each in runs for cost in each.next.repeats))
+    return Run(first, following, max(each.peak for each in runs), runs[0].calls)
 
 
 def _in_process(port: int, *bare: int) -> Run:
-    command = [sys.executable, "-m", "benchmarks.one_run", *map(str, (_RUNS, *bare))]
+    command = [sys.executable, "-m", "benchmarks.one_run", *map(str, bare)]
     done = subprocess.run(command, env=environment(port), stdout=subprocess.PIPE, check=True)  # noqa: S603 - our own module
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/calls") as answer:
         calls = {name: number // _RUNS for name, number in json.load(answer).items()}
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return Run(Cost(**told["first"]), Cost(**told["next"]), told["peak"], calls)
+    first, following = (Costs((Cost(**told[which]),)) for which in ("first", "next"))
+    return Run(first, following, told["peak"], calls)
 
 
 def tables() -> tuple[list[Table], dict[Account, Run]]:
@@ -88,11 +99,11 @@ def _costs(runs: Mapping[Account, Run], bare: Mapping[Account, Run]) -> Table:
             f"{account.groups:,}",
             f"{account.instances:,}",
             ms(each.next.cpu),
-            f"{each.next.cpu / bare[account].next.cpu:.2f}",
+            cpu_ratio(each.next, bare[account].next),
             ms(each.next.cpu / account.instances),
             ms(each.next.wall),
             ms(each.first.cpu),
-            f"{each.first.cpu / bare[account].first.cpu:.2f}",
+            cpu_ratio(each.first, bare[account].first),
             f"{each.peak / _MEGABYTE:.0f}",
         ]
         for account, each in runs.items()

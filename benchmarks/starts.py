@@ -22,7 +22,7 @@ from benchmarks.running import environment
 from benchmarks.tables import Table, ms
 from infra import bundle
 
-_REPEATS: Final = 7
+_REPEATS: Final = 15
 _RUNTIME: Final = (
     *("awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py"),
     *("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3"),
