@@ -51,6 +51,8 @@ class _Aws(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         if "/functions/" in self.path:
             return self._invoke(json.loads(body))
+        if "X-Amz-Target" in self.headers:
+            return self._put_events(json.loads(body))
         asked = dict(parse_qsl(body))
         action = asked["Action"]
         self.calls[action] += 1
@@ -66,6 +68,11 @@ class _Aws(BaseHTTPRequestHandler):
         ids = [each["instance"] for each in event["questions"]]
         rows = [{"instance": i, "version": version_of(i), "reason": None} for i in ids]
         return self._send(json.dumps(rows))
+
+    def _put_events(self, event: dict[str, list[object]]) -> None:
+        self.calls[self.headers["X-Amz-Target"].removeprefix("AWSEvents.")] += 1
+        entries = [{"EventId": "0"} for _ in event["Entries"]]
+        self._send(json.dumps({"FailedEntryCount": 0, "Entries": entries}))
 
     def _send(self, text: str | bytes, status: int = 200) -> None:
         body = text.encode() if isinstance(text, str) else text

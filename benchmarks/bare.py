@@ -11,6 +11,7 @@ from botocore.config import Config
 from benchmarks.account import Account
 
 _PART: Final = 1000
+_ENTRIES_A_CALL: Final = 10
 
 
 def release() -> None:
@@ -35,6 +36,7 @@ class Reconcile:
         )
         self._ec2, self._elbv2 = session.client("ec2"), session.client("elbv2")
         self._s3, self._lambda = session.client("s3"), session.client("lambda")
+        self._events = session.client("events")
 
     def __call__(self, account: Account, terminated: int) -> None:
         """Make the calls of one run, in which so many instances are terminated."""
@@ -57,6 +59,17 @@ class Reconcile:
             self._terminating.terminate_instance_in_auto_scaling_group(
                 InstanceId=id_, ShouldDecrementDesiredCapacity=False
             )
+
+        for first in range(0, account.acting, _ENTRIES_A_CALL):
+            self._put(min(_ENTRIES_A_CALL, account.acting - first))
+
+    def _put(self, number: int) -> None:
+        kind = "Terminator Replacement"
+        self._events.put_events(
+            Entries=[
+                {"Source": "terminator", "DetailType": kind, "Detail": "{}"} for _ in range(number)
+            ]
+        )
 
     def _ask(self, ids: list[str]) -> None:
         self._ec2.describe_instances(InstanceIds=ids)

@@ -80,7 +80,7 @@ def test_a_run_and_boto3_alone_make_the_same_calls() -> None:
     ours, bare = run(Account(11, 44), repeats=1)
     assert ours.calls == bare.calls
     assert ours.calls["DescribeTargetHealth"] == ours.calls["ListObjectVersions"] == 11
-    assert ours.calls["DescribeInstances"] == ours.calls["Invoke"] == 1
+    assert ours.calls["DescribeInstances"] == ours.calls["Invoke"] == ours.calls["PutEvents"] == 1
     assert ours.calls["DescribeAutoScalingGroups"] == 1 + 2
 
 
