@@ -107,9 +107,9 @@ def watched(
         statistic="Maximum", period=_duration(arrived)
     )
     errors = reconcile.metric_errors(statistic="Sum", period=_duration(fails))
-    stuck = metrics.own("Stuck", "Maximum", lasts.period)
-    overdue = metrics.own("Overdue", "Minimum", lasts.period)
-    stale = metrics.own("Stale", "Maximum", once.period)
+    stuck = metrics.own(name, "Stuck", "Maximum", lasts.period)
+    overdue = metrics.own(name, "Overdue", "Minimum", lasts.period)
+    stale = metrics.own(name, "Stale", "Maximum", once.period)
     made = [
         Watched("failing", errors, fails, notices.failing(name, fails.whole)),
         Watched("dead-letters", letters, arrived, notices.dead_letters(name)),
@@ -118,7 +118,7 @@ def watched(
         Watched("stale", stale, once, notices.stale(name)),
     ]
     if due is not None:
-        ran = metrics.own("Available", "SampleCount", due.period)
+        ran = metrics.own(name, "Available", "SampleCount", due.period)
         tells = notices.not_running(name, due.whole)
         made.append(Watched("not-running", ran, due, tells, silence_rings=True))
     return made

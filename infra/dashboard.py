@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from aws_cdk import Aws, Duration
@@ -116,8 +117,9 @@ class Dashboard(Construct):
 
     def _groups(self) -> _Row:
         names = {"Available": "Minimum", "Outdated": "Maximum", "Unreadable": "Maximum"}
+        each_group = partial(metrics.each_group, self._shown.name)
         return [
-            self._graph(f"{name} by group", metrics.each_group(name, statistic, self._period))
+            self._graph(f"{name} by group", each_group(name, statistic, self._period))
             for name, statistic in names.items()
         ]
 
@@ -140,7 +142,7 @@ class Dashboard(Construct):
         ]
 
     def _own(self, name: str, statistic: str, color: str) -> Metric:
-        return metrics.own(name, statistic, self._period, color)
+        return metrics.own(self._shown.name, name, statistic, self._period, color)
 
     def _graph(self, title: str, *left: cloudwatch.IMetric) -> cloudwatch.GraphWidget:
         axis = cloudwatch.YAxisProps(min=0, show_units=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
@@ -31,12 +31,23 @@ AWS_METRICS = {
 }
 
 
+NAMES = ("terminator", "keeper")
+
+
 @pytest.fixture(scope="module")
-def recorded() -> Iterator[Recording]:
-    """Run the handler once, with a dimension for each group."""
-    with recording("web", "api", settings={"group_metrics": True}) as of:
+def recorded() -> Mapping[str, Recording]:
+    """Run the handler of deployments of these names once, with a dimension for each group."""
+    return {name: ran(name) for name in NAMES}
+
+
+def ran(name: str) -> Recording:
+    with recording("web", "api", settings={"name": name, "group_metrics": True}) as of:
         of.run()
-        yield of
+        return of
+
+
+def name_of(of: Any) -> str:
+    return str(of.get("name", "terminator"))
 
 
 def body(of: Any) -> dict[str, Any]:
@@ -117,9 +128,10 @@ def watched(of: Any) -> set[tuple[str, str, str, str]]:
 
 @EACH
 def test_every_metric_of_the_dashboard_and_of_alarms_is_emitted(
-    recorded: Recording, of: Any
+    recorded: Mapping[str, Recording], of: Any
 ) -> None:
-    emitted = {(d.namespace, d.name, *each) for d in recorded.measured for each in d.dimensions}
+    measured = recorded[name_of(of)].measured
+    emitted = {(d.namespace, d.name, *each) for d in measured for each in d.dimensions}
     named = shown(of) | watched(of)
     assert {each for each in named if not each[0].startswith("AWS/")} <= emitted
     assert {each[:3] for each in named if each[0].startswith("AWS/")} <= AWS_METRICS
@@ -134,24 +146,36 @@ def test_aws_metrics_are_of_this_stacks_functions_and_queue(of: Any) -> None:
     assert {value for *_, value in named} == ours
 
 
-def test_the_dashboard_shows_every_metric_that_is_emitted(recorded: Recording) -> None:
-    emitted = {datum.name for datum in recorded.measured}
+def test_deployments_of_different_names_share_no_metric(
+    recorded: Mapping[str, Recording],
+) -> None:
+    one, other = ({(d.name, d.dimensions) for d in recorded[name].measured} for name in NAMES)
+    assert one.isdisjoint(other)
+    assert len(one) == len(other)
+
+
+def test_the_dashboard_shows_every_metric_that_is_emitted(
+    recorded: Mapping[str, Recording],
+) -> None:
+    emitted = {datum.name for datum in recorded[name_of(LEAST)].measured}
     assert {name for space, name, *_ in shown(LEAST) if space == "Terminator"} == emitted
 
 
 def test_metrics_of_each_group_are_searched_for_by_the_dimensions_that_they_have(
-    recorded: Recording,
+    recorded: Mapping[str, Recording],
 ) -> None:
     entries = [metric for widget in widgets(GROUPS, "metric") for metric in widget["metrics"]]
     searches = [entry[0]["expression"] for entry in entries if isinstance(entry[0], dict)]
     emitted = {
         (d.namespace, d.name, tuple(sorted(name for name, _ in d.dimensions)))
-        for d in recorded.measured
+        for d in recorded[name_of(GROUPS)].measured
     }
-    pattern = re.compile(r"SEARCH\('\{(\w+),([\w,]+)\} MetricName=\"(\w+)\"', '(\w+)', 300\)")
+    pattern = re.compile(
+        r"SEARCH\('\{(\w+),([\w,]+)\} MetricName=\"(\w+)\" service=\"keeper\"', '\w+', 300\)"
+    )
     found = [match.groups() for search in searches if (match := pattern.fullmatch(search))]
     assert len(found) == len(searches) == 3
-    for namespace, dimensions, name, _ in found:
+    for namespace, dimensions, name in found:
         assert (namespace, name, tuple(sorted(dimensions.split(",")))) in emitted
 
 
@@ -196,18 +220,21 @@ def test_what_is_deployed_is_named_after_the_deployment() -> None:
     assert {each["Properties"]["QueryString"] for each in saved} == set(queries.SAVED.values())
 
 
-def test_watching_stays_within_what_is_free(recorded: Recording) -> None:
+def test_watching_stays_within_what_is_free(recorded: Mapping[str, Recording]) -> None:
     """The first ten custom metrics and alarms, and three dashboards, of an account."""
     made = template(FULL)
-    summed = {d.name for d in recorded.measured if len(d.dimensions) == 1}
+    summed = {d.name for d in recorded[name_of(FULL)].measured if len(d.dimensions) == 1}
     assert len(summed) <= 10
     assert len(resources(made, "AWS::CloudWatch::Alarm")) <= 10
     assert len(resources(made, "AWS::CloudWatch::Dashboard")) == 1
 
 
-def test_cloudwatch_has_the_statistics_and_units_that_are_used(recorded: Recording) -> None:
+def test_cloudwatch_has_the_statistics_and_units_that_are_used(
+    recorded: Mapping[str, Recording],
+) -> None:
     model: Any = boto3.client("cloudwatch", region_name="eu-west-1").meta.service_model
     statistics = model.shape_for("Statistic").enum
-    assert {d.unit for d in recorded.measured} <= set(model.shape_for("StandardUnit").enum)
+    measured = recorded[name_of(FULL)].measured
+    assert {d.unit for d in measured} <= set(model.shape_for("StandardUnit").enum)
     alarms = resources(template(FULL), "AWS::CloudWatch::Alarm").values()
     assert {each["Properties"]["Statistic"] for each in alarms} <= set(statistics)

@@ -138,6 +138,19 @@ def test_a_dimension_for_each_group_is_opt_in(
 
 
 @pytest.mark.usefixtures("deployed")
+def test_metrics_are_those_of_the_deployment_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(monkeypatch, group_metrics=True, name="terminator-eu")
+    handlers.reconcile(SCHEDULED, context())
+    emitted = metrics(capsys)
+    assert [entry["service"] for entry in emitted] == ["terminator-eu"] * 3
+    for entry in emitted:
+        [directive] = entry["_aws"]["CloudWatchMetrics"]
+        assert all("service" in names for names in directive["Dimensions"])
+
+
+@pytest.mark.usefixtures("deployed")
 def test_a_group_that_could_not_be_observed_has_no_numbers_but_that_it_failed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -169,19 +169,19 @@ def _measure(outcomes: list[Outcome], config: Config, scope: Scope) -> None:
     from terminator.survey import Scope
 
     whole = scope == Scope()
-    _emit(report.metrics(outcomes) if whole else report.counts(outcomes))
+    _emit(report.metrics(outcomes) if whole else report.counts(outcomes), service=config.name)
     for outcome in outcomes if config.group_metrics else ():
         seen = outcome.decision is not None
         of = report.metrics if seen else report.counts
-        _emit(of([outcome]), group=outcome.name)
+        _emit(of([outcome]), service=config.name, group=outcome.name)
 
 
-def _emit(totals: Mapping[str, int], **dimensions: str) -> None:
+def _emit(totals: Mapping[str, int], service: str, **dimensions: str) -> None:
     from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
     from terminator.errors import plain
 
-    metrics = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
+    metrics = EphemeralMetrics(namespace=NAMESPACE, service=service)
     for name, value in dimensions.items():
         metrics.add_dimension(name, plain(value))
     for name, total in totals.items():
