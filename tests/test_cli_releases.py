@@ -97,6 +97,21 @@ def test_without_an_app_those_of_all_groups_are_shown(on: Caller) -> None:
     assert "live_asg_web: 3 instances" in done.stdout
 
 
+def test_a_group_whose_name_is_no_apps_takes_nothing_from_the_others(
+    web: Fleet, on: Caller
+) -> None:
+    name = "shop [red](blue)"
+    web.create_group(name, 0)
+    try:
+        done = on.run("releases", "--local")
+    finally:
+        web.aws.autoscaling.delete_auto_scaling_group(AutoScalingGroupName=name)
+    assert done.exit_code == 0
+    assert "web  s3://releases\n* target 1.0.274" in done.stdout
+    said = '"shop [red](blue)" is no name of an app: set the tag terminator:app\n'
+    assert said in done.stderr
+
+
 @pytest.mark.parametrize("columns", [60, 120])
 def test_on_a_narrow_terminal_releases_fold_and_lose_nothing(
     web: Fleet, on: Caller, columns: int

@@ -19,7 +19,7 @@ from terminator.commands.streams import WHY, Stream
 from terminator.config import Config
 from terminator.errors import plain
 from terminator.model import NoRelease, Release
-from terminator.version import Version, same_release
+from terminator.version import Version, quoted, same_release
 from terminator.words import count
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def releases_(asked: Asked, app: str | None) -> None:
     settings = config.from_file(asked.config_file)
     bucket, aws = streams.bucket_of(settings), reach.aws()
     apps = [app] if app is not None else apps_of(aws, settings)
-    found = [streams.read(aws.s3, bucket, each) for each in apps]
+    nameless = [each for each in apps if app is None and not streams.is_app(each)]
+    found = [streams.read(aws.s3, bucket, each) for each in apps if each not in nameless]
     if app is not None and not found[0].listing.releases and isinstance(found[0].wanted, NoRelease):
         raise FailedError(plain(found[0].wanted.reason))
     records, trouble = reach.attempt_run(asked, replace(settings, dry_run=True))
@@ -75,6 +76,8 @@ def releases_(asked: Asked, app: str | None) -> None:
         _show(out.console(), shown)
     if not apps:
         out.note("no group has opted in, so there is no app to show; name one with --app")
+    for each in nameless:
+        out.note(f"{quoted(each)} is no name of an app: set the tag terminator:app")
     if trouble:
         out.note(f"who runs what is not known: {trouble}")
 

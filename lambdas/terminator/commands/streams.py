@@ -78,11 +78,19 @@ def read(s3: S3Client, bucket: Bucket, app: str) -> Stream:
 
 def an_app(text: str) -> str:
     """Return the name of an app; raise UnusableError for what is none."""
-    try:
-        return settings.app(text)
-    except ValueError as error:
+    if not is_app(text):
         accepted = "letters, digits, '-', '_' and '.', such as web"
-        raise UnusableError(f"--app says {quoted(text)}; accepted are {accepted}") from error
+        raise UnusableError(f"--app says {quoted(text)}; accepted are {accepted}")
+    return text
+
+
+def is_app(text: str) -> bool:
+    """Say whether a text can be the name of an app."""
+    try:
+        settings.app(text)
+    except ValueError:
+        return False
+    return True
 
 
 def a_version(text: str) -> Version:
