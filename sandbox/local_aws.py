@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import boto3
+from botocore.config import Config
 
 REGION: Final = "eu-west-1"
 ACCOUNT: Final = "000000000000"
@@ -22,6 +23,8 @@ CREDENTIALS: Final = {
     "AWS_DEFAULT_REGION": REGION,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+# A busy machine answers for a thousand instances more slowly than AWS does.
+_PATIENT: Final = Config(read_timeout=60)
 _ROOT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -51,9 +54,13 @@ class _LocalSession(boto3.Session):
         super().__init__(key, secret, region_name=REGION)
         self._local = local
 
-    def client(self, service_name: str, **options: object) -> object:  # type: ignore[override]
+    def client(  # type: ignore[override]
+        self, service_name: str, config: Config | None = None, **options: object
+    ) -> object:
         endpoint = self._local.elsewhere.get(service_name, self._local.endpoint)
-        return super().client(service_name, endpoint_url=endpoint, **options)  # type: ignore[call-overload]
+        if service_name != "lambda":  # how long a function may take is the caller's to say
+            config = (config or Config()).merge(_PATIENT)
+        return super().client(service_name, endpoint_url=endpoint, config=config, **options)  # type: ignore[call-overload]
 
 
 @contextmanager
