@@ -38,7 +38,8 @@ def _preface() -> str:
     return (
         f"Measured on {today} with {python} on {sys.platform}, {os.cpu_count()} cores of "
         f"{name}, at a load of {load} before it began. Figures are the medians of their "
-        "repeats; so are ratios, each repeat's own, followed by their range."
+        "repeats; so are ratios, each repeat's own, followed by their range. Of memory it is "
+        "the most."
     )
 
 

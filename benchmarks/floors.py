@@ -12,6 +12,8 @@ import httpx
 from benchmarks.account import VERSION
 
 CONCURRENCY: Final = 256
+# Like the probe, nobody waits for the instance to close.
+_END: Final = VERSION.encode()
 Where = tuple[str, int]
 Get = Callable[[Where], Awaitable[bytes]]
 
@@ -23,8 +25,8 @@ def _request(where: Where) -> bytes:
 async def _by_streams(where: Where) -> bytes:
     reader, writer = await asyncio.open_connection(*where)
     writer.write(_request(where))
-    answer = await reader.read(-1)
-    writer.close()
+    answer = await reader.readuntil(_END)
+    writer.transport.abort()
     return answer.partition(b"\r\n\r\n")[2]
 
 
@@ -34,8 +36,8 @@ async def _by_sockets(where: Where) -> bytes:
         own.setblocking(False)
         await loop.sock_connect(own, where)
         await loop.sock_sendall(own, _request(where))
-        while some := await loop.sock_recv(own, 65_536):
-            answer += some
+        while not answer.endswith(_END):
+            answer += await loop.sock_recv(own, 65_536)
     return answer.partition(b"\r\n\r\n")[2]
 
 
@@ -44,7 +46,7 @@ async def _in_crowd(get: Get, all_: Sequence[Where]) -> None:
 
     async def work() -> None:
         for where in waiting:
-            if await get(where) != VERSION.encode():
+            if await get(where) != _END:
                 raise RuntimeError(f"{where} answered something else")
 
     await asyncio.gather(*(work() for _ in range(min(CONCURRENCY, len(all_)))))

@@ -33,7 +33,7 @@ _FLOORS: Final = {
     "import httpx": "import httpx\ndef handler(*_): pass",
     "boto3 alone, as reconcile": (
         "from benchmarks.bare import Account, Reconcile\n"
-        "def handler(*_): Reconcile()(Account(1, 10), 1)"
+        "def handler(*_): Reconcile()(Account(1, 10), 2)"
     ),
     "boto3 alone, as release": "from benchmarks.bare import release\ndef handler(*_): release()",
 }
