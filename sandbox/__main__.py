@@ -11,7 +11,7 @@ from typing import Final
 
 from sandbox import acts, fleet, store
 from sandbox.fleet import Fleet
-from sandbox.program import Program
+from sandbox.program import Program, pack
 
 # Real time here: nobody wants to wait for minutes.
 _BOOT: Final = timedelta(seconds=10)
@@ -41,6 +41,8 @@ def _how_to(local: Fleet) -> str:
     settings = {"groups": {"tagged": True}, "releases": releases}
     config = _FOLDER / "cdk.json"
     config.write_text(json.dumps({"context": {"terminator": settings}}, indent=2) + "\n")
+    archive = _FOLDER / "web-1.0.275.zip"
+    archive.write_bytes(pack(Program("1.0.275")))
     environment = _FOLDER / "env"
     exports = (f"export {name}={value}" for name, value in local.local.environment.items())
     environment.write_text("\n".join(exports) + "\n")
@@ -50,7 +52,11 @@ def _how_to(local: Fleet) -> str:
         f"    .venv/bin/terminator plan --local --config {config}\n"
         f"    .venv/bin/terminator apply --local --config {config}\n"
         f"    .venv/bin/terminator status --local --config {config}\n\n"
-        f"A machine boots in {_BOOT.seconds} seconds; apply again until all has converged. "
+        f"A machine boots in {_BOOT.seconds} seconds; apply again until all has converged. Then "
+        "there is one more release to upload:\n\n"
+        f"    .venv/bin/terminator release {archive} --app web --version 1.0.275 "
+        f"--config {config}\n\n"
+        "These machines run such zips alone: what else a zip holds boots nothing that answers. "
         "That terminal speaks to this fleet only, not to an account of yours. Interrupt "
         "(Ctrl-C) to end it; the next fleet listens elsewhere, so read its env again."
     )
