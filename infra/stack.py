@@ -39,6 +39,11 @@ class TerminatorStack(Stack):
         self._dead_letters = self._queue()
         self.bucket = self._bucket()
         self.probes = {vpc.id: self._probe(vpc) for vpc in settings.vpcs}
+        if not self.probes:
+            Annotations.of(self).add_warning_v2(
+                "terminator:noVpcs",
+                "vpcs names no VPC, so there is no probe: no instance can be asked for its version",
+            )
         self.reconcile = self._reconcile()
         self._schedule()
         release = {"release": self._release(self.bucket)} if self.bucket is not None else {}

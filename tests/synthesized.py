@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -10,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from aws_cdk import App
-from aws_cdk.assertions import Template
+from aws_cdk.assertions import Annotations, Match, Template
 
 from infra import settings
 from infra.stack import TerminatorStack
@@ -36,6 +37,7 @@ OTHER: Final[Mapping[str, Any]] = {
     "reserve_concurrency": False,
     "tracing": True,
 }
+_IDS: Final = re.compile(r"\[ack: (terminator:\w+)\]")
 # As little as can be asked for.
 LEAST: Final[Mapping[str, Any]] = {"groups": {"tagged": True}}
 
@@ -57,15 +59,21 @@ def complaints(of: Mapping[str, Any]) -> list[Any]:
     return list(json.loads(_synthesized(json.dumps(of))[1])["pluginReports"])
 
 
+def warnings(of: Mapping[str, Any]) -> list[str]:
+    """Return what synthesizing warns of, by the ids of the warnings."""
+    return _IDS.findall(_synthesized(json.dumps(of))[2])
+
+
 @cache
-def _synthesized(text: str) -> tuple[str, str]:
+def _synthesized(text: str) -> tuple[str, str, str]:
     read = settings.read(json.loads(text))
     with TemporaryDirectory() as folder:
         app = App(outdir=folder, context={"aws:cdk:bundling-stacks": []})
         stack = TerminatorStack(app, "Terminator", settings=read, stack_name=read.runtime.name)
         made = json.dumps(Template.from_stack(stack).to_json())
         report = Path(folder, "validation-report.json").read_text(encoding="utf-8")
-    return made, report
+        warned = Annotations.from_stack(stack).find_warning("*", Match.any_value())
+    return made, report, "\n".join(str(each.entry.data) for each in warned)
 
 
 def resources(of: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:

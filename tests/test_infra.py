@@ -25,6 +25,7 @@ from synthesized import (
     resources,
     template,
     text,
+    warnings,
 )
 from terminator import config
 
@@ -59,6 +60,20 @@ def rule(of: dict[str, Any], field: str) -> dict[str, Any]:
 def dead_letters(of: dict[str, Any]) -> dict[str, list[str]]:
     [queue] = resources(of, "AWS::SQS::Queue")
     return {"Fn::GetAtt": [queue, "Arn"]}
+
+
+@pytest.mark.parametrize(
+    ("of", "warned"),
+    [
+        (FULL, set()),
+        (OTHER, set()),
+        (LEAST, {"noVpcs"}),
+        ({**FULL, "schedule": "rate(30 days)"}, {"unwatchedSchedule"}),
+    ],
+    ids=["full", "other", "least", "slow"],
+)
+def test_synthesizing_warns_of_what_would_not_work(of: Settings, warned: set[str]) -> None:
+    assert {each.removeprefix("terminator:") for each in warnings(of)} == warned
 
 
 @ALL
