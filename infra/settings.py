@@ -15,9 +15,12 @@ from infra import pace
 from terminator import config
 from terminator.config import Config, ConfigError, refused
 
+# Of the day of the month and that of the week one is given, and the other is "?":
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cron-expressions.html
+_FIELD: Final = r"[^()\s?]+"
 _SCHEDULE: Final = re.compile(
     r"rate\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\)"
-    r"|cron\([^()\s]+( [^()\s]+){5}\)"
+    rf"|cron\({_FIELD} {_FIELD} (\? {_FIELD} {_FIELD}|{_FIELD} {_FIELD} \?) {_FIELD}\)"
 )
 _SCHEDULES: Final = "rate(5 minutes) or cron(0/5 * * * ? *)"
 # Somebody at some domain: whether there is such a one is asked by the mail that SNS sends.

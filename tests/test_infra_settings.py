@@ -66,6 +66,8 @@ def test_without_settings_there_is_a_default_for_each() -> None:
         "rate(30 days)",
         "cron(0/5 * * * ? *)",
         "cron(0 9 ? * MON-FRI *)",
+        "cron(0 9 ? * * *)",
+        "cron(0 9 LW * ? 2027)",
     ],
 )
 def test_a_schedule_is_eventbridges_own(schedule: str) -> None:
@@ -89,6 +91,14 @@ def test_a_schedule_is_eventbridges_own(schedule: str) -> None:
         "*/5 * * * *",
         "cron()",
         "cron(0/5 * * * *)",
+        "cron(0/5 * * * * *)",
+        "cron(0/5 * ? * ? *)",
+        "cron(0 9 1 * MON *)",
+        "cron(0 9 1,? * ? *)",
+        "cron(? 9 * * ? *)",
+        "cron(0 ? * * ? *)",
+        "cron(0 9 * ? ? *)",
+        "cron(0 9 * * ? ?)",
         "cron(0/5 * * * ? *",
         "cron(0/5 * * * ? *)cron(0/5 * * * ? *)",
         "at(2026-01-01T00:00:00)",
