@@ -29,6 +29,7 @@ _EMAIL: Final = re.compile(
 )
 _VPC: Final = re.compile(r"vpc-[0-9a-f]{8}([0-9a-f]{9})?")
 _SUBNET: Final = re.compile(r"subnet-[0-9a-f]{8}([0-9a-f]{9})?")
+_VPCS: Final = '{"vpc-0a1b2c3d": {"subnets": ["subnet-0a1b2c3d"]}}'
 _VPC_SETTINGS: Final = frozenset({"subnets", "ports", "cidrs"})
 # RFC 1918: where instances have their private addresses, unless told otherwise.
 _PRIVATE: Final = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
@@ -144,7 +145,7 @@ def _retention(value: object) -> logs.RetentionDays:
 
 def _vpcs(value: object, port: int) -> tuple[ProbedVpc, ...]:
     if not isinstance(value, dict):
-        raise refused("vpcs", value, 'an object such as {"vpc-0a1b": {"subnets": ["subnet-0c2d"]}}')
+        raise refused("vpcs", value, f"an object such as {_VPCS}")
     return tuple(_vpc(id_, of, port) for id_, of in sorted(value.items()))
 
 

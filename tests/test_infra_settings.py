@@ -160,8 +160,9 @@ def test_vpcs_are_read_in_the_order_of_their_ids() -> None:
 
 @pytest.mark.parametrize("value", [None, [], VPC, [VPC], 1, True])
 def test_vpcs_that_are_no_object_are_refused(value: object) -> None:
-    accepted = 'an object such as {"vpc-0a1b": {"subnets": ["subnet-0c2d"]}}'
-    assert refusal(vpcs=value) == says("vpcs", value, accepted)
+    example = '{"vpc-0a1b2c3d": {"subnets": ["subnet-0a1b2c3d"]}}'
+    assert refusal(vpcs=value) == says("vpcs", value, f"an object such as {example}")
+    assert [vpc.id for vpc in read(vpcs=json.loads(example)).vpcs] == ["vpc-0a1b2c3d"]
 
 
 @pytest.mark.parametrize(
