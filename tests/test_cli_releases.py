@@ -460,7 +460,7 @@ def test_in_an_empty_account_every_command_says_so(
         ("pause", WEB): (2, 'no Auto Scaling group is named "live_asg_web"'),
         ("resume", WEB): (2, 'no Auto Scaling group is named "live_asg_web"'),
         (*USE, "newest"): (1, "no release of web in s3://releases"),
-        (*USE, "1.0.1"): (2, "1.0.1 is no release of web in s3://releases; the newest are none"),
+        (*USE, "1.0.1"): (2, "1.0.1 is no release of web in s3://releases; it has none"),
         ("rollback", "--app", "web", "--local"): (1, "no release of web in s3://releases"),
     }
     for command, (status, told) in empty.items():

@@ -57,9 +57,10 @@ class Stream:
         version = a_version(text)
         found = [each for each in self.releases if same_release(each.version, version)]
         if not found:
-            newest = ", ".join(str(each.version) for each in self.releases[:5]) or "none"
+            newest = ", ".join(str(each.version) for each in self.releases[:5])
+            known = f"the newest are {newest}" if newest else "it has none"
             where = f"{self.app} in s3://{self.bucket}"
-            raise UnusableError(f"{version} is no release of {where}; the newest are {newest}")
+            raise UnusableError(f"{version} is no release of {where}; {known}")
         return found[0]
 
 
