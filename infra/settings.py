@@ -157,7 +157,8 @@ def _vpc(id_: str, value: object, port: int) -> ProbedVpc:
     if not _all(subnets, _is_subnet):
         raise refused(f"vpcs.{id_}.subnets", subnets, "a list of ids of subnets of the VPC")
     if not _all(ports, _is_port):
-        raise refused(f"vpcs.{id_}.ports", ports, "a list of ports from 1 to 65535")
+        accepted = "a list of ports from 1 to 65535, numbers without quotes"
+        raise refused(f"vpcs.{id_}.ports", ports, accepted)
     cidrs = given.get("cidrs", _PRIVATE)
     if not _all(cidrs, _is_cidr):
         raise refused(f"vpcs.{id_}.cidrs", cidrs, "a list of networks such as 10.0.0.0/16")

@@ -227,8 +227,9 @@ def test_ports_are_from_1_to_65535(ports: list[int]) -> None:
     "ports", [None, [], 80, "80", ["80"], [0], [-1], [65_536], [80, 0], [80.0], [True], [None]]
 )
 def test_other_ports_are_refused(ports: object) -> None:
+    accepted = "a list of ports from 1 to 65535, numbers without quotes"
     assert refusal(vpcs={VPC: {"subnets": [SUBNET], "ports": ports}}) == says(
-        f"vpcs.{VPC}.ports", ports, "a list of ports from 1 to 65535"
+        f"vpcs.{VPC}.ports", ports, accepted
     )
 
 
