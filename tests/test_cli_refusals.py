@@ -108,6 +108,8 @@ def test_without_a_releases_bucket_what_needs_one_says_so(
     [
         (("status", "--interval", "0"), "0.0 is not in the range 1<=x<=3600"),
         (("status", "--watch", "--timeout", "soon"), "accepted is a duration such as 90s"),
+        (("status", "--timeout", "10s"), "--timeout is for a watch: add --watch"),
+        (("status", "--interval", "15"), "--interval is for a watch: add --watch"),
         (("status", "live_asg_web"), "unexpected extra argument"),
         (("releases", "--app", "../x"), '--app says "../x"; accepted are letters'),
         (("pause",), "Missing argument 'GROUP'"),

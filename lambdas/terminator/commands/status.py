@@ -8,12 +8,13 @@ from datetime import timedelta
 from functools import partial
 
 import click
+from click.core import ParameterSource
 
 from terminator import config, report
 from terminator.commands import options, out, reach
 from terminator.commands.options import Asked
 from terminator.commands.standing import block, summary
-from terminator.commands.stops import DONE, FAILED
+from terminator.commands.stops import DONE, FAILED, UnusableError
 from terminator.commands.watch import Watch, follow
 from terminator.commands.watching import view
 from terminator.config import Config
@@ -65,6 +66,8 @@ def status(
     Examples: terminator status --group live_asg_web
               terminator status --watch --timeout 30m
     """  # noqa: D301 - \b keeps click from filling the lines
+    if not watch:
+        _refuse("interval", "timeout")
     settings = replace(config.from_file(asked.config_file), dry_run=True)
     if watch:
         raise SystemExit(_watch(asked, settings, groups, Watch(interval, timeout)))
@@ -78,6 +81,14 @@ def status(
     else:
         out.note(report.nothing_to_serve().text)
     raise SystemExit(FAILED if any(map(report.is_failure, records)) else DONE)
+
+
+def _refuse(*of_a_watch: str) -> None:
+    # Who gives one of them expects to wait, and would take a single look for the end of it.
+    source = click.get_current_context().get_parameter_source
+    for name in of_a_watch:
+        if source(name) is not ParameterSource.DEFAULT:
+            raise UnusableError(f"--{name} is for a watch: add --watch")
 
 
 def _watch(asked: Asked, settings: Config, groups: Sequence[str], how: Watch) -> int:
