@@ -7,10 +7,10 @@ import sys
 
 from aws_cdk import App
 
-from infra import settings
 from infra.example_fleet import ExampleFleetStack
 from infra.stack import TerminatorStack
 from terminator.config import ConfigError
+from terminator.deployment import settings
 
 
 def main() -> None:

@@ -15,9 +15,9 @@ from aws_cdk import App, Aspects, Stack
 from aws_cdk.assertions import Annotations, Match
 from cdk_nag import AwsSolutionsChecks, NagPackSuppression, NagSuppressions, RegexAppliesTo
 
-from infra import settings
 from infra.example_fleet import ExampleFleetStack
 from infra.stack import TerminatorStack
+from terminator.deployment import settings
 
 _EVERYTHING: Final = {
     "groups": {"names": ["live_asg_web"], "tagged": True},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
@@ -13,7 +13,18 @@ from constructs import Construct
 
 from infra import grants
 from infra.bundle import RUNTIME
-from infra.settings import Settings
+from terminator.deployment.settings import Settings
+
+_RETENTION: Final = {
+    1: logs.RetentionDays.ONE_DAY,
+    7: logs.RetentionDays.ONE_WEEK,
+    14: logs.RetentionDays.TWO_WEEKS,
+    30: logs.RetentionDays.ONE_MONTH,
+    90: logs.RetentionDays.THREE_MONTHS,
+    180: logs.RetentionDays.SIX_MONTHS,
+    365: logs.RetentionDays.ONE_YEAR,
+    731: logs.RetentionDays.TWO_YEARS,
+}
 
 
 class TerminatorFunction(Construct):
@@ -39,7 +50,7 @@ class TerminatorFunction(Construct):
             self,
             "Logs",
             log_group_name=f"/aws/lambda/{name}",
-            retention=settings.retention,
+            retention=_RETENTION[settings.retention_days],
             removal_policy=RemovalPolicy.DESTROY,
         )
         self.role = iam.Role(

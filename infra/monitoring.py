@@ -11,12 +11,13 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra import alarms, pace
+from infra import alarms
 from infra.alarms import Alarms
 from infra.dashboard import Dashboard, Shown
 from infra.function import TerminatorFunction
 from infra.queries import SavedQueries
-from infra.settings import Settings
+from terminator.deployment import pace
+from terminator.deployment.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from infra import grants
 from infra.bundle import code
 from infra.function import TerminatorFunction
 from infra.monitoring import Deployed, Monitoring
-from infra.settings import ProbedVpc, Settings
+from terminator.deployment.settings import ProbedVpc, Settings
 
 if TYPE_CHECKING:
     from constructs import Construct

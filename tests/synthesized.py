@@ -13,8 +13,8 @@ from typing import Any, Final
 from aws_cdk import App
 from aws_cdk.assertions import Annotations, Match, Template
 
-from infra import settings
 from infra.stack import TerminatorStack
+from terminator.deployment import settings
 
 VPC: Final = "vpc-0123456789abcdef0"
 SUBNETS: Final = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]

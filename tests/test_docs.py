@@ -11,10 +11,10 @@ import pytest
 
 from builders import decide, group, member
 from infra import queries
-from infra.settings import read
 from synthesized import FULL, LEAST, resources, template
 from terminator import report
 from terminator.attention import PATIENCE
+from terminator.deployment.settings import read
 from terminator.model import HoldName
 from terminator.report import Outcome
 

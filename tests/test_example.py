@@ -15,12 +15,12 @@ from aws_cdk.assertions import Match, Template
 
 from builders import policy as default
 from fake_aws import Instance
-from infra import settings
 from infra.example import boot, release
 from infra.example.user_data import user_data
 from infra.example_fleet import ExampleFleetStack
 from terminator import policy
 from terminator.config import Bucket, ConfigError
+from terminator.deployment import settings
 from terminator.keys import KeyTemplate
 from terminator.settings import Amount
 

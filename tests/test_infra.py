@@ -28,6 +28,7 @@ from synthesized import (
     warnings,
 )
 from terminator import config
+from terminator.deployment.settings import RETENTION_DAYS
 
 HANDLERS: Final = {
     "reconcile": "terminator.handlers.reconcile",
@@ -310,6 +311,12 @@ def test_every_function_has_a_log_group_that_is_cleared_and_removed(
     for group in groups.values():
         assert group["Properties"]["RetentionInDays"] == days
         assert group["DeletionPolicy"] == "Delete"
+
+
+@pytest.mark.parametrize("days", RETENTION_DAYS)
+def test_logs_are_kept_for_the_days_of_the_settings(days: int) -> None:
+    groups = resources(template({**LEAST, "log_retention_days": days}), "AWS::Logs::LogGroup")
+    assert {each["Properties"]["RetentionInDays"] for each in groups.values()} == {days}
 
 
 @ALL

@@ -61,6 +61,10 @@ def test_only_the_entry_points_import_powertools() -> None:
     assert importers == {"handlers", "probe_handler"}
 
 
+def test_the_command_line_does_without_the_cdk_which_takes_seconds_to_start() -> None:
+    assert not [each for each in MODULES if any("aws_cdk" in name for name in imports(each))]
+
+
 def test_the_probe_needs_neither_boto3_nor_powertools() -> None:
     seen: set[str] = set()
     waiting = {"probe"}

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from alarm_model import Alarm, State, of_name
 from builders import NOW
 from cloud import minutes
-from infra import alarms, pace, settings
+from infra import alarms
 from infra.alarms import Span
 from infra.stack import TerminatorStack
 from synthesized import LEAST, complaints, resources, template
 from terminator.config import ConfigError
+from terminator.deployment import pace, settings
 
 ALARMS = {"failing", "not-running", "dead-letters", "held", "unreadable", "stale"}
 

@@ -1,4 +1,4 @@
-"""The deployment's settings: `context.terminator` of `cdk.json`, checked at synth."""
+"""All of `context.terminator` of `cdk.json`, checked at synth and by `terminator doctor`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
-from aws_cdk import aws_logs as logs
-
-from infra import pace
 from terminator import config
 from terminator.config import Config, ConfigError, refused
+from terminator.deployment import pace
 
 # Of the day of the month and that of the week one is given, and the other is "?":
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cron-expressions.html
@@ -39,16 +37,9 @@ _HIGHEST_PORT: Final = 65_535
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _MOST_RULES: Final = 60
 _MOST_BYTES: Final = 3000
-_RETENTION: Final = {
-    1: logs.RetentionDays.ONE_DAY,
-    7: logs.RetentionDays.ONE_WEEK,
-    14: logs.RetentionDays.TWO_WEEKS,
-    30: logs.RetentionDays.ONE_MONTH,
-    90: logs.RetentionDays.THREE_MONTHS,
-    180: logs.RetentionDays.SIX_MONTHS,
-    365: logs.RetentionDays.ONE_YEAR,
-    731: logs.RetentionDays.TWO_YEARS,
-}
+# Some of those that CloudWatch Logs knows:
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+RETENTION_DAYS: Final = (1, 7, 14, 30, 90, 180, 365, 731)
 
 
 @dataclass(frozen=True)
@@ -74,7 +65,7 @@ class Settings:
     vpcs: tuple[ProbedVpc, ...]
     create_bucket: bool
     reserve_concurrency: bool
-    retention: logs.RetentionDays
+    retention_days: int
     tracing: bool
     example: bool
     alarm_email: str | None
@@ -91,7 +82,7 @@ def read(settings: object) -> Settings:
         vpcs=_vpcs(given.get("vpcs", {}), runtime.defaults.port),
         create_bucket=_create_bucket(given.get("releases")),
         reserve_concurrency=_boolean(given, "reserve_concurrency", default=True),
-        retention=_retention(given.get("log_retention_days", 30)),
+        retention_days=_retention_days(given.get("log_retention_days", 30)),
         tracing=_boolean(given, "tracing", default=False),
         example=_boolean(given, "example", default=False),
         alarm_email=_email(given.get("alarm_email")),
@@ -136,11 +127,11 @@ def _create_bucket(releases: object) -> bool:
     return config.boolean("releases.create", create)
 
 
-def _retention(value: object) -> logs.RetentionDays:
-    if not isinstance(value, int) or isinstance(value, bool) or value not in _RETENTION:
-        accepted = ", ".join(map(str, _RETENTION))
+def _retention_days(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value not in RETENTION_DAYS:
+        accepted = ", ".join(map(str, RETENTION_DAYS))
         raise refused("log_retention_days", value, f"one of {accepted}")
-    return _RETENTION[value]
+    return value
 
 
 def _vpcs(value: object, port: int) -> tuple[ProbedVpc, ...]:
