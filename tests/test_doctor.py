@@ -226,6 +226,31 @@ def test_what_may_not_be_looked_at_is_not_taken_for_right(account: Fleet, tmp_pa
 
 
 @pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ({"schedule": "often"}, 'schedule says "often"; accepted is rate(5 minutes) or cron('),
+        ({"vpcs": {"vpc-x": {}}}, 'vpcs says "vpc-x"; accepted is the id of a VPC, such as vpc-'),
+        ({"log_retention_days": 5}, 'log_retention_days says "5"; accepted is one of 1, 7, '),
+        (
+            {"releases": {"bucket": store.BUCKET, "create": "yes"}},
+            'releases.create says "yes"; accepted is true or false',
+        ),
+    ],
+    ids=str,
+)
+def test_settings_that_a_deployment_refuses_are_a_problem_and_the_rest_is_looked_at(
+    account: Fleet, tmp_path: Path, setting: dict[str, object], told: str
+) -> None:
+    on = caller(account, tmp_path, {**SERVING, **setting})
+    found = findings(on)
+    settings = found["settings", "readable"]
+    assert settings["level"] == "problem"
+    assert settings["seen"].startswith(f"{on.config}: {told}")
+    assert settings["remedy"] == f"correct {on.config}, or name another with --config"
+    assert found[f"group {WEB}", "settings"]["level"] == "ok"
+
+
+@pytest.mark.parametrize(
     ("text", "environment", "told"),
     [
         ("{", {}, "not JSON"),

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from terminator import policy
 from terminator.keys import KeyTemplate, KeyTemplateError
 from terminator.policy import Policy, SettingError
 from terminator.version import quoted
+
+Read = TypeVar("Read")
 
 DEFAULT_KEY: Final = "{app}/{version}.zip"
 # What the functions and the command line read.
@@ -68,6 +70,11 @@ class Config:
 
 def from_file(path: Path) -> Config:
     """Read the configuration from a `cdk.json`; raise ConfigError naming file and setting."""
+    return of_file(path, from_settings)
+
+
+def of_file(path: Path, read: Callable[[object], Read]) -> Read:
+    """Return what `read` makes of the settings in a `cdk.json`; raise ConfigError likewise."""
     try:
         document: object = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -79,7 +86,7 @@ def from_file(path: Path) -> Config:
     if settings is None:
         raise ConfigError(f"{path}: no settings under context.terminator")
     try:
-        return from_settings(settings)
+        return read(settings)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 

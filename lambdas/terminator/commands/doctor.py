@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +21,8 @@ from terminator.commands.checkup.examine import examine
 from terminator.commands.checkup.findings import Finding, about
 from terminator.commands.options import Asked
 from terminator.commands.stops import DONE, FAILED, told
+from terminator.config import ConfigError
+from terminator.deployment import settings
 from terminator.words import count
 
 if TYPE_CHECKING:
@@ -57,12 +60,11 @@ def _findings(asked: Asked) -> Iterator[Finding]:
     """Yield the findings; without settings or credentials there is nothing else to say."""
     try:
         with told():
-            settings = config.from_file(asked.config_file)
+            configured = config.from_file(asked.config_file)
     except click.ClickException as error:
-        remedy = f"correct {asked.config_file}, or name another with --config"
-        yield about("settings").problem("readable", error.message, remedy)
+        yield _unreadable(asked.config_file, error.message)
         return
-    yield about("settings").ok("readable", str(asked.config_file))
+    yield _settings(asked.config_file)
     try:
         with told():
             aws = reach.aws()
@@ -71,7 +73,21 @@ def _findings(asked: Asked) -> Iterator[Finding]:
         remedy = "let boto3 find an account: AWS_PROFILE, AWS_DEFAULT_REGION"
         yield about("account").problem("credentials", error.message, remedy)
         return
-    yield from examine(aws, settings)
+    yield from examine(aws, configured)
+
+
+def _settings(file: Path) -> Finding:
+    """Check those too that only a deployment reads: the rest of the checkup does without."""
+    try:
+        config.of_file(file, settings.read)
+    except ConfigError as error:
+        return _unreadable(file, str(error))
+    return about("settings").ok("readable", str(file))
+
+
+def _unreadable(file: Path, why: str) -> Finding:
+    remedy = f"correct {file}, or name another with --config"
+    return about("settings").problem("readable", why, remedy)
 
 
 def _identity(aws: Aws) -> str:
