@@ -423,10 +423,45 @@ def test_a_pause_without_a_reason_holds_too(on: Caller) -> None:
     assert on.run("resume", WEB).exit_code == 0
 
 
-def test_a_dry_run_pauses_nothing(web: Fleet, on: Caller) -> None:
-    done = on.run("pause", WEB, "--dry-run", "--local")
-    assert done.stdout.startswith("dry run: live_asg_web is paused\n")
+def printed(on: Caller, *asked: str, env: dict[str, str] | None = None) -> list[str]:
+    done = on.run(*asked, env=env)
+    assert done.exit_code == 0, done.output
+    return [line.strip() for line in done.stdout.splitlines()]
+
+
+def test_a_dry_run_in_this_process_plans_as_if_the_tag_were_changed(web: Fleet, on: Caller) -> None:
+    follows = "the decision that would follow:"
+    first, label, *shown = printed(on, "pause", WEB, "--reason", "x", "--dry-run", "--local")
+    assert (first, label) == ('dry run: live_asg_web would be paused: "x"', follows)
+    assert (shown[0], shown[-1]) == (f"{WEB}  hold", 'waits for  paused: "x"')
     assert PAUSE not in tags(web, WEB)
+
+    on.run("pause", WEB, "--local")
+    other = on.json("pause", WEB, "--reason", "y", "--dry-run", "--local")
+    assert (other["changed"], other["before"], other["now"]) == (False, "", None)
+    assert other["record"]["reason"] == 'paused: "y"'
+    first, label, *shown = printed(on, "resume", WEB, "--dry-run", "--local")
+    assert (first, label) == ("dry run: live_asg_web would be resumed", follows)
+    assert shown[0] == f"{WEB}  canary"
+    assert PAUSE in tags(web, WEB)
+
+    first, group, *_ = printed(on, "pause", WEB, "--dry-run", "--local")
+    assert (first, group) == ("live_asg_web is already paused", f"{WEB}  hold")
+
+
+def test_a_dry_run_that_asks_what_is_deployed_says_that_its_decision_is_that_of_now(
+    web: Fleet, on: Caller
+) -> None:
+    [seen] = on.json("plan", "--local", "--group", WEB)
+    with functions({"terminator-reconcile": lambda _event: [seen]}) as lambdas:
+        first, label, group, *_ = printed(on, "pause", WEB, "--dry-run", env=lambdas)
+        as_json = on.json("pause", WEB, "--dry-run", env=lambdas)
+        changed = on.json("pause", WEB, env=lambdas)
+    assert first == "dry run: live_asg_web would be paused"
+    assert (label, group) == ("the decision as it is now:", f"{WEB}  canary")
+    assert (as_json["dry_run"], as_json["record"], as_json["now"]) == (True, None, seen)
+    assert (changed["dry_run"], changed["record"], changed["now"]) == (False, seen, None)
+    assert PAUSE in tags(web, WEB)
 
 
 def test_a_group_is_paused_where_the_decision_cannot_be_shown(web: Fleet, on: Caller) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -13,6 +14,7 @@ from terminator.commands import options, out, reach
 from terminator.commands.options import Asked
 from terminator.commands.standing import block
 from terminator.commands.stops import UnusableError
+from terminator.commands.supposed import plan_tagged
 from terminator.errors import plain
 from terminator.policy import ENABLED_TAG, TAG_PREFIX
 from terminator.version import quoted
@@ -31,21 +33,34 @@ _group: Final = click.argument("group", shell_complete=options.names)
 
 @dataclass(frozen=True)
 class _Change:
-    """What is to become of the tag: its new text, or None to remove it; `before` is the old."""
+    """What is to become of the tag: its new text, or None to remove it.
+
+    `tags` are those of the group before; with `dry_run` they stay.
+    """
 
     group: str
-    before: str | None
+    tags: Mapping[str, str]
     after: str | None
+    dry_run: bool
+
+    @property
+    def before(self) -> str | None:
+        return self.tags.get(PAUSE_TAG)
 
     @property
     def needed(self) -> bool:
         return self.before != self.after
 
+    @property
+    def supposed(self) -> bool:
+        return self.needed and self.dry_run
+
     def __str__(self) -> str:
-        if self.after is None:
-            return f"{plain(self.group)} is {'' if self.needed else 'already '}resumed"
+        group, what = plain(self.group), "resumed" if self.after is None else "paused"
         why = f": {quoted(self.after, _LONGEST_REASON)}" if self.after else ""
-        return f"{plain(self.group)} is {'' if self.needed else 'already '}paused{why}"
+        if self.supposed:
+            return f"dry run: {group} would be {what}{why}"
+        return f"{group} is {'' if self.needed else 'already '}{what}{why}"
 
 
 @click.command()
@@ -55,6 +70,9 @@ class _Change:
 @options.observing
 def pause(asked: Asked, group: str, reason: str, *, dry_run: bool) -> None:
     """Hold a group: set its tag terminator:pause, and show the decision that follows.
+
+    With --dry-run and --local: the one that would follow. The deployed function plans with the
+    tags as they are, so a --dry-run that asks it shows the one as it is now.
 
     \b
     Example: terminator pause live_asg_web --reason "release freeze until Monday"
@@ -69,7 +87,10 @@ def pause(asked: Asked, group: str, reason: str, *, dry_run: bool) -> None:
 @options.dry_run
 @options.observing
 def resume(asked: Asked, group: str, *, dry_run: bool) -> None:
-    """Hold a group no longer: remove its tag terminator:pause, and show the decision.
+    """Hold a group no longer: remove its tag terminator:pause; show the decision that follows.
+
+    With --dry-run and --local: the one that would follow. The deployed function plans with the
+    tags as they are, so a --dry-run that asks it shows the one as it is now.
 
     Example: terminator resume live_asg_web
     """
@@ -79,20 +100,37 @@ def resume(asked: Asked, group: str, *, dry_run: bool) -> None:
 def _run(asked: Asked, group: str, after: str | None, *, dry_run: bool) -> None:
     settings = config.from_file(asked.config_file)
     autoscaling = reach.aws().autoscaling
-    before = opted_in(autoscaling, settings, group).get(PAUSE_TAG)
-    change = _Change(group, before, after)
+    change = _Change(group, opted_in(autoscaling, settings, group), after, dry_run)
     if change.needed and not dry_run:
         _apply(autoscaling, change)
-    records, trouble = reach.attempt_run(asked, replace(settings, dry_run=True), [group])
-    record = records[0] if records else None
+    records, trouble = _planned(asked, replace(settings, dry_run=True), change)
+    record, follows = (records[0] if records else None), asked.local or not change.supposed
     if asked.as_json:
-        out.document(_document(change, record, dry_run=dry_run))
+        out.document(_document(change, record, follows=follows))
     else:
-        out.say(f"dry run: {change}" if dry_run and change.needed else str(change))
-        if record is not None:
-            out.console().print(block(record))
+        _show(change, record, follows=follows)
     if trouble:
         out.note(f"the decision that follows is not known: {trouble}")
+
+
+def _planned(
+    asked: Asked, settings: Config, change: _Change
+) -> tuple[list[reach.Record] | None, str | None]:
+    if not (change.supposed and asked.local):
+        return reach.attempt_run(asked, settings, [change.group])
+    tags = {key: text for key, text in change.tags.items() if key != PAUSE_TAG}
+    if change.after is not None:
+        tags[PAUSE_TAG] = change.after
+    return reach.attempt(partial(plan_tagged, asked, settings, change.group, tags))
+
+
+def _show(change: _Change, record: reach.Record | None, *, follows: bool) -> None:
+    out.say(str(change))
+    if record is None:
+        return
+    if change.supposed:
+        out.say(f"the decision {'that would follow' if follows else 'as it is now'}:")
+    out.console().print(block(record))
 
 
 def opted_in(autoscaling: AutoScalingClient, settings: Config, group: str) -> Mapping[str, str]:
@@ -119,14 +157,15 @@ def _apply(autoscaling: AutoScalingClient, change: _Change) -> None:
 
 
 def _document(
-    change: _Change, record: reach.Record | None, *, dry_run: bool
+    change: _Change, record: reach.Record | None, *, follows: bool
 ) -> Mapping[str, object]:
     return {
         "group": change.group,
         "paused": change.after is not None,
         "text": change.after,
         "before": change.before,
-        "changed": change.needed and not dry_run,
-        "dry_run": dry_run,
-        "record": record,
+        "changed": change.needed and not change.dry_run,
+        "dry_run": change.dry_run,
+        "record": record if follows else None,
+        "now": None if follows else record,
     }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from threading import Lock
 from typing import Any, Final
 
@@ -60,9 +61,14 @@ def attempt_run(
     asked: Asked, settings: Config, groups: Sequence[str] = ()
 ) -> tuple[list[Record] | None, str | None]:
     """Run reconcile once; where that is not possible, return None and why."""
+    return attempt(partial(run, asked, settings, groups))
+
+
+def attempt(call: Callable[[], list[Record]]) -> tuple[list[Record] | None, str | None]:
+    """Return the records of a call; where that is not possible, None and why."""
     try:
         with told():
-            return run(asked, settings, groups), None
+            return call(), None
     except click.ClickException as error:
         return None, error.message
 

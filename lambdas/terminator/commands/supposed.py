@@ -1,10 +1,11 @@
-"""What would be replaced if an app's target were another one."""
+"""What would be decided if an app's target, or the tags of a group, were others."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from terminator import report, survey
 from terminator.commands import reach, running
@@ -15,6 +16,9 @@ from terminator.model import NoRelease, Released
 from terminator.planning import Run, planned
 from terminator.survey import Scope, World
 from terminator.version import Version, same_release
+
+if TYPE_CHECKING:
+    from types_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,23 @@ def plan_supposing(
     seen = survey.snapshot(world, settings, served)
     run = Run(world, settings, replace(seen, released={**seen.released, app: wanted}))
     return [report.record(planned(run, subject)) for subject in served]
+
+
+def plan_tagged(
+    asked: Asked, settings: Config, group: str, tags: Mapping[str, str]
+) -> list[Record]:
+    """Observe a group in this process, and plan it as if these were its tags."""
+    world = reach.world(verbose=asked.verbose)
+    served, strays = survey.subjects(world, settings, Scope(groups=frozenset({group})))
+    supposed = [survey.subject(_with_tags(each.described, tags), settings) for each in served]
+    run = Run(world, settings, survey.snapshot(world, settings, supposed))
+    return [report.record(each) for each in (*strays, *(planned(run, s) for s in supposed))]
+
+
+def _with_tags(
+    described: AutoScalingGroupTypeDef, tags: Mapping[str, str]
+) -> AutoScalingGroupTypeDef:
+    return {**described, "Tags": [{"Key": key, "Value": text} for key, text in tags.items()]}
 
 
 def _effects(
