@@ -19,11 +19,13 @@ from cloud import minutes
 from infra import alarms
 from infra.alarms import Span
 from infra.stack import TerminatorStack
-from synthesized import LEAST, complaints, resources, template
+from synthesized import LEAST, SUBNETS, VPC, complaints, resources, template
 from terminator.config import ConfigError
 from terminator.deployment import pace, settings
 
 ALARMS = {"failing", "not-running", "dead-letters", "held", "unreadable", "stale"}
+# Without a VPC there is a warning of its own.
+PROBED = {**LEAST, "vpcs": {VPC: {"subnets": SUBNETS}}}
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ def test_an_office_schedule_rings_neither_at_night_nor_for_what_the_evening_saw_
 def test_a_schedule_too_slow_to_look_back_at_has_no_alarm_for_silence_and_says_so(
     schedule: str,
 ) -> None:
-    of = {**LEAST, "schedule": schedule}
+    of = {**PROBED, "schedule": schedule}
     made = resources(template(of), "AWS::CloudWatch::Alarm").values()
     names = {each["Properties"]["AlarmName"] for each in made}
     assert names == {f"terminator-{name}" for name in ALARMS - {"not-running"}}
@@ -178,7 +180,7 @@ def test_a_schedule_too_slow_to_look_back_at_has_no_alarm_for_silence_and_says_s
 
 @pytest.mark.parametrize("schedule", ["rate(6 days)", "cron(0 9 ? * MON-FRI *)"])
 def test_a_schedule_that_can_be_looked_back_at_warns_of_nothing(schedule: str) -> None:
-    assert warnings({**LEAST, "schedule": schedule}) == []
+    assert warnings({**PROBED, "schedule": schedule}) == []
 
 
 def warnings(of: Mapping[str, Any]) -> list[str]:
