@@ -19,9 +19,10 @@ from asking import GOOD, PATIENT, ask_all, packed, question
 from catalogue import METADATA, NASTY, TIMEOUT, endpoints
 from faults import BROKEN, OTHER, Ran, Stage
 from hostile import chunked, message, request, reset, says, self_signed, serving
-from terminator import probe
+from terminator import fetch, probe
 from terminator.commands.table import show
 from terminator.probe import Answer, Limits
+from terminator.response import Reading, new_connection
 
 CUTTABLE = {
     "of known length": message("1.2.34"),
@@ -78,6 +79,18 @@ def test_nothing_that_an_endpoint_does_is_logged_by_asyncio(
     ask_all(*everywhere.values(), limits=Limits(whole=0.5))
     gc.collect()  # what nobody waited for is logged once it is gone
     assert [each for each in caplog.records if each.threadName == "MainThread"] == []
+
+
+def test_an_error_that_comes_when_nobody_waits_any_more_is_not_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def lose() -> None:
+        exchange = fetch._Exchange(b"", Reading(new_connection()), 1)  # noqa: SLF001 - no server can time this
+        exchange.connection_lost(None)
+
+    asyncio.run(lose())
+    gc.collect()
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

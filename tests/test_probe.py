@@ -36,6 +36,7 @@ from hostile import (
 )
 from terminator import probe
 
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 READABLE = {
     "bare": message("1.0.274"),
     "marked and spaced": message("\ufeff 1.0.274\r\n"),
@@ -49,7 +50,8 @@ READABLE = {
     "gzip, chunked": chunked(packed(b"1.0.274"), b"", Content_Encoding="GZIP"),
     "deflate": message(zlib.compress(b"1.0.274"), Content_Encoding="deflate"),
     "identity": message("1.0.274", Content_Encoding="Identity"),
-    "after a 100": b"HTTP/1.1 100 Continue\r\n\r\n" + message("1.0.274"),
+    "after a 100": CONTINUE + message("1.0.274"),
+    "after very many": CONTINUE * 5240 + message("1.0.274"),
     "HTTP/1.0": message("1.0.274").replace(b"HTTP/1.1", b"HTTP/1.0"),
 }
 
@@ -73,7 +75,12 @@ UNREADABLE = {
     'content encoding "br"': message("1.0.274", Content_Encoding="br"),
     'content encoding "gzip, gzip"': message("1.0.274", Content_Encoding="gzip, gzip"),
     'content encoding "\\u202e"': message("1.0.274", Content_Encoding="\u202e"),
+    'content encoding "gzip, identity"': message(
+        packed(b"1.0.274"), Content_Encoding="gzip\r\nContent-Encoding: identity"
+    ),
     "body is not what its content encoding says": message("1.0.274", Content_Encoding="gzip"),
+    "answer over 131072 bytes": CONTINUE * 5241 + message("1.0.274"),
+    'broken answer: "it closed the connection before it had answered"': b"",
 }
 
 

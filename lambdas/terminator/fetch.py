@@ -118,13 +118,9 @@ class _Exchange(asyncio.Protocol):
         self.data_received(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if exc is None:
-            self.data_received(b"")
-        elif isinstance(exc, ConnectionError):
-            self._fail(h11.RemoteProtocolError(f"it broke the connection off: {exc}"))
-        else:
-            self._fail(exc)
-        self._stop_waiting()
+        if exc is None or isinstance(exc, ConnectionError):
+            exc = h11.RemoteProtocolError(f"it broke the connection off: {exc or 'no error'}")
+        self._fail(exc)
 
     def _wait(self) -> None:
         self._stop_waiting()
