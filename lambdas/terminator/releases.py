@@ -66,7 +66,7 @@ def chosen(s3: S3Client, bucket: str, app: str, listing: Listing) -> Released | 
         return _pointed(s3, bucket, app, listing)
     if not listing.releases:
         return NoRelease(f"no release of {app} in s3://{bucket}")
-    return newest(listing)
+    return _newest(listing)
 
 
 def list_releases(s3: S3Client, bucket: str, template: KeyTemplate, app: str) -> Listing:
@@ -114,8 +114,7 @@ def _version(template: KeyTemplate, app: str, entry: _Entry) -> Version | None:
     return version if named == app else None
 
 
-def newest(listing: Listing) -> Released:
-    """Return the newest release of a listing that has one, whatever a pointer says."""
+def _newest(listing: Listing) -> Released:
     highest = max(listing.releases, key=rank)
     # Another spelling or build of this version may have been preferred to it.
     gone = [each for each in listing.deleted if each.version >= highest.version]

@@ -16,8 +16,7 @@ from terminator.commands.options import Asked
 from terminator.commands.stops import FailedError, confirm
 from terminator.commands.streams import Stream
 from terminator.commands.supposed import effects
-from terminator.errors import plain
-from terminator.model import NoRelease, Release, Released
+from terminator.model import Release, Released
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -69,9 +68,7 @@ def rollback(asked: Asked, app: str, *, yes: bool, dry_run: bool) -> None:
 
 def before(stream: Stream) -> Release:
     """Return the release below the one to run; raise FailedError where there is none."""
-    if isinstance(stream.wanted, NoRelease):
-        raise FailedError(plain(stream.wanted.reason))
-    target = stream.wanted.release.version
+    target = streams.released(stream.wanted).release.version
     below = [each for each in stream.releases if each.version < target]
     if not below:
         raise FailedError(f"{stream.app} has no release below {target} to go back to")
@@ -91,12 +88,10 @@ def _pointed(release: Release) -> Released:
 
 def _unpointed(s3: S3Client, stream: Stream) -> Released:
     """Return what is to be run once the pointer is gone; versioning dates its removal."""
-    if not stream.listing.releases:
-        raise FailedError(f"no release of {stream.app} in s3://{stream.bucket}")
     listing = replace(stream.listing, pointed=False)
     if s3.get_bucket_versioning(Bucket=stream.bucket).get("Status") == "Enabled":
         listing = replace(listing, unpointed=datetime.now(UTC))
-    return releases.newest(listing)
+    return streams.released(releases.chosen(s3, stream.bucket, stream.app, listing))
 
 
 def _run(  # noqa: PLR0913 - what was asked, and how
@@ -109,7 +104,7 @@ def _run(  # noqa: PLR0913 - what was asked, and how
         out.note(f"what would be replaced is not known: {trouble}")
     changed = change.needed and not dry_run
     if changed:
-        confirm(f"{_question(change)}", yes=yes)
+        confirm(_question(change), yes=yes)
         _write(aws.s3, change)
     if asked.as_json:
         out.document(document(change, found, changed=changed, dry_run=dry_run))

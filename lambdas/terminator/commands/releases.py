@@ -14,7 +14,6 @@ from terminator.aws import Aws
 from terminator.commands import options, out, reach, running, streams
 from terminator.commands.options import Asked
 from terminator.commands.reach import Record
-from terminator.commands.stops import FailedError
 from terminator.commands.streams import WHY, Stream
 from terminator.config import Config
 from terminator.errors import plain
@@ -66,8 +65,8 @@ def releases_(asked: Asked, app: str | None) -> None:
     apps = [app] if app is not None else apps_of(aws, settings)
     nameless = [each for each in apps if app is None and not streams.is_app(each)]
     found = [streams.read(aws.s3, bucket, each) for each in apps if each not in nameless]
-    if app is not None and not found[0].listing.releases and isinstance(found[0].wanted, NoRelease):
-        raise FailedError(plain(found[0].wanted.reason))
+    if app is not None and not found[0].listing.releases:
+        streams.released(found[0].wanted)
     records, trouble = reach.attempt_run(asked, replace(settings, dry_run=True))
     shown = [Seen(each, _of(records, each.app)) for each in found]
     if asked.as_json:

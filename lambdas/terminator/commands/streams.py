@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from terminator import releases, settings
-from terminator.commands.stops import UnusableError
+from terminator.commands.stops import FailedError, UnusableError
 from terminator.errors import plain
 from terminator.keys import pointer_key
 from terminator.model import NoRelease, Release, Released
@@ -62,6 +62,13 @@ class Stream:
             where = f"{self.app} in s3://{self.bucket}"
             raise UnusableError(f"{version} is no release of {where}; {known}")
         return found[0]
+
+
+def released(wanted: Released | NoRelease) -> Released:
+    """Return what an app is to run; raise FailedError where that is nothing."""
+    if isinstance(wanted, NoRelease):
+        raise FailedError(plain(wanted.reason))
+    return wanted
 
 
 def bucket_of(configured: Config) -> Bucket:
