@@ -14,6 +14,13 @@ def versions(record: Record) -> Counter[str]:
     return Counter(each["version"] for each in record["instances"] if each["version"])
 
 
+def is_same(version: str | None, target: str | None) -> bool:
+    """Say whether both are known, and of equal precedence."""
+    if version is None or target is None:
+        return False
+    return Version.parse(version) == Version.parse(target)
+
+
 def newest_first(counted: Iterable[str]) -> list[str]:
     """Return versions, the highest first."""
     return sorted(counted, key=lambda text: (Version.parse(text), text), reverse=True)

@@ -13,7 +13,6 @@ from terminator.commands import running
 from terminator.commands.out import STYLES
 from terminator.commands.reach import Record
 from terminator.errors import plain
-from terminator.version import Version
 from terminator.words import count
 
 _NEXT: Final[Mapping[str | None, str]] = {
@@ -78,11 +77,10 @@ def _rows(record: Record) -> Iterable[tuple[str, Text]]:
 
 
 def _runs(record: Record) -> Text:
-    target = record["target"]
     text, counted = Text(), running.versions(record)
     for version in running.newest_first(counted):
-        wanted = target is not None and Version.parse(version) == Version.parse(target)
-        text.append(", " if text else "").append(version, "green" if wanted else "yellow")
+        style = "green" if running.is_same(version, record["target"]) else "yellow"
+        text.append(", " if text else "").append(version, style)
         text.append(f" on {count(counted[version], 'instance')}")
     for why, number in running.without_version(record).items():
         text.append(", " if text else "").append(f"no version on {number}")

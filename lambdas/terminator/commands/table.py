@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
-from terminator.commands.out import STYLES, widen
+from terminator.commands import out, running
 from terminator.errors import plain
-from terminator.version import Version
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 # Below this what matters least makes room.
 _ROOMY_WIDTH: Final = 90
@@ -27,7 +25,7 @@ def show(console: Console, records: Iterable[Record]) -> None:
 
     In colour on a terminal, plain in a pipe.
     """
-    widen(console)
+    out.widen(console)
     for record in records:
         console.print(_title(record), soft_wrap=True)
         # Without figures the instances were not asked, and all that is to say is why.
@@ -51,10 +49,8 @@ def _title(record: Record) -> Text:
 
 
 def _instances(record: Record, *, roomy: bool) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("instance", "version", "state", *(("zone", "launched (UTC)") if roomy else ())):
-        table.add_column(heading, overflow="fold")
-    table.add_column("", overflow="fold")
+    more = ("zone", "launched (UTC)") if roomy else ()
+    table = out.table("instance", "version", "state", *more, "")
     for instance in record["instances"]:
         *cells, note = _row(record, instance)
         table.add_row(*(cells if roomy else cells[:3]), note)
@@ -65,7 +61,8 @@ def _row(record: Record, instance: Record) -> list[Text]:
     state = plain(f"{instance['lifecycle']}, {instance['health']}")
     launched = (instance["launched"] or "")[:16].replace("T", " ")
     version, reason = instance["version"], instance["reason"]
-    style = "red" if reason else "green" if _equal(version, record["target"]) else "yellow"
+    wanted = running.is_same(version, record["target"])
+    style = "red" if reason else "green" if wanted else "yellow"
     return [
         Text(instance["id"]),
         Text(version or "-", style if version else "dim"),
@@ -74,12 +71,6 @@ def _row(record: Record, instance: Record) -> list[Text]:
         Text(launched, "dim"),
         Text(_fate(record, instance["id"]) or reason or "", "red"),
     ]
-
-
-def _equal(version: str | None, target: str | None) -> bool:
-    if version is None or target is None:
-        return False
-    return Version.parse(version) == Version.parse(target)
 
 
 def _fate(record: Record, id_: str) -> str:
@@ -96,4 +87,4 @@ def _decision(record: Record) -> Text:
     kind = record["decision"]
     if kind is None:
         return Text.assemble(("failed", "bold red"), f": {record['reason']}")
-    return Text.assemble((kind, STYLES[kind]), f": {record['reason']}")
+    return Text.assemble((kind, out.STYLES[kind]), f": {record['reason']}")
