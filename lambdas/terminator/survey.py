@@ -131,9 +131,15 @@ def snapshot(world: World, config: Config, served: Iterable[Subject]) -> Snapsho
     Groups whose settings cannot be read are not asked for anything.
     """
     readable = [each for each in served if not each.policy.problems]
-    apps = sorted({each.policy.app for each in readable})
-    released = {app: _timely(world, partial(_released, world, config, app)) for app in apps}
+    released = {
+        app: _timely(world, partial(_released, world, config, app)) for app in apps(readable)
+    }
     return look(world, readable, policies(readable), Snapshot(released=released))
+
+
+def apps(served: Iterable[Subject]) -> list[str]:
+    """Return the apps of the groups whose settings can be read, each once, by name."""
+    return sorted({each.policy.app for each in served if not each.policy.problems})
 
 
 def policies(served: Iterable[Subject]) -> dict[str, Policy]:

@@ -15,7 +15,7 @@ import boto3
 import click
 from rich.console import Console
 
-from terminator import report
+from terminator import describe, report, survey
 from terminator.aws import Aws
 from terminator.commands.options import Asked
 from terminator.commands.stops import FailedError, UnusableError, told
@@ -24,7 +24,7 @@ from terminator.functions import run_reconcile
 from terminator.probe import Answer, Question, ask
 from terminator.reconcile import reconcile
 from terminator.report import Line
-from terminator.survey import Scope, World
+from terminator.survey import Scope, Subject, World
 
 Record = dict[str, Any]
 
@@ -40,6 +40,12 @@ def aws() -> Aws:
     except ValueError as error:
         raise UnusableError(f"AWS_ENDPOINT_URL: {error}") from error
     return here
+
+
+def subjects(here: Aws, settings: Config) -> list[Subject]:
+    """Return the groups that opted in; errors of AWS pass through."""
+    described = describe.describe_groups(here.autoscaling, settings.names, tagged=settings.tagged)
+    return [survey.subject(group, settings) for group in described]
 
 
 def run(

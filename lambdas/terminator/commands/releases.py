@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from terminator import config, describe, survey
-from terminator.aws import Aws
+from terminator import config, survey
 from terminator.commands import options, out, reach, running, streams
 from terminator.commands.options import Asked
 from terminator.commands.reach import Record
 from terminator.commands.streams import WHY, Stream
-from terminator.config import Config
 from terminator.errors import plain
 from terminator.model import NoRelease, Release
 from terminator.version import Version, quoted, same_release
@@ -62,7 +60,7 @@ def releases_(asked: Asked, app: str | None) -> None:
     """  # noqa: D301 - \b keeps click from filling the lines
     settings = config.from_file(asked.config_file)
     bucket, aws = streams.bucket_of(settings), reach.aws()
-    apps = [app] if app is not None else apps_of(aws, settings)
+    apps = [app] if app is not None else survey.apps(reach.subjects(aws, settings))
     nameless = [each for each in apps if app is None and not streams.is_app(each)]
     found = [streams.read(aws.s3, bucket, each) for each in apps if each not in nameless]
     if app is not None and not found[0].listing.releases:
@@ -79,13 +77,6 @@ def releases_(asked: Asked, app: str | None) -> None:
         out.note(f"{quoted(each)} is no name of an app: set the tag terminator:app")
     if trouble:
         out.note(f"who runs what is not known: {trouble}")
-
-
-def apps_of(aws: Aws, settings: Config) -> list[str]:
-    """Return the apps of the groups that opted in, by name; errors of AWS pass through."""
-    described = describe.describe_groups(aws.autoscaling, settings.names, tagged=settings.tagged)
-    policies = (survey.subject(group, settings).policy for group in described)
-    return sorted({policy.app for policy in policies if not policy.problems})
 
 
 def _of(records: Sequence[Record] | None, app: str) -> list[Record] | None:

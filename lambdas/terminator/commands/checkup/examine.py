@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from terminator import describe, guards, survey
 from terminator.aws import Aws
+from terminator.commands import reach
 from terminator.commands.checkup import alarms, boot, deployed, groups, looks, network, releases
 from terminator.commands.checkup.boot import Source
 from terminator.commands.checkup.findings import Finding, about
@@ -26,7 +27,7 @@ Rows = Mapping[str, "InstanceTypeDef"]
 def examine(aws: Aws, settings: Config) -> Iterator[Finding]:
     """Check a deployment and what it serves, and yield each finding; nothing is changed."""
     yield from _functions(aws, settings)
-    subjects = attempt(partial(_subjects, aws, settings))
+    subjects = attempt(partial(reach.subjects, aws, settings))
     if isinstance(subjects, Failure):
         action = "autoscaling:DescribeAutoScalingGroups"
         yield about("groups").unseen("opted in", subjects, action)
@@ -40,11 +41,6 @@ def examine(aws: Aws, settings: Config) -> Iterator[Finding]:
         yield from _boot(aws, settings, subject)
         yield from alarms.check(subject, _alarm_states(aws, subject))
     yield from _network(aws, settings, subjects)
-
-
-def _subjects(aws: Aws, settings: Config) -> list[Subject]:
-    described = describe.describe_groups(aws.autoscaling, settings.names, tagged=settings.tagged)
-    return [survey.subject(group, settings) for group in described]
 
 
 def _functions(aws: Aws, settings: Config) -> Iterator[Finding]:
@@ -71,7 +67,7 @@ def _releases(aws: Aws, settings: Config, subjects: Sequence[Subject]) -> Iterat
     yield from releases.check_bucket(seen)
     if isinstance(seen.exists, Failure):
         return
-    for app in sorted({each.policy.app for each in subjects if not each.policy.problems}):
+    for app in survey.apps(subjects):
         yield releases.check_app(looks.app(aws.s3, settings.bucket, app))
 
 
