@@ -215,7 +215,9 @@ RULES = (
         "a presumed outdated one goes alone",
         "plan",
         "return _presumed(facts, min(presumed, key=_age_first))",
-        "return replace(_presumed(facts, presumed[0]), victims=tuple(presumed[:2]))",
+        "choice = _presumed(facts, min(presumed, key=_age_first))\n"
+        "        pair = tuple(sorted(presumed, key=_age_first)[:2])\n"
+        "        return _Choice(choice.kind, choice.reason, pair, second_look=choice.second_look)",
     ),
     Rule(
         "a presumed outdated one goes before any outdated one",
