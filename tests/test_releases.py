@@ -46,8 +46,10 @@ def put(s3: S3Client, *keys: str, data: bytes = b"") -> None:
         s3.put_object(Bucket="zips", Key=key, Body=data)
 
 
-def found(s3: S3Client, app: str = "web", template: KeyTemplate = TEMPLATE) -> Released:
-    released = releases.find(s3, "zips", template, app)
+def found(
+    s3: S3Client, app: str = "web", template: KeyTemplate = TEMPLATE, bucket: str = "zips"
+) -> Released:
+    released = releases.find(s3, bucket, template, app)
     assert isinstance(released, Released), released
     return released
 
@@ -69,18 +71,14 @@ def test_of_equal_versions_the_last_modified_is_the_release() -> None:
     cloud.upload("web", "v1.2")
     cloud.wait(1)
     cloud.upload("web", "1.2.0")
-    found = releases.find(clients(cloud).s3, "releases", TEMPLATE, "web")
-    assert isinstance(found, Released)
-    assert found.release.key == "web/1.2.0.zip"
+    assert found(clients(cloud).s3, bucket="releases").release.key == "web/1.2.0.zip"
 
 
 def test_of_equal_versions_of_one_moment_the_greater_key_is_the_release() -> None:
     cloud = Cloud()
     cloud.upload("web", "v1.2")
     cloud.upload("web", "1.2.0")
-    found = releases.find(clients(cloud).s3, "releases", TEMPLATE, "web")
-    assert isinstance(found, Released)
-    assert found.release.key == "web/v1.2.zip"
+    assert found(clients(cloud).s3, bucket="releases").release.key == "web/v1.2.zip"
 
 
 def test_of_equal_versions_that_a_pointer_names_the_last_modified_is_the_release() -> None:
@@ -89,9 +87,7 @@ def test_of_equal_versions_that_a_pointer_names_the_last_modified_is_the_release
     cloud.upload("web", "v1.2")
     cloud.wait(1)
     cloud.upload("web", "1.2.0")
-    found = releases.find(clients(cloud).s3, "releases", TEMPLATE, "web")
-    assert isinstance(found, Released)
-    assert found.release.key == "web/1.2.0.zip"
+    assert found(clients(cloud).s3, bucket="releases").release.key == "web/1.2.0.zip"
 
 
 def test_one_listing_and_one_read_find_the_release() -> None:

@@ -14,7 +14,7 @@ MAX_BODY_BYTES: Final = 4096
 _OK: Final = 200
 _MAX_HEAD_BYTES: Final = 65_536
 # Informational responses before the head and what frames the chunks of a body count too.
-MAX_ANSWER_BYTES: Final = 2 * _MAX_HEAD_BYTES
+_MAX_ANSWER_BYTES: Final = 2 * _MAX_HEAD_BYTES
 _GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
 
 
@@ -35,7 +35,7 @@ class Reading:
         self._connection = connection
         self._encodings: list[bytes] = []
         self._raw = b""
-        self._left = MAX_ANSWER_BYTES
+        self._left = _MAX_ANSWER_BYTES
 
     def feed(self, data: bytes) -> bytes | None:
         """Take the next piece, empty at its end; return the body once all of it is there.
@@ -53,7 +53,7 @@ class Reading:
             self._take(event)
         self._left -= len(data)
         if self._left <= 0:
-            raise NoVersionError(f"answer over {MAX_ANSWER_BYTES} bytes")
+            raise NoVersionError(f"answer over {_MAX_ANSWER_BYTES} bytes")
         return None
 
     def _take(self, event: h11.Event | type[h11.NEED_DATA | h11.PAUSED]) -> None:

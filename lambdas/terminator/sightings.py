@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # The probe caps its reasons; one that is longer was not made by it.
 _LONGEST_REASON: Final = 300
 
-# How many instances one call of the probe asks: at 512 MB of memory that takes it some three
+# How many instances one call of the probe asks: at 512 MB of memory that takes it some two
 # seconds where all answer, and 20 where none does. At its longest each has about 1 KB of question
 # and of answer; Lambda takes and returns 6 MB at most:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html

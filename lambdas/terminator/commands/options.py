@@ -15,14 +15,20 @@ from terminator.config import ConfigError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_CONFIG: Final = click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    default=Path("cdk.json"),
-    show_default=True,
-    help="The file whose context.terminator holds the settings.",
-)
+
+def config_file(meaning: str) -> Callable[[Command], Command]:
+    """Declare --config."""
+    return click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path),
+        default=Path("cdk.json"),
+        show_default=True,
+        help=meaning,
+    )
+
+
+_CONFIG: Final = config_file("The file whose context.terminator holds the settings.")
 _LOCAL: Final = click.option(
     "--local",
     is_flag=True,

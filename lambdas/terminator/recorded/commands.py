@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Final, TypeVar
 import click
 from rich.console import Console
 
+from terminator.commands import options, out
 from terminator.commands.stops import FailedError, UnusableError
 from terminator.recorded import source
 from terminator.recorded.files import order
@@ -54,14 +54,7 @@ _SOURCE: Final[Sequence[Callable[[Any], Any]]] = (
         help="Read this file (- is standard input) instead of CloudWatch Logs: log lines, or "
         "JSON as this command, plan --json or aws logs filter-log-events prints it.",
     ),
-    click.option(
-        "--config",
-        "config_file",
-        type=click.Path(path_type=Path),
-        default=Path("cdk.json"),
-        show_default=True,
-        help="The file whose context.terminator names the deployment.",
-    ),
+    options.config_file("The file whose context.terminator names the deployment."),
 )
 
 
@@ -87,7 +80,7 @@ def history(*, limit: int | None, unfolded: bool, as_json: bool, **wanted: Any) 
     name, records = source.load(asked, now)
     if as_json:
         newest = records[-limit:] if limit else records
-        click.echo(json.dumps([_whole(each) for each in newest], indent=2))
+        out.document([_whole(each) for each in newest])
     elif records:
         folds = alone(records) if unfolded else fold(records)
         show(Console(), _newest(folds, limit or len(folds)))
@@ -125,11 +118,11 @@ def report(*, output: Path, **wanted: Any) -> None:  # noqa: ANN401 - as above
     _write(output, page(_dated(name, records)))
     if str(output) != "-":
         groups = count(len({record.group for record in records}), "group")
-        click.echo(f"{output}: {count(len(records), 'decision')} about {groups}")
+        out.say(f"{output}: {count(len(records), 'decision')} about {groups}")
 
 
-def _wanted(**options: Any) -> Wanted:  # noqa: ANN401 - as above
-    wanted = Wanted(**options)
+def _wanted(**said: Any) -> Wanted:  # noqa: ANN401 - as above
+    wanted = Wanted(**said)
     if wanted.since and wanted.until and wanted.since > wanted.until:
         raise click.UsageError("--since is later than --until")
     return wanted
@@ -143,9 +136,9 @@ def _whole(record: Recorded) -> dict[str, object]:
 
 def _tell_missing(name: str, records: Sequence[Recorded], asked: Wanted, now: datetime) -> None:
     if not records:
-        click.echo(source.nothing(name, asked, now), err=True)
+        out.note(source.nothing(name, asked, now))
     elif missing := source.missing(records, asked):
-        click.echo(f"{name}: no decision about {', '.join(missing)}", err=True)
+        out.note(f"{name}: no decision about {', '.join(missing)}")
 
 
 def _dated(name: str, records: Sequence[Recorded]) -> list[Recorded]:
@@ -156,7 +149,7 @@ def _dated(name: str, records: Sequence[Recorded]) -> list[Recorded]:
         )
     if len(dated) < len(records):
         without = count(len(records) - len(dated), "record")
-        click.echo(f"{name}: {without} without a time left out", err=True)
+        out.note(f"{name}: {without} without a time left out")
     return dated
 
 

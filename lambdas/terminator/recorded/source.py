@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import boto3
-import click
 from botocore.config import Config
 
 from terminator import config
+from terminator.commands import out
 from terminator.commands.stops import UnusableError, told
 from terminator.recorded import logs
 from terminator.recorded.files import FileError, Found, from_text
@@ -52,7 +52,7 @@ def load(wanted: Wanted, now: datetime) -> tuple[str, list[Recorded]]:
         name, found = _from_file(wanted.file) if wanted.file else _from_logs(wanted, now)
     if found.skipped:
         skipped = count(len(found.skipped), "record")
-        click.echo(f"{name}: {skipped} skipped, the first at {found.skipped[0]}", err=True)
+        out.note(f"{name}: {skipped} skipped, the first at {found.skipped[0]}")
     return name, [record for record in found.records if _is_wanted(record, wanted)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -147,10 +148,8 @@ def _levels(records: Sequence[Recorded], period: timedelta, end: datetime) -> tu
 
 
 def _level(record: Recorded, begin: datetime, end: datetime) -> Level:
-    counts: dict[str, int] = {}
-    for member in record.instances:
-        if member.available and member.version and member.id not in record.terminated:
-            counts[member.version] = counts.get(member.version, 0) + 1
+    staying = (each for each in record.instances if each.id not in record.terminated)
+    counts = Counter(each.version for each in staying if each.available and each.version)
     versions = tuple((version, counts[version]) for version in in_order(counts))
     if record.available is None:
         return Level(begin, end, (), None, None, None)
