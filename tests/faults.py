@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from botocore.exceptions import (
 import cloud_api
 import recorder
 from cloud import Cloud, minutes
+from lambda_like import deploy, keep_time, log_to
 from terminator import describe, handlers
 
 if TYPE_CHECKING:
@@ -187,16 +187,10 @@ def _cloud() -> Cloud:
 
 
 def _deploy(stage: Stage, patch: pytest.MonkeyPatch) -> None:
-    """Put the handler's environment, clients, clock and log in place; pages are small."""
-    patch.setenv("TERMINATOR_CONFIG", json.dumps(SETTINGS))
-    patch.setenv("TERMINATOR_PROBES", json.dumps(PROBES))
-    handlers._config.cache_clear()  # noqa: SLF001 - a container reads it once
-    patch.setattr(handlers, "_aws", lambda: stage.aws)
-    patch.setattr(handlers, "datetime", SimpleNamespace(now=lambda _zone: stage.cloud.now))
-    sleep = SimpleNamespace(sleep=lambda seconds: stage.cloud.wait(seconds / 60))
-    patch.setattr(handlers, "time", sleep)
-    [handler] = logging.getLogger(handlers.SERVICE).handlers
-    patch.setattr(handler, "stream", stage.log)
+    """Deploy the handlers; pages are small."""
+    deploy(patch, stage.aws, SETTINGS, PROBES)
+    keep_time(patch, stage.cloud)
+    log_to(patch, stage.log)
     patch.setattr(describe, "_GROUPS_A_CALL", 1)
     patch.setattr(describe, "_IDS_A_CALL", 3)
     patch.setattr(cloud_api, "KEYS_A_PAGE", 2)

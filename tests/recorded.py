@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import pytest
 
 from cloud import Cloud, FakeGroup, fleet
 from cloud_api import BUCKET, clients
+from lambda_like import deploy, keep_time, log_to
 from recorder import context
 from terminator import handlers
 
@@ -48,11 +48,9 @@ class Recording:
     def run(self, event: Mapping[str, Any] = SCHEDULED) -> None:
         """Run reconcile once, as Lambda does."""
         log, out = io.StringIO(), io.StringIO()
-        [handler] = logging.getLogger(handlers.SERVICE).handlers
-        assert isinstance(handler, logging.StreamHandler)
-        handler.setStream(log)
         failed = 0
-        with redirect_stdout(out):
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out):
+            log_to(patch, log)
             try:
                 handlers.reconcile(event, context())
             except Exception:  # noqa: BLE001 - Lambda counts it, whatever it is
@@ -120,17 +118,10 @@ def recording(*names: str, settings: Mapping[str, Any] | None = None) -> Iterato
     aws.functions_within = lambda _seconds: functions
     aws.events = SimpleNamespace(put_events=made.put_events)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TERMINATOR_CONFIG", json.dumps(given))
-        patch.setenv("TERMINATOR_PROBES", json.dumps({"vpc-1": "probe"}))
-        patch.setattr(handlers, "_aws", lambda: aws)
-        patch.setattr(handlers, "datetime", SimpleNamespace(now=lambda _zone: cloud.now))
-        patch.setattr(handlers, "time", SimpleNamespace(sleep=lambda s: cloud.wait(s / 60)))
-        [handler] = logging.getLogger(handlers.SERVICE).handlers
-        assert isinstance(handler, logging.StreamHandler)
-        patch.setattr(handler, "stream", handler.stream)
-        handlers._config.cache_clear()  # noqa: SLF001 - a container reads it once
+        deploy(patch, aws, given, {"vpc-1": "probe"})
+        keep_time(patch, cloud)
         yield made
-    handlers._config.cache_clear()  # noqa: SLF001 - as above
+    handlers._config.cache_clear()  # noqa: SLF001 - a container reads it once
 
 
 def _probe(cloud: Cloud, Payload: bytes, **_: Any) -> Any:  # noqa: N803 - AWS's name

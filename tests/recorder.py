@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import lambda_like
 from sandbox import acts, store
 from sandbox.fleet import Fleet
 from sandbox.program import Program
@@ -135,12 +136,8 @@ def deploy(recorder: Recorder, patch: pytest.MonkeyPatch) -> None:
         "groups": {"names": [acts.WEB], "tagged": True},
         "releases": {"bucket": store.BUCKET},
     }
-    patch.setenv("TERMINATOR_CONFIG", json.dumps(settings))
-    patch.setenv("TERMINATOR_PROBES", json.dumps({recorder.local.vpc: "probe"}))
-    patch.setenv("TERMINATOR_RECONCILE", "reconcile")
-    handlers._config.cache_clear()  # noqa: SLF001 - a container reads it once
     aws = Aws(recorder.session())
-    patch.setattr(handlers, "_aws", lambda: aws)
+    lambda_like.deploy(patch, aws, settings, {recorder.local.vpc: "probe"})
 
 
 def run_all(recorder: Recorder) -> None:

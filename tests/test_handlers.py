@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+import lambda_like
 from recorder import HANDLERS, context
 from sandbox import acts, fleet, store
 from sandbox.fleet import Fleet
@@ -17,6 +17,7 @@ from sandbox.program import Program, pack
 from terminator import handlers
 from terminator.aws import Aws
 
+SETTINGS = {"groups": {"tagged": True}, "releases": {"bucket": store.BUCKET}}
 SCHEDULED = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
 
 
@@ -47,28 +48,22 @@ class Functions:
 def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """Return what the handlers log."""
     written = io.StringIO()
-    [handler] = logging.getLogger(handlers.SERVICE).handlers
-    monkeypatch.setattr(handler, "stream", written)
+    lambda_like.log_to(monkeypatch, written)
     return written
 
 
 @pytest.fixture
 def deployed(local: Fleet, monkeypatch: pytest.MonkeyPatch) -> Functions:
     """Deploy the handlers: their environment, and clients for the fleet."""
-    configure(monkeypatch)
-    monkeypatch.setenv("TERMINATOR_RECONCILE", "reconcile")
     vpcs = {vpc["VpcId"]: "probe" for vpc in local.aws.ec2.describe_vpcs()["Vpcs"]}
-    monkeypatch.setenv("TERMINATOR_PROBES", json.dumps(vpcs))
     aws, functions = Aws(local.local.session()), Functions()
     monkeypatch.setattr(Aws, "functions_within", lambda _aws, _seconds: functions)
-    monkeypatch.setattr(handlers, "_aws", lambda: aws)
+    lambda_like.deploy(monkeypatch, aws, SETTINGS, vpcs)
     return functions
 
 
 def configure(monkeypatch: pytest.MonkeyPatch, **more: object) -> None:
-    settings = {"groups": {"tagged": True}, "releases": {"bucket": store.BUCKET}, **more}
-    monkeypatch.setenv("TERMINATOR_CONFIG", json.dumps(settings))
-    handlers._config.cache_clear()  # noqa: SLF001 - a container reads it once
+    lambda_like.configure(monkeypatch, {**SETTINGS, **more})
 
 
 def entries(log: io.StringIO) -> list[dict[str, Any]]:

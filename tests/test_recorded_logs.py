@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from botocore.stub import Stubber
 
 from builders import decide, group, member
+from lambda_like import log_to
 from recordings import WEB, at, fields, instance
 from terminator import handlers, report
 from terminator.act import Outcomes
@@ -74,8 +74,7 @@ def test_the_pattern_narrows_where_it_can_name_the_groups(
 
 def test_what_reconcile_logs_is_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.StringIO()
-    [handler] = logging.getLogger(handlers.SERVICE).handlers
-    monkeypatch.setattr(handler, "stream", written)
+    log_to(monkeypatch, written)
     of = group(member("i-a", up=30), member("i-b", "1.0.274", up=10))
     done = Outcome(WEB, "web", of, decide(of, minimum="0", batch="100%"), Outcomes(("i-a",)))
     failed = Outcome("gone", error="no group of this name has opted in")
