@@ -5,7 +5,7 @@ READY := .venv/.ready
 # Node 20 does; the CDK would say at every step that it is old.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
-.PHONY: demo sandbox bootstrap deploy test hostile e2e lint format lock clean soak taken-out mutants look bench
+.PHONY: demo sandbox bootstrap deploy test hostile e2e lint format lock clean soak mutants look bench
 
 # The main job on a local fleet, in acts, each checked.
 demo: $(READY)
@@ -32,15 +32,11 @@ test: $(READY)
 
 # What the probe says of instances that answer as badly as they can, as a table.
 hostile: $(READY)
-	@$(BIN)/python tests/hostile_table.py
+	@$(BIN)/python -m tests.probe.hostile_table
 
 # The search for a wrong kill at length: 200,000 steps, from another seed with SEED=1.
 soak: $(READY)
-	$(BIN)/python tests/soak.py --steps 200000 --seed $(or $(SEED),0)
-
-# Takes out each rule of the decision in turn: the search must find it missing.
-taken-out: $(READY)
-	$(BIN)/python tests/taken_out.py
+	$(BIN)/python -m tests.search.soak --steps 200000 --seed $(or $(SEED),0)
 
 # Changes the decision in small ways, one at a time: does a test fail each time?
 mutants: $(READY)
@@ -52,7 +48,7 @@ e2e: $(READY) node_modules/.ready
 
 # What it costs, beside its floors; rewrites the tables of docs/performance.md.
 bench: $(READY)
-	@PYTHONPATH=tests $(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks
 
 lint: $(READY)
 	$(BIN)/ruff check .

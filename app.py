@@ -9,8 +9,8 @@ from aws_cdk import App
 
 from infra.example_fleet import ExampleFleetStack
 from infra.stack import TerminatorStack
-from terminator.config import ConfigError
-from terminator.deployment import settings
+from terminator.config import stack_settings as settings
+from terminator.config.deployment import ConfigError
 
 
 def main() -> None:

@@ -76,7 +76,8 @@ def _one_by_one(ec2: EC2Client, ids: Sequence[str], port: int) -> int:
 
 
 def _at_once(ec2: EC2Client, ids: Sequence[str], port: int) -> int:
-    from terminator import describe, probe  # noqa: PLC0415 - importing is measured
+    from terminator.observe import autoscaling as describe  # noqa: PLC0415 - importing is measured
+    from terminator.probe import ask as probe  # noqa: PLC0415 - importing is measured
 
     rows, _ = describe.describe_instances(ec2, ids)
     questions: list[probe.Question] = [

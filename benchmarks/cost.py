@@ -10,7 +10,7 @@ from benchmarks.floors import CONCURRENCY
 from benchmarks.measure import Costs
 from benchmarks.running import Run
 from benchmarks.tables import Table
-from terminator.sightings import AT_ONCE, PART
+from terminator.observe.versions import AT_ONCE, PART
 
 ACCOUNTS: Final = (Account(1, 10), Account(1, 100), Account(10, 1000), Account(100, 10_000))
 MEMORIES: Final = (128, 256, 512, 1024, 1769)

@@ -11,9 +11,9 @@ from typing import Final
 from benchmarks.tables import Table
 
 _IMPORTS: Final = {
-    "probe": "terminator.probe_handler",
-    "release": "terminator.handlers, terminator.upload, terminator.functions, boto3",
-    "reconcile": "terminator.handlers, terminator.reconcile, terminator.functions, boto3",
+    "probe": "terminator.probe.handler",
+    "release": "terminator.handlers, terminator.upload, terminator.invoke, boto3",
+    "reconcile": "terminator.handlers, terminator.reconcile, terminator.invoke, boto3",
 }
 _LINE: Final = re.compile(r"import time: +(\d+) \| +\d+ \| +([\w.]+)")
 _TIMES: Final = 5

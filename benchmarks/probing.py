@@ -15,8 +15,8 @@ from benchmarks.children import serving
 from benchmarks.floors import CONCURRENCY, Where
 from benchmarks.measure import Cost, Costs, cpu_ratio, in_turn, spent, wall_ratio
 from benchmarks.tables import Table, ms
-from terminator import probe
-from terminator.probe import Limits, Question
+from terminator.probe import ask as probe
+from terminator.probe.ask import Limits, Question
 
 # Short, so that measuring what never answers takes no minutes.
 TIMEOUT: Final = 1.0

@@ -14,13 +14,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-import runtime_api
 from benchmarks.account import VERSION
 from benchmarks.children import serving
 from benchmarks.measure import Cost, Costs, cpu_ratio, in_turn
 from benchmarks.running import environment
 from benchmarks.tables import Table, ms
 from infra import bundle
+from tests.fakes import runtime_api
 
 _REPEATS: Final = 15
 _RUNTIME: Final = (
@@ -54,7 +54,7 @@ class Function:
 
 FUNCTIONS: Final = {
     "probe": Function(
-        "terminator.probe_handler.probe", {"questions": [], "seconds": 30}, "import httpx"
+        "terminator.probe.handler.probe", {"questions": [], "seconds": 30}, "import httpx"
     ),
     "reconcile": Function("terminator.handlers.reconcile", {}, "boto3 alone, as reconcile"),
     "release": Function("terminator.handlers.release", _UPLOADED, "boto3 alone, as release"),

@@ -23,7 +23,7 @@ from constructs import Construct
 
 from infra import metrics, notices
 from infra.metrics import Metric
-from terminator.deployment.pace import Pace
+from terminator.config.pace import Pace
 
 _MINUTE: Final = timedelta(minutes=1)
 _HOUR: Final = timedelta(hours=1)

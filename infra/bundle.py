@@ -17,11 +17,9 @@ LAMBDAS: Final = Path(__file__).resolve().parent.parent / "lambdas"
 RUNTIME: Final = lambda_.Runtime.PYTHON_3_13
 _PLATFORM: Final = "manylinux2014_aarch64"
 # What the functions never run, and what Python and pip leave behind.
-_LEFT_OUT: Final = ("cli.py", "commands", "deployment", "recorded", "__pycache__", "*.pyc")
+_LEFT_OUT: Final = ("__pycache__", "*.pyc")
 _UNHASHED: Final = [
     *("**/__pycache__", "*.egg-info"),
-    *("terminator/cli.py", "terminator/commands"),
-    *("terminator/deployment", "terminator/recorded"),
 ]
 _POWERTOOLS: Final = "aws_lambda_powertools"
 # Of Powertools' utilities the logger needs this one.

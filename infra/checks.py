@@ -17,7 +17,7 @@ from cdk_nag import AwsSolutionsChecks, NagPackSuppression, NagSuppressions, Reg
 
 from infra.example_fleet import ExampleFleetStack
 from infra.stack import TerminatorStack
-from terminator.deployment import settings
+from terminator.config import stack_settings as settings
 
 _EVERYTHING: Final = {
     "groups": {"names": ["live_asg_web"], "tagged": True},

@@ -21,7 +21,7 @@ from constructs import Construct
 
 from infra import metrics, queries
 from infra.metrics import Metric
-from terminator.deployment.pace import Pace
+from terminator.config.pace import Pace
 
 _WIDE: Final = 24
 _HALF: Final = 12

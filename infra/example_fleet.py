@@ -16,8 +16,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
 from infra.example.user_data import APP, PORT, user_data
-from terminator.config import Bucket, ConfigError
-from terminator.deployment.settings import Settings
+from terminator.config.deployment import Bucket, ConfigError
+from terminator.config.stack_settings import Settings
 
 if TYPE_CHECKING:
     from constructs import Construct

@@ -13,7 +13,7 @@ from constructs import Construct
 
 from infra import grants
 from infra.bundle import RUNTIME
-from terminator.deployment.settings import Settings
+from terminator.config.stack_settings import Settings
 
 _RETENTION: Final = {
     1: logs.RetentionDays.ONE_DAY,

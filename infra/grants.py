@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
 
-from terminator.config import Config
-from terminator.events import SOURCE
-from terminator.policy import ENABLED_TAG
+from terminator.config.deployment import Config
+from terminator.config.tags import ENABLED_TAG
+from terminator.report.events import SOURCE
 
 
 def describing() -> iam.PolicyStatement:

@@ -16,8 +16,8 @@ from infra.alarms import Alarms
 from infra.dashboard import Dashboard, Shown
 from infra.function import TerminatorFunction
 from infra.queries import SavedQueries
-from terminator.deployment import pace
-from terminator.deployment.settings import Settings
+from terminator.config import pace
+from terminator.config.stack_settings import Settings
 
 
 @dataclass(frozen=True)

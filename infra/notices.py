@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from terminator.words import left
+from terminator.text import left
 
 
 def failing(name: str, span: timedelta) -> str:

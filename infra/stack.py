@@ -18,7 +18,7 @@ from infra import grants
 from infra.bundle import code
 from infra.function import TerminatorFunction
 from infra.monitoring import Deployed, Monitoring
-from terminator.deployment.settings import ProbedVpc, Settings
+from terminator.config.stack_settings import ProbedVpc, Settings
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -151,7 +151,7 @@ class TerminatorStack(Stack):
         group = self._security_group(of, vpc)
         probe = self._function(
             f"probe-{of.id}",
-            handler="probe_handler.probe",
+            handler="probe.handler.probe",
             environment={},
             statements=[grants.network_interface()],
             timeout=_PROBE_TIMEOUT,

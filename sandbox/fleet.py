@@ -16,8 +16,8 @@ from sandbox.clock import Clock
 from sandbox.endpoints import Endpoints
 from sandbox.local_aws import LocalAws
 from sandbox.program import Program
-from terminator import describe
-from terminator.aws import Aws
+from terminator.clients import Aws
+from terminator.observe import autoscaling as describe
 
 if TYPE_CHECKING:
     from types_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef

@@ -10,13 +10,14 @@ from typing import Final
 
 from sandbox import store
 from sandbox.fleet import Fleet
-from terminator import config, upload
-from terminator.config import Bucket, Config
+from terminator import upload
+from terminator.config import deployment as config
+from terminator.config.deployment import Bucket, Config
 from terminator.model import Decision
-from terminator.probe import Answer, Limits, Question, ask
+from terminator.observe.survey import Scope, World
+from terminator.probe.ask import Answer, Limits, Question, ask
 from terminator.reconcile import reconcile
-from terminator.report import Line, Outcome, Record, record
-from terminator.survey import Scope, World
+from terminator.report.record import Line, Outcome, Record, record
 
 # Loopback answers at once: who is silent for so long here is silent.
 _LIMITS: Final = Limits(read=2.0, whole=4.0, concurrency=64)

@@ -7,10 +7,10 @@ from typing import Final
 
 from sandbox.local_aws import REGION
 from sandbox.program import Program, pack, unpack
-from terminator import releases
-from terminator.aws import Aws
-from terminator.keys import KeyTemplate, pointer_key
+from terminator.clients import Aws
+from terminator.config.release_keys import KeyTemplate, pointer_key
 from terminator.model import Released
+from terminator.observe import releases
 
 BUCKET: Final = "releases"
 TEMPLATE: Final = KeyTemplate.parse("{app}/{version}.zip")

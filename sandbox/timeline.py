@@ -11,7 +11,7 @@ from rich.text import Text
 
 from sandbox.runs import Run
 from terminator.model import Instance
-from terminator.report import Outcome
+from terminator.report.record import Outcome
 
 _COLOURS: Final = ("blue", "green", "magenta", "cyan", "yellow")
 _INK: Final = {"blue": "white", "magenta": "white"} | dict.fromkeys(

@@ -9,14 +9,14 @@ from typing import Any, get_args
 
 import pytest
 
-from builders import decide, group, member
 from infra import queries
-from synthesized import FULL, LEAST, resources, template
-from terminator import report
-from terminator.attention import PATIENCE
-from terminator.deployment.settings import read
+from terminator.config.stack_settings import read
+from terminator.decide.attention import PATIENCE
 from terminator.model import HoldName
-from terminator.report import Outcome
+from terminator.report import record as report
+from terminator.report.record import Outcome
+from tests.decide.builders import decide, group, member
+from tests.infra.synthesized import FULL, LEAST, resources, template
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"

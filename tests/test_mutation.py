@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import terminator
-from mutation import stage, survivors
+from tests.mutation import stage, survivors
 
 PACKAGE = Path(terminator.__file__).parent
 # mutmut mutates these as they are.

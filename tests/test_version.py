@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terminator.version import NotAVersionError, Version, quoted, same_release
+from terminator.text import quoted
+from terminator.version import NotAVersionError, Version, same_release
 
 SEMVER_EXAMPLE = (
     "1.0.0-alpha",

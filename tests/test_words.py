@@ -6,8 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from builders import member
-from terminator import words
+from terminator import text as words
 
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
@@ -73,9 +72,3 @@ def test_three_are_named_and_the_rest_counted(texts: list[str], said: str) -> No
 
 def test_texts_with_commas_in_them_may_be_separated_otherwise() -> None:
     assert words.few(["a, b", "c"], "; ") == "a, b; c"
-
-
-def test_instances_are_named_by_id_and_silent_ones_with_their_reason() -> None:
-    some = [member("i-a", None), member("i-b", None, reason="status 503")]
-    assert words.ids(some) == "i-a, i-b"
-    assert words.why(some) == "i-a (timeout), i-b (status 503)"

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Final
 
-from terminator.config import Bucket
+from terminator.config.deployment import Bucket
 
 APP: Final = "example"
 PORT: Final = 8080

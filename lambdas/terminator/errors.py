@@ -11,9 +11,7 @@ from typing import TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from terminator.version import quoted
-
-_LONGEST = 300
+from terminator.text import plain
 
 AWS_ERRORS = (ClientError, BotoCoreError, ResponseParserError)
 
@@ -64,8 +62,3 @@ def explain(error: Exception) -> str:
 def _place(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     return f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-
-
-def plain(text: str) -> str:
-    """Return the text capped and with everything but printable ASCII escaped, unquoted."""
-    return quoted(text, _LONGEST)[1:-1].replace('\\"', '"')

@@ -6,13 +6,16 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from terminator import act, describe, report, survey
+from terminator import terminate as act
+from terminator.config.tags import Policy
+from terminator.decide.plan import plan
 from terminator.model import Decision, Hold
-from terminator.plan import plan
+from terminator.observe import autoscaling as describe
+from terminator.observe import survey
+from terminator.observe.survey import CONFIRM_SECONDS, Subject
 from terminator.planning import Run, held, safely, seen_group, turned
-from terminator.policy import Policy
-from terminator.report import Outcome
-from terminator.survey import CONFIRM_SECONDS, Subject
+from terminator.report import record as report
+from terminator.report.record import Outcome
 
 # What was read with one of these says nothing under another.
 _LOOKED_WITH: Final = ("app", "scheme", "port", "path", "host", "version_field", "alarms")

@@ -22,11 +22,11 @@ from aws_lambda_powertools import Logger
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from terminator.aws import Aws
-    from terminator.config import Config
-    from terminator.events import Entry
-    from terminator.report import Line, Outcome
-    from terminator.survey import Scope, World
+    from terminator.clients import Aws
+    from terminator.config.deployment import Config
+    from terminator.observe.survey import Scope, World
+    from terminator.report.events import Entry
+    from terminator.report.record import Line, Outcome
 
 NAMESPACE: Final = "Terminator"
 SERVICE: Final = "terminator"
@@ -56,9 +56,11 @@ def reconcile(event: Mapping[str, Any], context: LambdaContext) -> list[dict[str
     """
     from dataclasses import replace
 
-    from terminator import events, report
-    from terminator.errors import explain, plain
+    from terminator.errors import explain
     from terminator.reconcile import reconcile as run
+    from terminator.report import events
+    from terminator.report import record as report
+    from terminator.text import plain
 
     config, scope = _config(), _scope(event)
     config = replace(config, dry_run=_dry_run(event, config))
@@ -89,7 +91,7 @@ def release(event: Mapping[str, Any], _context: LambdaContext) -> None:
     A refused upload is logged as a warning and changes nothing.
     """
     from terminator import upload
-    from terminator.functions import ask_reconcile
+    from terminator.invoke import ask_reconcile
 
     for verdict in upload.verdicts(event, _aws().s3, _config().bucket):
         if verdict.app is None:
@@ -100,8 +102,8 @@ def release(event: Mapping[str, Any], _context: LambdaContext) -> None:
 
 
 def _world(context: LambdaContext) -> World:
-    from terminator.functions import probe_through
-    from terminator.survey import World
+    from terminator.invoke import probe_through
+    from terminator.observe.survey import World
 
     return World(
         aws=_aws(),
@@ -117,20 +119,20 @@ def _world(context: LambdaContext) -> World:
 def _aws() -> Aws:
     import boto3
 
-    from terminator.aws import Aws
+    from terminator.clients import Aws
 
     return Aws(boto3.Session())
 
 
 @cache
 def _config() -> Config:
-    from terminator.config import from_settings
+    from terminator.config.deployment import from_settings
 
     return from_settings(json.loads(os.environ["TERMINATOR_CONFIG"]))
 
 
 def _scope(event: Mapping[str, Any]) -> Scope:
-    from terminator.survey import Scope
+    from terminator.observe.survey import Scope
 
     app, groups = event.get("app"), event.get("groups")
     if not (app is None or isinstance(app, str)):
@@ -153,8 +155,8 @@ def _log(line: Line) -> None:
 
 def _announce(event: Mapping[str, Any], entries: Sequence[Entry], world: World) -> None:
     """Put events, which must never fail a run; what somebody asks to be planned is no event."""
-    from terminator import bus
     from terminator.errors import Failure, attempt
+    from terminator.report import bus
 
     if not entries or event.get("dry_run") is True:
         return
@@ -165,8 +167,8 @@ def _announce(event: Mapping[str, Any], entries: Sequence[Entry], world: World) 
 
 def _measure(outcomes: list[Outcome], config: Config, scope: Scope) -> None:
     """Emit metrics; a run for some of the groups says nothing of how all of them are."""
-    from terminator import report
-    from terminator.survey import Scope
+    from terminator.observe.survey import Scope
+    from terminator.report import record as report
 
     whole = scope == Scope()
     _emit(report.metrics(outcomes) if whole else report.counts(outcomes), service=config.name)
@@ -179,7 +181,7 @@ def _measure(outcomes: list[Outcome], config: Config, scope: Scope) -> None:
 def _emit(totals: Mapping[str, int], service: str, **dimensions: str) -> None:
     from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-    from terminator.errors import plain
+    from terminator.text import plain
 
     metrics = EphemeralMetrics(namespace=NAMESPACE, service=service)
     for name, value in dimensions.items():

@@ -7,19 +7,20 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from terminator import guards, observe
+from terminator.config.tags import Policy
+from terminator.decide.plan import plan
 from terminator.errors import Failure, KnownError, attempt
 from terminator.model import Decision, Group, Hold
-from terminator.observe import Snapshot
-from terminator.plan import plan
-from terminator.policy import Policy
-from terminator.report import Outcome
-from terminator.survey import GROUP_SECONDS, Subject, World
+from terminator.observe import preflight as guards
+from terminator.observe import snapshot as observe
+from terminator.observe.snapshot import Snapshot
+from terminator.observe.survey import GROUP_SECONDS, Subject, World
+from terminator.report.record import Outcome
 
 if TYPE_CHECKING:
     from types_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
 
-    from terminator.config import Config
+    from terminator.config.deployment import Config
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,19 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from terminator import report, second_look, survey
+from terminator import recheck as second_look
 from terminator.errors import Failure, attempt
 from terminator.finish import finished, reported
 from terminator.model import Hold
+from terminator.observe import survey
+from terminator.observe.survey import GROUP_SECONDS, Scope, Subject, World
 from terminator.planning import Run, failed, held, planned
-from terminator.report import Outcome
-from terminator.second_look import Doubt
-from terminator.survey import GROUP_SECONDS, Scope, Subject, World
+from terminator.recheck import Doubt
+from terminator.report import record as report
+from terminator.report.record import Outcome
 
 if TYPE_CHECKING:
-    from terminator.config import Config
+    from terminator.config.deployment import Config
 
 # Kept for a second look: its wait, and describing and asking again.
 SECOND_LOOK_SECONDS: Final = second_look.WAIT_SECONDS + 45.0

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
-from terminator import keys, releases
-from terminator.errors import plain
-from terminator.keys import KeyNameError
+from terminator.config import release_keys as keys
+from terminator.config.release_keys import KeyNameError
 from terminator.model import NoRelease
-from terminator.version import quoted
+from terminator.observe import releases
+from terminator.text import plain, quoted
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
-    from terminator.config import Bucket
+    from terminator.config.deployment import Bucket
 
 
 class EventError(ValueError):

@@ -7,10 +7,11 @@ leading zeros in numeric parts, and an optional leading `v`.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from functools import cached_property, total_ordering
+
+from terminator.text import quoted
 
 MAX_LENGTH = 128
 _MOST_NUMBERS = 5
@@ -28,16 +29,6 @@ class NotAVersionError(ValueError):
 
     def __init__(self, text: str) -> None:
         super().__init__(f"not a version: {quoted(text)}")
-
-
-def quoted(text: str, limit: int = 60) -> str:
-    """Return untrusted text in double quotes, safe for a log line or a terminal.
-
-    Everything but printable ASCII is escaped as JSON does it, so no control character,
-    newline or bidirectional mark gets through; text over `limit` characters ends in `…`.
-    """
-    escaped = json.dumps(text[:limit])
-    return escaped if len(text) <= limit else f'{escaped[:-1]}…"'
 
 
 @total_ordering

@@ -1,1 +1,0 @@
-"""The commands of the command line, a module a group of them; none of it runs in Lambda."""

@@ -1,0 +1,120 @@
+"""Invoking our functions: reconcile asks probe, release and the command line ask reconcile."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from time import sleep
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from terminator.errors import AWS_ERRORS, code, explain
+from terminator.observe.versions import OVERRUN_SECONDS, Probe, ProbeError
+from terminator.text import plain
+
+if TYPE_CHECKING:
+    from types_boto3_lambda.client import LambdaClient
+
+    from terminator.probe.ask import Answer, Question
+
+
+# An account may be at its limit of concurrent executions for a moment; waited is so many seconds.
+# https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+_THROTTLED: Final = "TooManyRequestsException"
+_PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+def probe_through(
+    functions_within: Callable[[float], LambdaClient],
+    names: Mapping[str, str],
+    wait: Callable[[float], None] = sleep,
+) -> Probe:
+    """Return a probe that invokes the probe function of the instances' VPC.
+
+    `functions_within` gives a client that waits so many seconds for an answer, so that one
+    that hangs does not take the time of the others; `names` maps the ids of VPCs to names or
+    ARNs of functions; `wait` waits for seconds. An invocation that Lambda throttles is tried
+    again while there is time.
+    """
+
+    def probe(vpc: str, questions: Sequence[Question], seconds: float) -> list[Answer]:
+        if vpc not in names:
+            raise ProbeError(f"no probe function is configured for {plain(vpc) or 'no VPC'}")
+        try:
+            invoke = partial(_ask, functions_within, names[vpc], questions)
+            return _patiently(invoke, seconds, wait)
+        except (*AWS_ERRORS, ValueError) as error:
+            raise ProbeError(f"the probe function of {vpc} failed: {explain(error)}") from error
+
+    return probe
+
+
+def _patiently(
+    invoke: Callable[[float], list[Answer]], seconds: float, wait: Callable[[float], None]
+) -> list[Answer]:
+    pauses = iter(_PAUSES)
+    while True:
+        try:
+            return invoke(seconds)
+        except ClientError as error:
+            pause = next(pauses, math.inf)
+            if code(error) != _THROTTLED or pause >= seconds:
+                raise
+        wait(pause)
+        seconds -= pause
+
+
+def _ask(
+    functions_within: Callable[[float], LambdaClient],
+    name: str,
+    questions: Sequence[Question],
+    seconds: float,
+) -> list[Answer]:
+    functions = functions_within(seconds + OVERRUN_SECONDS)
+    return _invoke(functions, name, {"questions": list(questions), "seconds": seconds})
+
+
+def _invoke(functions: LambdaClient, name: str, payload: Mapping[str, object]) -> list[Answer]:
+    answer = functions.invoke(FunctionName=name, Payload=json.dumps(payload).encode())
+    body = answer["Payload"].read()
+    if "FunctionError" in answer:
+        raise ProbeError(
+            f"the probe function {name} failed: {plain(body.decode(errors='replace'))}"
+        )
+    answers: object = json.loads(body)
+    return answers if isinstance(answers, list) else []
+
+
+def ask_reconcile(functions: LambdaClient, name: str, app: str) -> None:
+    """Invoke the reconcile function for the groups of one app, without waiting for it."""
+    payload = json.dumps({"app": app}).encode()
+    functions.invoke(FunctionName=name, InvocationType="Event", Payload=payload)
+
+
+class ReconcileError(Exception):
+    """The deployed reconcile could not be run; the message says why."""
+
+
+def run_reconcile(
+    functions: LambdaClient, name: str, event: Mapping[str, object]
+) -> list[dict[str, Any]]:
+    """Invoke the reconcile function, wait for it, and return its decision records.
+
+    Raise ReconcileError where it did not get so far as to have records. Errors of AWS pass
+    through.
+    """
+    payload = json.dumps({**event, "records": True}).encode()
+    answer = functions.invoke(FunctionName=name, Payload=payload)
+    body: Any = json.loads(answer["Payload"].read())
+    if "FunctionError" not in answer:
+        return list(body)
+    told = plain(str(body.get("errorMessage", "")))
+    if body.get("errorType") != "RunFailedError":
+        raise ReconcileError(f"{name} failed: {plain(str(body.get('errorType')))}: {told}")
+    try:
+        return list(json.loads(body["errorMessage"]))
+    except ValueError:
+        raise ReconcileError(f"{name} failed: {told}") from None

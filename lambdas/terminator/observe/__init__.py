@@ -1,0 +1,1 @@
+"""What a run asks AWS and the instances."""

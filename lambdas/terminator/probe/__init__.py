@@ -1,0 +1,1 @@
+"""The probe: asks instances for their version."""

@@ -1,0 +1,1 @@
+"""What a run says: the record, log lines, metrics and events."""

@@ -1,0 +1,30 @@
+"""`terminator completion`: the script that makes a shell complete the command line."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import BashComplete, FishComplete, ZshComplete
+
+from terminator_cli import out
+
+_SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(sorted(_SHELLS)))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print the script that completes commands, options, groups and apps in a shell.
+
+    Groups and apps are those that groups.names of the configuration lists.
+
+    \b
+    In ~/.bashrc:
+        eval "$(terminator completion bash)"
+    In ~/.zshrc, after compinit:
+        eval "$(terminator completion zsh)"
+    In ~/.config/fish/config.fish:
+        terminator completion fish | source
+    """  # noqa: D301 - \b keeps click from filling the lines
+    main = context.find_root().command
+    out.say(_SHELLS[shell](main, {}, "terminator", "_TERMINATOR_COMPLETE").source())

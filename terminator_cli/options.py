@@ -1,0 +1,114 @@
+"""The options that commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from terminator.config import deployment as config
+from terminator.config.deployment import ConfigError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def config_file(meaning: str) -> Callable[[Command], Command]:
+    """Declare --config."""
+    return click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path),
+        default=Path("cdk.json"),
+        show_default=True,
+        help=meaning,
+    )
+
+
+_CONFIG: Final = config_file("The file whose context.terminator holds the settings.")
+_LOCAL: Final = click.option(
+    "--local",
+    is_flag=True,
+    help="Do the work in this process instead of asking the deployed function.",
+)
+_JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+_VERBOSE: Final = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="With --local: log lines on standard error as they come.",
+)
+
+dry_run: Final = click.option("--dry-run", is_flag=True, help="Show it, and change nothing.")
+yes: Final = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+
+
+def names(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Complete the name of a group, or of its app: those that the configuration names."""
+    file = context.params.get("config_file") or Path("cdk.json")
+    try:
+        known = config.from_file(file).names
+    except ConfigError:
+        return []
+    return [name for name in known if name.startswith(begun)]
+
+
+groups: Final = click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=names,
+    help="Only this group; may be given more than once. It must have opted in.",
+)
+
+
+def app(*, required: bool = True) -> Callable[[Command], Command]:
+    """Declare --app."""
+    meaning = "The app whose releases are meant."
+    default = "" if required else " Default: those of all groups that opted in."
+    return click.option(
+        "--app", metavar="NAME", required=required, shell_complete=names, help=meaning + default
+    )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What every command is told: the file with the settings, and how to answer.
+
+    `local` and `verbose` matter to those that observe instances: in this process, and with
+    the log lines shown.
+    """
+
+    config_file: Path
+    as_json: bool
+    local: bool = False
+    verbose: bool = False
+
+
+def common(command: Command) -> Callable[..., Any]:
+    """Declare --config and --json, and pass them as an Asked."""
+    return _CONFIG(_JSON(_asking(command)))
+
+
+def observing(command: Command) -> Callable[..., Any]:
+    """Declare --config, --local, --json and -v, and pass them as an Asked."""
+    return _CONFIG(_LOCAL(_JSON(_VERBOSE(_asking(command)))))
+
+
+def _asking(command: Command) -> Callable[..., Any]:
+    @wraps(command)
+    def asked(
+        config_file: Path,
+        *,
+        as_json: bool,
+        local: bool = False,
+        verbose: bool = False,
+        **rest: Any,  # noqa: ANN401 - what the command declares itself
+    ) -> None:
+        command(Asked(config_file, as_json, local, verbose), **rest)
+
+    return asked

@@ -1,0 +1,213 @@
+"""`terminator release`: a zip is checked and uploaded as a release of an app."""
+
+from __future__ import annotations
+
+import lzma
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+from botocore.config import Config as ClientConfig
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+from rich.progress import TransferSpeedColumn as SpeedColumn
+
+from terminator.config import deployment as config
+from terminator.config.release_keys import KeyNameError
+from terminator.model import NoRelease, Release, Released
+from terminator.observe import releases
+from terminator.text import plain
+from terminator.version import Version, same_release
+from terminator_cli import options, out, reach, streams
+from terminator_cli.options import Asked
+from terminator_cli.stops import FailedError, UnusableError, confirm
+from terminator_cli.streams import Stream
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+
+    from terminator.config.deployment import Bucket
+
+# RuntimeError is what an encrypted zip is answered with.
+_UNREADABLE: Final = (
+    OSError,
+    ValueError,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
+# A part of some megabytes may take its time on a slow line.
+_PATIENT: Final = ClientConfig(
+    connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 5}
+)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A zip that is to be a release of an app: where it goes, and what it meets there.
+
+    `wanted` is what the app is to run once it is there.
+    """
+
+    file: Path
+    size: int
+    version: Version
+    key: str
+    stream: Stream
+    wanted: Released | NoRelease
+
+    @property
+    def url(self) -> str:
+        """Where it goes."""
+        return f"s3://{self.stream.bucket}/{self.key}"
+
+    @property
+    def same(self) -> Release | None:
+        """The release of this version that is there already, the one of this key first."""
+        found = [r for r in self.stream.releases if same_release(r.version, self.version)]
+        return next((each for each in found if each.key == self.key), next(iter(found), None))
+
+    @property
+    def becomes_target(self) -> bool:
+        """Whether it is the one to run once it is there."""
+        return isinstance(self.wanted, Released) and self.wanted.release.key == self.key
+
+    def warnings(self) -> Iterator[str]:
+        """Say what keeps it from becoming the one to run."""
+        if self.becomes_target:
+            return
+        pointer, newest = self.stream.pointer, next(iter(self.stream.releases), None)
+        if newest is not None and self.version < newest.version:
+            yield f"{self.version} is lower than {newest.version}: the newest is run"
+        if isinstance(self.wanted, NoRelease):
+            yield plain(self.wanted.reason)
+        elif self.stream.listing.pointed:
+            yield f"the pointer {pointer} names {self.wanted.release.version}: that is run"
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@options.app()
+@click.option("--version", "text", required=True, metavar="VERSION", help="Such as 1.0.275.")
+@click.option("--force", is_flag=True, help="Replace the zip where the version exists.")
+@options.yes
+@options.dry_run
+@options.common
+def release(  # noqa: PLR0913 - the options it declares
+    asked: Asked, file: Path, app: str, text: str, *, force: bool, yes: bool, dry_run: bool
+) -> None:
+    """Check a zip, and upload it as a release of an app.
+
+    The zip must be readable and not empty, and the version new. Where it would not become
+    the release to run, it says why, and asks.
+
+    \b
+    Examples: terminator release build/web.zip --app web --version 1.0.275
+              terminator release web.zip --app web --version 1.0.275 --dry-run
+    """  # noqa: D301 - \b keeps click from filling the lines
+    settings = config.from_file(asked.config_file)
+    bucket = streams.bucket_of(settings)
+    checked(file)
+    aws = reach.aws()
+    upload = _upload(aws.s3, bucket, file, streams.an_app(app), streams.a_version(text))
+    if upload.same is not None and not force:
+        raise FailedError(f"{app} {text} exists, as {plain(upload.same.key)}; see --force")
+    warnings = list(upload.warnings())
+    for warning in warnings:
+        out.note(f"Warning: {warning}")
+    if not dry_run:
+        if warnings:
+            confirm(f"Upload {upload.url}?", yes=yes)
+        _send(aws.session.client("s3", config=_PATIENT), upload, quiet=asked.as_json)
+    _tell(asked, upload, warnings, dry_run=dry_run)
+
+
+def checked(file: Path) -> None:
+    """Read the whole zip; raise UnusableError where it cannot be read or is empty."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            problem = None if archive.namelist() else "it holds no files"
+            broken = archive.testzip()
+    except _UNREADABLE as error:
+        raise UnusableError(f"{file} cannot be read: {plain(str(error))}") from error
+    if broken is not None:
+        problem = f"its file {plain(broken)} is damaged"
+    if problem is not None:
+        raise UnusableError(f"{file} cannot be released: {problem}")
+
+
+def _upload(s3: S3Client, bucket: Bucket, file: Path, app: str, version: Version) -> Upload:
+    key, size = _key(bucket, app, version), file.stat().st_size
+    stream = streams.read(s3, bucket, app)
+    others = (each for each in stream.listing.releases if each.key != key)
+    new = Release(key, version, datetime.now(UTC), size)
+    then = replace(stream.listing, releases=(*others, new))
+    wanted = releases.chosen(s3, bucket.name, app, then)
+    return Upload(file, size, version, key, stream, wanted)
+
+
+def _key(bucket: Bucket, app: str, version: Version) -> str:
+    key = bucket.template.key(app, version)
+    try:
+        if bucket.template.read(key) == (app, version):
+            return key
+    except KeyNameError:
+        pass
+    raise UnusableError(f"the key {plain(key)} would not be read as {app} {version}")
+
+
+def _send(s3: S3Client, upload: Upload, *, quiet: bool) -> None:
+    with _progress(upload, quiet=quiet) as sent:
+        s3.upload_file(
+            str(upload.file),
+            upload.stream.bucket,
+            upload.key,
+            ExtraArgs={"ContentType": "application/zip"},
+            Callback=sent,
+        )
+
+
+@contextmanager
+def _progress(upload: Upload, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    console = out.console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda _bytes: None
+        return
+    columns = BarColumn(), DownloadColumn(), SpeedColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("", total=upload.size)
+        yield lambda sent: bar.advance(task, sent)
+
+
+def _tell(asked: Asked, upload: Upload, warnings: list[str], *, dry_run: bool) -> None:
+    if asked.as_json:
+        out.document(_document(upload, warnings, dry_run=dry_run))
+        return
+    replaces = " again" if upload.same is not None else ""
+    size = out.size(upload.size)
+    out.say(f"{'dry run: would upload' if dry_run else 'uploaded'} {upload.url}{replaces}, {size}")
+    if upload.becomes_target and not dry_run:
+        out.say(f"{upload.version} is the release of {upload.stream.app} to run from now on")
+
+
+def _document(upload: Upload, warnings: list[str], *, dry_run: bool) -> Mapping[str, object]:
+    return {
+        "app": upload.stream.app,
+        "version": str(upload.version),
+        "bucket": upload.stream.bucket,
+        "key": upload.key,
+        "size": upload.size,
+        "replaced": upload.same is not None,
+        "becomes_target": upload.becomes_target,
+        "warnings": warnings,
+        "uploaded": not dry_run,
+        "dry_run": dry_run,
+    }

@@ -1,0 +1,110 @@
+"""An app's releases in S3, as commands show and change them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from terminator.config import values as settings
+from terminator.config.release_keys import pointer_key
+from terminator.model import NoRelease, Release, Released
+from terminator.observe import releases
+from terminator.observe.releases import Listing
+from terminator.text import plain, quoted
+from terminator.version import NotAVersionError, Version, same_release
+from terminator_cli.stops import FailedError, UnusableError
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+
+    from terminator.config.deployment import Bucket, Config
+
+Why = Literal["pointer", "newest"]
+WHY: Final[Mapping[Why, str]] = {"pointer": "its pointer names it", "newest": "it is the newest"}
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An app's releases, the newest first, and the one to run."""
+
+    app: str
+    bucket: str
+    listing: Listing
+    wanted: Released | NoRelease
+
+    @property
+    def releases(self) -> list[Release]:
+        """The releases, the newest first."""
+        return sorted(self.listing.releases, key=releases.rank, reverse=True)
+
+    @property
+    def target(self) -> Release | None:
+        """The release to run, None where there is none."""
+        return self.wanted.release if isinstance(self.wanted, Released) else None
+
+    @property
+    def why(self) -> Why:
+        """What decides about the release to run."""
+        return "pointer" if self.listing.pointed else "newest"
+
+    @property
+    def pointer(self) -> str:
+        """The key of the pointer."""
+        return pointer_key(self.app)
+
+    def named(self, text: str) -> Release:
+        """Return the release that a version names; raise UnusableError where there is none."""
+        version = a_version(text)
+        found = [each for each in self.releases if same_release(each.version, version)]
+        if not found:
+            newest = ", ".join(str(each.version) for each in self.releases[:5])
+            known = f"the newest are {newest}" if newest else "it has none"
+            where = f"{self.app} in s3://{self.bucket}"
+            raise UnusableError(f"{version} is no release of {where}; {known}")
+        return found[0]
+
+
+def released(wanted: Released | NoRelease) -> Released:
+    """Return what an app is to run; raise FailedError where that is nothing."""
+    if isinstance(wanted, NoRelease):
+        raise FailedError(plain(wanted.reason))
+    return wanted
+
+
+def bucket_of(configured: Config) -> Bucket:
+    """Return the releases bucket; raise UnusableError where none is configured."""
+    if configured.bucket is None:
+        raise UnusableError("no releases bucket is configured: set releases.bucket")
+    return configured.bucket
+
+
+def read(s3: S3Client, bucket: Bucket, app: str) -> Stream:
+    """Read what S3 has of an app; errors of S3 pass through."""
+    listing = releases.list_releases(s3, bucket.name, bucket.template, an_app(app))
+    return Stream(app, bucket.name, listing, releases.chosen(s3, bucket.name, app, listing))
+
+
+def an_app(text: str) -> str:
+    """Return the name of an app; raise UnusableError for what is none."""
+    if not is_app(text):
+        accepted = "letters, digits, '-', '_' and '.', such as web"
+        raise UnusableError(f"--app says {quoted(text)}; accepted are {accepted}")
+    return text
+
+
+def is_app(text: str) -> bool:
+    """Say whether a text can be the name of an app."""
+    try:
+        settings.app(text)
+    except ValueError:
+        return False
+    return True
+
+
+def a_version(text: str) -> Version:
+    """Return a version; raise UnusableError for what is none."""
+    try:
+        return Version.parse(text)
+    except NotAVersionError as error:
+        raise UnusableError(f"{plain(str(error))}; accepted is one such as 1.0.275") from error

@@ -1,0 +1,35 @@
+"""Groups as the doctor sees them, and its complaints as tables compare them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from terminator.config import deployment as config
+from terminator.errors import Failure
+from terminator.observe.survey import Subject, subject
+from terminator_cli.checkup.findings import Finding
+
+SETTINGS: Final = config.from_settings({"groups": {"tagged": True}, "releases": {"bucket": "acme"}})
+DENIED: Final = Failure("AccessDenied: no")
+
+
+def described(tags: dict[str, str] | None = None, **more: Any) -> Subject:
+    """Return a group of four that opted in."""
+    all_tags = {"terminator:enabled": "true", "terminator:app": "web", **(tags or {})}
+    group: Any = {
+        "AutoScalingGroupName": "web-1",
+        "DesiredCapacity": 4,
+        "HealthCheckType": "EC2",
+        "HealthCheckGracePeriod": 300,
+        "Instances": [],
+        "Tags": [{"Key": key, "Value": value} for key, value in all_tags.items()],
+        **more,
+    }
+    return subject(group, SETTINGS)
+
+
+def bad(findings: list[Finding]) -> list[tuple[str, str, str]]:
+    """Return check, level and what was seen of those that are not ok; each has a remedy."""
+    found = [each for each in findings if each.level != "ok"]
+    assert all(each.remedy for each in found)
+    return [(each.check, each.level, each.seen) for each in found]

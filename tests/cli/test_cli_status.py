@@ -1,0 +1,240 @@
+"""What every group runs, wants and waits for: once, and until it has it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox import acts, fleet, store
+from sandbox.fleet import Fleet
+from sandbox.program import Program
+from terminator_cli.reach import Record
+from terminator_cli.stops import FailedError
+from terminator_cli.watch import Watch, follow
+from tests.cli.cli_runs import Caller, caller, words
+from tests.fakes.lambda_server import Throttled, functions
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9]")
+BOTH = ["live_asg_api", "live_asg_web"]
+
+
+@pytest.fixture(scope="module")
+def released() -> Iterator[Fleet]:
+    """Run the demo's groups on the old release, with a new one uploaded; nothing changes it."""
+    with fleet.running(ahead=acts.SETTLED) as running:
+        acts.prepare(running)
+        store.upload(running.aws, "web", Program("1.0.274"))
+        yield running
+
+
+@pytest.fixture
+def on(released: Fleet, tmp_path: Path) -> Caller:
+    return caller(released, tmp_path)
+
+
+def test_it_says_what_each_group_runs_wants_and_has(on: Caller) -> None:
+    api, web = on.json("status", "--local")
+    assert (api["group"], api["decision"], api["converged"]) == (BOTH[0], "converged", True)
+    assert (web["group"], web["decision"], web["converged"]) == (BOTH[1], "canary", False)
+    assert web["versions"] == {"1.0.266": 3}
+    assert (web["target"], web["target_source"]) == ("1.0.274", "released")
+    assert (web["available"], web["minimum"], web["desired"]) == (3, 1, 3)
+    assert web["reason"] == f"{web['victims'][0]} goes first, to prove 1.0.274"
+
+
+def test_for_people_it_is_a_block_a_group(on: Caller) -> None:
+    done = on.run("status", "--local", "--group", "live_asg_web")
+    assert done.exit_code == 0
+    assert [line.strip() for line in done.stdout.splitlines()][:4] == [
+        "live_asg_web  canary",
+        "runs     1.0.266 on 3 instances",
+        "wants    1.0.274 of web (released)",
+        "has      3 available of 3 desired, minimum 1, 0 unreadable, 0 in flight",
+    ]
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("columns", [60, 120])
+def test_on_a_narrow_terminal_it_folds_and_loses_nothing(on: Caller, columns: int) -> None:
+    status, screen = on.on_terminal("status", "--local", columns=columns)
+    assert status == 0
+    assert max(map(len, screen.splitlines())) <= columns
+    said = words(screen)
+    assert "0 unreadable, 0 in flight" in said
+    assert "goes first, to prove 1.0.274" in said
+    assert "…" not in said
+
+
+def test_colours_are_for_terminals_that_want_them(on: Caller) -> None:
+    asked = ("status", "--local", "--group", "live_asg_web")
+    plain = Caller(on.config, {**on.environment, "NO_COLOR": "1"})
+    assert COLOUR.search(on.on_terminal(*asked, columns=80, raw=True)[1])
+    assert not COLOUR.search(plain.on_terminal(*asked, columns=80, raw=True)[1])
+
+
+def test_a_group_that_nobody_knows_is_status_1(on: Caller) -> None:
+    done = on.run("status", "--local", "--group", "ghost")
+    assert done.exit_code == 1
+    assert "no group of this name has opted in, by name or by tag" in done.stdout
+    assert on.run("status", "--local", "--watch", "--group", "ghost").exit_code == 1
+
+
+def test_a_watch_ends_when_all_have_converged(on: Caller) -> None:
+    done = on.run("status", "--local", "--watch", "--group", "live_asg_api")
+    assert done.exit_code == 0
+    assert done.stdout == ("live_asg_api => 3 of 3 on target, converged: 3 instances on 1.0.266\n")
+    assert done.stderr == "all have converged\n"
+
+
+def test_a_watch_gives_up_in_time(on: Caller) -> None:
+    done = on.run("status", "--local", "--watch", "--timeout", "1s", "--json")
+    assert done.exit_code == 3
+    assert [json.loads(line)["group"] for line in done.stdout.splitlines()] == BOTH
+    assert done.stderr == "not converged in time\n"
+
+
+def test_a_watch_on_a_terminal_is_live_and_ends_with_ctrl_c(on: Caller) -> None:
+    asked = ("status", "--local", "--watch", "--interval", "60")
+    status, screen = on.on_terminal(*asked, columns=60, interrupt_at="1 of 2 groups converged")
+    assert status == 130
+    assert "0 of 3 on target" in screen
+    assert screen.rstrip().endswith("Interrupted.")
+    assert "Traceback" not in screen
+
+
+def test_a_converged_watch_on_a_terminal_says_so(on: Caller) -> None:
+    asked = ("status", "--local", "--watch", "--group", "live_asg_api")
+    status, screen = on.on_terminal(*asked, columns=60)
+    assert status == 0
+    assert "all have converged: 1 of 1 groups converged" in screen
+
+
+def record(group: str = "g", decision: str | None = "hold", app: str | None = "web") -> Record:
+    figures = dict.fromkeys(("desired", "minimum", "available", "unreadable"), 1)
+    return {
+        "group": group, "app": app, "decision": decision, "reason": "why", **figures,
+        "in_flight": 0, "outdated": 0, "target": "1.0", "target_source": "released",
+        "victims": [], "instances": [], "failed": {},
+    }  # fmt: skip
+
+
+class Noted:
+    """A view that notes what it is shown."""
+
+    def __init__(self) -> None:
+        self.said: list[Any] = []
+
+    def show(self, records: Sequence[Record]) -> None:
+        self.said.append([each["decision"] for each in records])
+
+    def trouble(self, text: str) -> None:
+        self.said.append(text)
+
+    def end(self, text: str) -> None:
+        self.said.append(f"end: {text}")
+
+
+def followed(looks: list[Any], timeout: timedelta | None = None) -> tuple[int, list[Any], float]:
+    """Follow these looks, a minute apart; return status, what was shown, and the seconds."""
+    times, noted, left = [0.0], Noted(), iter(looks)
+
+    def look() -> Sequence[Record]:
+        if isinstance(seen := next(left), Exception):
+            raise seen
+        return [record(decision=decision) for decision in seen]
+
+    def sleep(seconds: float) -> None:
+        times.append(times[-1] + seconds)
+
+    status = follow(look, noted, Watch(60, timeout), lambda: times[-1], sleep)
+    return status, noted.said, times[-1]
+
+
+def test_it_looks_until_all_have_converged() -> None:
+    looks = [["hold", "canary"], ["converged", "hold"], ["converged", "converged"]]
+    assert followed(looks) == (0, [*looks, "end: all have converged"], 120)
+
+
+def test_a_look_that_fails_is_shown_and_made_again() -> None:
+    busy = FailedError("a run is in progress; ask again in a minute")
+    looks = [["hold"], busy, ["converged"]]
+    shown = [["hold"], busy.message, ["hold"], ["converged"], "end: all have converged"]
+    assert followed(looks) == (0, shown, 120)
+
+
+def test_the_first_look_that_fails_ends_it() -> None:
+    with pytest.raises(FailedError):
+        followed([FailedError("no")])
+
+
+def test_a_group_that_failed_is_looked_at_again() -> None:
+    assert followed([[None], ["converged"]])[0] == 0
+
+
+@pytest.mark.parametrize(("minutes", "looked"), [(1, 2), (2, 3), (5, 6)])
+def test_no_look_is_made_after_the_timeout(minutes: int, looked: int) -> None:
+    status, shown, _ = followed([["hold"]] * 10, timedelta(minutes=minutes))
+    assert status == 3
+    assert shown == [["hold"]] * looked + ["end: not converged in time"]
+
+
+def test_no_group_at_all_is_nothing_to_wait_for() -> None:
+    assert followed([[]]) == (0, [[], "end: no group to serve"], 0)
+
+
+def test_what_is_deployed_is_asked_for_a_dry_run(on: Caller) -> None:
+    asked: list[Any] = []
+
+    def reconcile(event: Any) -> list[Record]:
+        asked.append(event)
+        return [record()]
+
+    with functions({"terminator-reconcile": reconcile}) as lambdas:
+        [group] = on.json("status", "--group", "g", env=lambdas)
+    assert group["reason"] == "why"
+    assert asked == [{"dry_run": True, "groups": ["g"], "records": True}]
+
+
+def test_a_run_in_progress_is_status_1(on: Caller) -> None:
+    def busy(_event: Any) -> None:
+        raise Throttled
+
+    with functions({"terminator-reconcile": busy}) as lambdas:
+        done = on.run("status", env=lambdas)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == "Error: a run is in progress; ask again in a minute\n"
+
+
+def test_a_watch_of_what_only_looks_says_so(on: Caller) -> None:
+    with functions({"terminator-reconcile": lambda _: [record(decision="converged")]}) as lambdas:
+        done = on.run("status", "--watch", env=lambdas)
+    assert done.exit_code == 0
+    assert "dry_run is true in the settings: what is deployed only looks" in done.stderr
+
+
+HOSTILE = "\x1b[31m[bold]\u202e"
+
+
+def test_whatever_instances_and_tags_say_reaches_the_terminal_escaped(on: Caller) -> None:
+    instance = {
+        "id": "i-1", "zone": "a", "lifecycle": HOSTILE, "health": HOSTILE,
+        "launched": None, "version": None, "reason": HOSTILE,
+    }  # fmt: skip
+    hostile = {**record(HOSTILE, app=HOSTILE), "reason": HOSTILE, "instances": [instance]}
+    with functions({"terminator-reconcile": lambda _: [hostile]}) as lambdas:
+        caller_ = Caller(on.config, {**on.environment, **lambdas})
+        shown = caller_.run("status").stdout
+        status, screen = caller_.on_terminal(
+            "status", "--watch", columns=100, interrupt_at="0 of 1 groups converged"
+        )
+    for said in (shown, screen):
+        assert "\\u001b[31m[bold]\\u202e" in said
+        assert "\u202e" not in said
+    assert "\x1b" not in shown
+    assert status == 130

@@ -1,0 +1,234 @@
+"""What the doctor makes of what was described: each check, as a table."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from terminator.errors import Failure
+from terminator.model import NoRelease, Release, Released
+from terminator.observe.survey import Subject
+from terminator.version import Version
+from terminator_cli.checkup import alarms, deployed, groups, releases
+from terminator_cli.checkup.deployed import FunctionSeen
+from terminator_cli.checkup.releases import AppSeen, BucketSeen
+from tests.cli.checkups import DENIED, SETTINGS, bad, described
+
+MINIMUM_SAYS = (
+    'tag terminator:minimum says "lots"; accepted is a number such as 2 or a percentage of '
+    "desired such as 50%"
+)
+
+
+def test_a_group_that_is_as_it_should_be_has_no_complaint() -> None:
+    found = groups.check(described())
+    assert bad(found) == []
+    assert [each.seen for each in found] == [
+        "opted in, runs releases of web",
+        "minimum 2 (50%) of 4 desired: up to 1 instance at once",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("group", "complaint"),
+    [
+        (
+            described({"terminator:minimum": "4"}),
+            ("capacity", "problem", "minimum 4 (4) of 4 desired: none may ever go"),
+        ),
+        (
+            described(DesiredCapacity=1),
+            ("capacity", "problem", "minimum 1 (50%) of 1 desired: none may ever go"),
+        ),
+        (
+            described({"terminator:minimum": "lots"}),
+            (
+                "settings",
+                "problem",
+                MINIMUM_SAYS,
+            ),
+        ),
+        (described({"terminator:pause": "wait"}), ("pause", "warning", 'paused: "wait"')),
+        (described(Status="Delete in progress"), ("status", "problem", "Delete in progress")),
+        (
+            described(
+                SuspendedProcesses=[{"ProcessName": "AZRebalance"}, {"ProcessName": "Launch"}]
+            ),
+            ("processes", "problem", "suspended: Launch"),
+        ),
+        (
+            described(DesiredCapacityType="vcpu"),
+            ("weights", "problem", "desired capacity counts vcpu, not instances"),
+        ),
+        (
+            described(Instances=[{"InstanceId": "i-1", "WeightedCapacity": "2"}]),
+            ("weights", "problem", "desired capacity counts weights, not instances"),
+        ),
+        (
+            described(HealthCheckType="ELB", HealthCheckGracePeriod=0),
+            ("grace period", "warning", "the grace period is 0 with a health check of ELB"),
+        ),
+    ],
+)
+def test_what_keeps_a_group_from_being_replaced_is_named(
+    group: Subject, complaint: tuple[str, str, str]
+) -> None:
+    assert bad(groups.check(group)) == [complaint]
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        described(DesiredCapacity=0),
+        described(SuspendedProcesses=[{"ProcessName": "AZRebalance"}]),
+        described(HealthCheckGracePeriod=0),
+        described({"terminator:minimum": "0"}, DesiredCapacity=1),
+    ],
+)
+def test_what_does_not_matter_is_not_complained_of(group: Subject) -> None:
+    assert bad(groups.check(group)) == []
+
+
+def test_a_remedy_is_safe_in_a_shell() -> None:
+    hostile = described(
+        SuspendedProcesses=[{"ProcessName": "Launch"}], AutoScalingGroupName="a; rm -rf $HOME\x1b"
+    )
+    remedies = [each.remedy for each in groups.check(hostile) if each.remedy]
+    assert any("'a; rm -rf $HOME\\u001b'" in remedy for remedy in remedies)
+
+
+def test_a_name_that_matches_no_group_is_a_problem() -> None:
+    assert bad([groups.missing("ghost")]) == [
+        ("exists", "problem", "no Auto Scaling group has this name")
+    ]
+
+
+FINE: dict[str, Any] = {"EventBridgeConfiguration": {}}
+ENABLED = {"Status": "Enabled"}
+
+
+def rule(**default: str) -> dict[str, Any]:
+    rules = [{"ApplyServerSideEncryptionByDefault": default}]
+    return {"ServerSideEncryptionConfiguration": {"Rules": rules}}
+
+
+@pytest.mark.parametrize(
+    ("seen", "complaints"),
+    [
+        (BucketSeen("acme", {}, ENABLED, FINE), []),
+        (BucketSeen("acme", {}, ENABLED, {"LambdaFunctionConfigurations": [{}]}), []),
+        (BucketSeen("acme", {}, ENABLED, FINE, rule(SSEAlgorithm="AES256")), []),
+        (
+            BucketSeen("acme", Failure("404: Not Found"), DENIED, DENIED),
+            [("exists", "problem", "cannot be reached: 404: Not Found")],
+        ),
+        (
+            BucketSeen("acme", {}, {}, {}),
+            [("versioning", "warning", "off"), ("events", "warning", "not sent to EventBridge")],
+        ),
+        (
+            BucketSeen("acme", {}, {"Status": "Suspended"}, FINE),
+            [("versioning", "warning", "suspended")],
+        ),
+        (
+            BucketSeen("acme", {}, DENIED, DENIED, DENIED),
+            [
+                ("versioning", "warning", "not checked: AccessDenied: no"),
+                ("events", "warning", "not checked: AccessDenied: no"),
+                ("encryption", "warning", "not checked: AccessDenied: no"),
+            ],
+        ),
+        (
+            BucketSeen("acme", {}, ENABLED, FINE, rule(SSEAlgorithm="aws:kms", KMSMasterKeyID="k")),
+            [("encryption", "problem", "with the KMS key k")],
+        ),
+    ],
+)
+def test_a_bucket_is_checked(seen: BucketSeen, complaints: list[tuple[str, str, str]]) -> None:
+    assert bad(releases.check_bucket(seen)) == complaints
+
+
+WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+RELEASED = Released(Release("web/1.0.zip", Version.parse("1.0"), WHEN), WHEN)
+
+
+@pytest.mark.parametrize(
+    ("seen", "level", "remedy"),
+    [
+        (AppSeen("web", RELEASED), "ok", None),
+        (AppSeen("web", RELEASED, "it holds no files"), "problem", "upload it again"),
+        (AppSeen("web", RELEASED, DENIED), "warning", "allow s3:GetObject"),
+        (AppSeen("web", NoRelease("no release of web")), "problem", "terminator release FILE.zip"),
+        (AppSeen("web", NoRelease("the pointer x")), "problem", "terminator use --app web"),
+        (AppSeen("web", DENIED), "warning", "allow s3:ListBucketVersions"),
+    ],
+)
+def test_an_app_is_checked(seen: AppSeen, level: str, remedy: str | None) -> None:
+    found = releases.check_app(seen)
+    assert found.level == level
+    assert (found.remedy or "").startswith(remedy or "")
+
+
+def deployed_with(settings: dict[str, object], **more: Any) -> FunctionSeen:
+    variables = {"TERMINATOR_CONFIG": json.dumps(settings)}
+    return FunctionSeen("reconcile", {"Environment": {"Variables": variables}, **more})
+
+
+AS_FILE: dict[str, object] = {"groups": {"tagged": True}, "releases": {"bucket": "acme"}}
+
+
+@pytest.mark.parametrize(
+    ("seen", "complaints"),
+    [
+        (FunctionSeen("f", {"State": "Active"}, 1), []),
+        (FunctionSeen("f", {"State": "Inactive"}, None), []),
+        (FunctionSeen("f", None), [("exists", "problem", "there is none")]),
+        (FunctionSeen("f", DENIED), [("exists", "warning", "not checked: AccessDenied: no")]),
+        (
+            FunctionSeen("f", {"State": "Failed", "StateReason": "no role"}),
+            [("exists", "problem", "its state is Failed no role")],
+        ),
+        (
+            FunctionSeen("f", {}, 0),
+            [("concurrency", "problem", "stopped: its concurrency is 0")],
+        ),
+        (
+            FunctionSeen("f", {}, DENIED),
+            [("concurrency", "warning", "not checked: AccessDenied: no")],
+        ),
+    ],
+)
+def test_a_function_is_checked(seen: FunctionSeen, complaints: list[tuple[str, str, str]]) -> None:
+    assert bad(deployed.check(seen)) == complaints
+
+
+@pytest.mark.parametrize(
+    ("seen", "complaints"),
+    [
+        (deployed_with({**AS_FILE, "dry_run": False}), ["settings"]),
+        (deployed_with(AS_FILE), ["acting"]),
+        (deployed_with({**AS_FILE, "policy": {"port": 8080}}), ["acting", "settings"]),
+        (deployed_with({"groups": 7}), ["settings"]),
+        (FunctionSeen("f", {}), ["settings"]),
+        (FunctionSeen("f", None), []),
+    ],
+)
+def test_the_deployed_settings_are_compared_with_the_file(
+    seen: FunctionSeen, complaints: list[str]
+) -> None:
+    assert [each[0] for each in bad(deployed.check_settings(seen, SETTINGS))] == complaints
+
+
+def test_alarms_that_groups_list_are_checked() -> None:
+    group = described({"terminator:alarms": "fine rings gone"})
+    found = alarms.check(group, {"fine": "OK", "rings": "ALARM"})
+    assert [(each.level, each.seen) for each in found] == [
+        ("ok", "fine is OK"),
+        ("warning", "rings is in ALARM"),
+        ("problem", "gone does not exist"),
+    ]
+    assert [each[1] for each in bad(alarms.check(group, DENIED))] == ["warning"]
+    assert alarms.check(described(), {}) == []

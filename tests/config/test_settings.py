@@ -1,0 +1,356 @@
+"""The settings of a group: tags over the configuration's defaults over the built-in ones."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from datetime import timedelta
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from terminator.config import values as settings
+from terminator.config.tags import Policy, SettingError, defaults, for_group
+from terminator.config.values import Amount
+from terminator.config.window import Window
+from terminator.text import quoted
+
+OFFICE_HOURS = "Mon-Fri 09:00-17:00 Europe/London"
+READ = [
+    ("terminator:app", "web", "app", "web"),
+    ("terminator:app", "Live_asg-2.eu", "app", "Live_asg-2.eu"),
+    ("terminator:minimum", "2", "minimum", Amount(2)),
+    ("terminator:minimum", "0", "minimum", Amount(0)),
+    ("terminator:minimum", "100%", "minimum", Amount(100, percent=True)),
+    ("terminator:batch", "3", "batch", Amount(3)),
+    ("terminator:batch", "1%", "batch", Amount(1, percent=True)),
+    ("terminator:scheme", "http", "scheme", "http"),
+    ("terminator:scheme", "https", "scheme", "https"),
+    ("terminator:port", "1", "port", 1),
+    ("terminator:port", "65535", "port", 65535),
+    ("terminator:path", "/", "path", "/"),
+    ("terminator:path", "/api/v1/version?full=1&x=%20", "path", "/api/v1/version?full=1&x=%20"),
+    ("terminator:host", "www.example.com", "host", "www.example.com"),
+    ("terminator:host", "10.0.3.17:8080", "host", "10.0.3.17:8080"),
+    ("terminator:version-field", "build.version", "version_field", "build.version"),
+    ("terminator:pause", "until Monday", "pause", "until Monday"),
+    ("terminator:pause", "", "pause", ""),
+    ("terminator:soak", "90s", "soak", timedelta(seconds=90)),
+    ("terminator:soak", "0m", "soak", timedelta(0)),
+    ("terminator:soak", "30d", "soak", timedelta(days=30)),
+    ("terminator:canary-retry", "1m", "canary_retry", timedelta(minutes=1)),
+    ("terminator:canary-retry", "2h", "canary_retry", timedelta(hours=2)),
+    ("terminator:window", OFFICE_HOURS, "window", Window.parse(OFFICE_HOURS)),
+    ("terminator:window", "always", "window", None),
+    ("terminator:alarms", "web-5xx web-latency", "alarms", ("web-5xx", "web-latency")),
+    ("terminator:alarms", " a  b a ", "alarms", ("a", "b")),
+]
+ACCEPTED = {
+    "app": "letters, digits, '-', '_' and '.', such as web",
+    "minimum": "a number such as 2 or a percentage of desired such as 50%",
+    "batch": "a number from 1, such as 2, or a percentage of desired such as 25%",
+    "scheme": "http or https",
+    "port": "a number from 1 to 65535",
+    "path": "a URL path that starts with one /, such as /version",
+    "host": "a host name, such as www.example.com",
+    "version-field": "a dotted path into the JSON body, such as build.version",
+    "pause": "any text",
+    "soak": "a duration such as 90s, 10m or 2h, at most 30d",
+    "canary-retry": "a duration from 1m, such as 30m or 2h, at most 30d",
+    "window": f"always, or days, hours and zone: {OFFICE_HOURS}",
+    "alarms": "names of CloudWatch alarms, separated by spaces",
+}
+HOSTILE = [
+    "@evil/",
+    "//evil",
+    ":99999",
+    "/x\r\nHost: evil",
+    "/\\evil",
+    "/a b",
+    "/#x",
+    "/\u00e9",
+    "/\uff0fevil",
+]
+REFUSED = {
+    "app": ["", "a/b", "..", "a..b", ".a", "a.", "a b", "w\u0435b", "web\n"],
+    "minimum": ["", "half", "-1", "1.5", "101%", "50 %", "50%%", "%", "\u0662", "2\n", "1234567"],
+    "batch": ["", "0", "0%", "00%", "-1", "101%", "25 %"],
+    "scheme": ["", "HTTP", "ftp", "http://", "https\n"],
+    "port": ["", "0", "65536", "99999", "-1", "http", "80 ", "8_0", "\uff18\uff10"],
+    "version-field": ["", ".", "a.", ".a", "a..b", "a b", "a[0]", "a\n"],
+    "soak": ["", "10", "m", "10 m", "1.5h", "-1m", "31d", "99999999s", "1w", "10M", "1h30m"],
+    "canary-retry": ["", "0m", "59s", "31d", "30"],
+    "window": ["", "Always", "never", "09:00-17:00", "Mon-Fri 09:00-17:00"],
+    "alarms": ["", "  ", "a\nb", "a\tb", "a\x1b[2Jb"],
+    "path": [*HOSTILE, "", "version", "http://evil/", "/x\n", "/\t", "/<x>", "/\x00", "///"],
+    "host": [*HOSTILE, "", "a b", "evil/x", "user@evil", "evil:", "evil:123456", "x\n", "a?b"],
+}
+REFUSALS = [(name, text) for name, texts in REFUSED.items() for text in texts]
+READERS: dict[str, Callable[[str], object]] = {
+    "minimum": settings.amount,
+    "batch": settings.positive_amount,
+    "soak": settings.duration,
+    "canary-retry": settings.positive_duration,
+    "window": Window.parse,
+}
+DEFAULTS = Policy(
+    app="live_asg_web",
+    minimum=Amount(50, percent=True),
+    batch=Amount(25, percent=True),
+    scheme="http",
+    port=80,
+    path="/version",
+    host=None,
+    version_field="version",
+    pause=None,
+    soak=timedelta(0),
+    canary_retry=timedelta(minutes=30),
+    window=None,
+    alarms=(),
+    problems=(),
+)
+
+percentages = st.integers(0, 100)
+capacities = st.integers(0, 10_000)
+
+
+def tagged(**tags: str) -> Policy:
+    """Return the policy of a named group with these tags, `_` for `-`, over no defaults."""
+    written = {f"terminator:{name.replace('_', '-')}": text for name, text in tags.items()}
+    return for_group("live_asg_web", written, defaults({}), named=True)
+
+
+def problem(tags: dict[str, str], *, named: bool = True) -> str:
+    """Return the one problem of a group with these tags."""
+    (only,) = for_group("live_asg_web", tags, defaults({}), named=named).problems
+    return only
+
+
+def test_a_group_without_tags_has_the_defaults() -> None:
+    assert tagged() == DEFAULTS
+    assert defaults({}) == dataclasses.replace(DEFAULTS, app="")
+
+
+@pytest.mark.parametrize(("tag", "text", "name", "value"), READ)
+def test_a_setting_is_read_from_its_tag(tag: str, text: str, name: str, value: object) -> None:
+    policy = for_group("live_asg_web", {tag: text}, defaults({}), named=True)
+    assert vars(policy) == vars(DEFAULTS) | {name: value}
+
+
+def test_every_setting_has_a_tag_that_is_read() -> None:
+    fields = {field.name for field in dataclasses.fields(Policy)} - {"problems"}
+    assert {name for _, _, name, _ in READ} == fields
+
+
+@pytest.mark.parametrize(("name", "text"), REFUSALS)
+def test_a_refusal_names_tag_text_and_what_is_accepted(name: str, text: str) -> None:
+    said = problem({f"terminator:{name}": text})
+    assert said == f"tag terminator:{name} says {quoted(text)}; accepted is {ACCEPTED[name]}"
+
+
+@pytest.mark.parametrize(("name", "text"), REFUSALS)
+def test_a_reader_raises_with_the_text(name: str, text: str) -> None:
+    reader = READERS.get(name) or getattr(settings, name.replace("-", "_"))
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011 - it is the text that matters
+        reader(text)
+    assert refusal.value.args == (text,)
+
+
+def test_every_problem_is_named() -> None:
+    problems = tagged(port="0", batch="0", minimun="1", path="/ok", enabled="no").problems
+    assert [said.split('"')[0] for said in problems] == [
+        "tag terminator:batch says ",
+        "tag terminator:enabled says ",
+        "unknown tag ",
+        "tag terminator:port says ",
+    ]
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "terminator:minimun",
+        "terminator:canary_retry",
+        "terminator:version_field",
+        "terminator:",
+        "terminator: minimum",
+        "terminator:minimum ",
+        "terminator:dry-run",
+        "Terminator:minimum",
+        "TERMINATOR:MINIMUM",
+        "terminator:Minimum",
+        "Terminator:pause",
+        "terminator:Enabled",
+    ],
+)
+def test_a_misspelt_tag_is_a_problem_and_the_known_ones_are_listed(tag: str) -> None:
+    said = problem({tag: "1"})
+    assert said.startswith(f'unknown tag "{tag}"; known are terminator:enabled, ')
+    assert all(f"terminator:{name}" in said for name in ACCEPTED)
+
+
+@pytest.mark.parametrize("tag", ["Name", "terminator", "terminators:x", "x-terminator:port", ""])
+def test_tags_of_others_do_not_matter(tag: str) -> None:
+    assert for_group("live_asg_web", {tag: "?"}, defaults({}), named=True) == DEFAULTS
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("text", ["false", "True", "TRUE", "yes", "1", "", " true", "true "])
+def test_enabled_says_true_or_is_a_problem(text: str, *, named: bool) -> None:
+    said = problem({"terminator:enabled": text}, named=named)
+    assert said == f'tag terminator:enabled says "{text}"; accepted is true'
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_group_that_is_enabled_has_no_problem(*, named: bool) -> None:
+    tags = {"terminator:enabled": "true"}
+    assert for_group("live_asg_web", tags, defaults({}), named=named) == DEFAULTS
+
+
+def test_a_group_that_is_not_named_needs_enabled() -> None:
+    said = problem({"terminator:port": "8080"}, named=False)
+    assert said == "tag terminator:enabled is missing; accepted is true"
+
+
+@given(percentages, capacities)
+def test_a_minimum_in_percent_is_rounded_up(percent: int, desired: int) -> None:
+    minimum = tagged(minimum=f"{percent}%").minimum_of(desired)
+    assert (minimum - 1) * 100 < percent * desired <= minimum * 100
+
+
+@pytest.mark.parametrize(
+    ("percent", "desired", "minimum", "batch"),
+    [(50, 3, 2, 1), (50, 4, 2, 2), (25, 10, 3, 2), (1, 1, 1, 1), (100, 7, 7, 7)],
+)
+def test_a_percentage_is_a_whole_number_of_instances(
+    percent: int, desired: int, minimum: int, batch: int
+) -> None:
+    policy = tagged(minimum=f"{percent}%", batch=f"{percent}%")
+    assert (policy.minimum_of(desired), policy.batch_of(desired)) == (minimum, batch)
+
+
+@given(percentages.filter(bool), capacities)
+def test_a_batch_in_percent_is_rounded_down_to_at_least_one(percent: int, desired: int) -> None:
+    batch = tagged(batch=f"{percent}%").batch_of(desired)
+    assert percent * desired < (batch + 1) * 100
+    assert batch >= 1
+    assert batch == 1 or batch * 100 <= percent * desired
+
+
+@given(st.integers(1, 999_999), capacities)
+def test_a_number_means_itself_whatever_is_desired(number: int, desired: int) -> None:
+    policy = tagged(minimum=str(number), batch=str(number))
+    assert (policy.minimum_of(desired), policy.batch_of(desired)) == (number, number)
+
+
+@given(st.sampled_from(["", "/"]), st.text(st.sampled_from("/@:\\#?%.& \r\n\t[]\u00e9\uff0faz09")))
+def test_a_path_that_is_read_leaves_the_address_alone(start: str, rest: str) -> None:
+    policy = tagged(path=start + rest)
+    if policy.problems:
+        return
+    url = httpx.URL(f"http://10.0.3.17:8080{policy.path}")
+    assert (url.host, url.port, url.userinfo, url.fragment) == ("10.0.3.17", 8080, b"", "")
+
+
+@given(st.text(st.sampled_from("/@:\\#?. \r\n\t\x00[]\u00e9\uff0faz09-_"), max_size=12))
+def test_a_host_that_is_read_is_one_plain_word(text: str) -> None:
+    policy = tagged(host=text)
+    if policy.problems:
+        return
+    assert policy.host == text
+    assert text.isascii()
+    assert not set(text) & set("/@\\#?[] \r\n\t\x00")
+
+
+@given(
+    st.sampled_from([*ACCEPTED, "enabled", "other"]),
+    st.text(max_size=256),
+)
+def test_any_text_is_read_or_becomes_one_printable_problem(name: str, text: str) -> None:
+    problems = for_group("g", {f"terminator:{name}": text}, defaults({}), named=True).problems
+    assert len(problems) <= 1
+    for said in problems:
+        assert f"terminator:{name}" in said
+        assert said.replace("…", "").isascii()
+        assert said.isprintable()
+
+
+def test_the_configuration_sets_the_defaults_in_text_or_whole_numbers() -> None:
+    base = defaults({"minimum": 2, "batch": "10%", "port": 8080, "canary_retry": "1h"})
+    policy = for_group("live_asg_web", {"terminator:minimum": "3"}, base, named=True)
+    assert policy == dataclasses.replace(
+        DEFAULTS,
+        minimum=Amount(3),
+        batch=Amount(10, percent=True),
+        port=8080,
+        canary_retry=timedelta(hours=1),
+    )
+
+
+def test_a_tag_may_set_a_window_of_the_configuration_aside() -> None:
+    base = defaults({"window": OFFICE_HOURS})
+    assert for_group("g", {}, base, named=True).window == Window.parse(OFFICE_HOURS)
+    assert for_group("g", {"terminator:window": "always"}, base, named=True).window is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("minimum", True, "true"),
+        ("port", False, "false"),
+        ("version_field", True, "true"),
+        ("host", 1.5, "1.5"),
+        ("minimum", 0.5, "0.5"),
+        ("port", 8080.0, "8080.0"),
+        ("batch", None, "null"),
+        ("alarms", ["a"], r"[\"a\"]"),
+        ("window", {}, "{}"),
+        ("port", 0, "0"),
+        ("batch", 0, "0"),
+        ("minimum", -1, "-1"),
+        ("minimum", "2 apples", "2 apples"),
+        ("scheme", 80, "80"),
+        ("soak", 10, "10"),
+        ("pause", True, "true"),
+        ("path", "//evil", "//evil"),
+        ("version_field", "", ""),
+    ],
+)
+def test_a_default_that_cannot_be_read_is_refused(name: str, value: object, shown: str) -> None:
+    with pytest.raises(SettingError) as refusal:
+        defaults({name: value})
+    said = str(refusal.value)
+    assert said.startswith(f"policy.{name} says ")
+    assert shown in said.partition("; accepted is ")[0]
+    assert said.partition("; accepted is ")[2] == ACCEPTED[name.replace("_", "-")]
+
+
+@pytest.mark.parametrize("name", ["minimun", "app", "enabled", "canary-retry", "Minimum", ""])
+def test_a_default_that_does_not_exist_or_belongs_to_one_group_is_refused(name: str) -> None:
+    with pytest.raises(SettingError) as refusal:
+        defaults({name: "1"})
+    said = str(refusal.value)
+    assert said.startswith(f"policy.{name}: unknown; accepted are minimum, ")
+    assert "canary_retry" in said
+    assert " app" not in said
+
+
+@pytest.mark.parametrize("name", ["path", "host", "version_field"])
+def test_what_each_question_carries_is_as_long_as_a_tag_at_most(name: str) -> None:
+    longest = "/" * (name == "path") + "a" * (256 - (name == "path"))
+    assert getattr(defaults({name: longest}), name) == longest
+    with pytest.raises(SettingError, match=f"policy.{name} says"):
+        defaults({name: longest + "a"})
+
+
+@pytest.mark.parametrize("text", ["0", "2", "0%", "50%"])
+def test_an_amount_is_written_as_it_is_read(text: str) -> None:
+    assert str(settings.amount(text)) == text
+
+
+@pytest.mark.parametrize("text", ["www.example.com:0", "www.example.com:65536", "10.0.0.1:99999"])
+def test_the_port_of_a_host_is_one_that_exists(text: str) -> None:
+    with pytest.raises(ValueError, match=r"0|65536|99999"):
+        settings.host(text)

@@ -1,0 +1,48 @@
+"""The handlers in this process as they are in Lambda: their environment, clients and log."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from terminator import handlers
+from tests.fakes.cloud import Cloud
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def configure(patch: pytest.MonkeyPatch, settings: Mapping[str, object]) -> None:
+    """Give the handlers their settings."""
+    patch.setenv("TERMINATOR_CONFIG", json.dumps(settings))
+    handlers._config.cache_clear()  # noqa: SLF001 - a container reads it once
+
+
+def deploy(
+    patch: pytest.MonkeyPatch,
+    aws: Any,
+    settings: Mapping[str, object],
+    probes: Mapping[str, str],
+) -> None:
+    """Put the handlers' settings and clients in place; `probes` are functions by VPC."""
+    configure(patch, settings)
+    patch.setenv("TERMINATOR_PROBES", json.dumps(probes))
+    patch.setenv("TERMINATOR_RECONCILE", "reconcile")
+    patch.setattr(handlers, "_aws", lambda: aws)
+
+
+def keep_time(patch: pytest.MonkeyPatch, cloud: Cloud) -> None:
+    """Have the handlers go by the cloud model's clock."""
+    patch.setattr(handlers, "datetime", SimpleNamespace(now=lambda _zone: cloud.now))
+    sleep = SimpleNamespace(sleep=lambda seconds: cloud.wait(seconds / 60))
+    patch.setattr(handlers, "time", sleep)
+
+
+def log_to(patch: pytest.MonkeyPatch, stream: io.StringIO) -> None:
+    """Have the handlers log to a stream."""
+    [handler] = logging.getLogger(handlers.SERVICE).handlers
+    patch.setattr(handler, "stream", stream)

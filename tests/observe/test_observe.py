@@ -1,0 +1,161 @@
+"""What AWS and `/version` say of instances: what counts as seen, and what as not asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from terminator.model import Instance
+from terminator.observe import versions as sightings
+from terminator.probe.ask import Answer, Question
+from terminator.version import Version
+from tests.decide.builders import NOW, policy
+from tests.fakes.cloud import Cloud, fleet
+from tests.fakes.cloud_api import run
+
+NOT_ASKED = "it was not asked: time ran out, or the probe failed"
+
+
+def taken(
+    answers: Mapping[str, list[Any]], vpcs: Mapping[str, str]
+) -> tuple[dict[str, Version | str], dict[str, str]]:
+    """Take answers, by VPC, for instances that are each in a VPC."""
+    rows: dict[str, Any] = {
+        id_: {"InstanceId": id_, "PrivateIpAddress": "10.0.0.1", "VpcId": vpc, "LaunchTime": NOW}
+        for id_, vpc in vpcs.items()
+    }
+    asked = dict.fromkeys(vpcs, policy())
+    return sightings.take(lambda vpc, *_: answers[vpc], lambda: 60.0, rows, asked)
+
+
+def said(instance: str, version: str | None, reason: str | None = None) -> Answer:
+    return Answer(instance=instance, version=version, reason=reason)
+
+
+def test_what_a_vpc_answers_for_an_instance_of_another_is_ignored() -> None:
+    answers = {"vpc-1": [said("i-1", "1.0"), said("i-2", "9.9")], "vpc-2": []}
+    seen, failures = taken(answers, {"i-1": "vpc-1", "i-2": "vpc-2"})
+    assert seen == {"i-1": Version.parse("1.0")}
+    assert failures == {"i-2": NOT_ASKED}
+
+
+@pytest.mark.parametrize("other", ["1.0", "2.0", None])
+def test_two_answers_for_one_instance_are_none(other: str | None) -> None:
+    twice = said("i-1", other, None if other else "timeout")
+    seen, failures = taken({"vpc-1": [said("i-1", "1.0"), twice]}, {"i-1": "vpc-1"})
+    assert (seen, failures) == ({}, {"i-1": NOT_ASKED})
+
+
+def test_an_empty_reason_is_no_answer() -> None:
+    seen, failures = taken({"vpc-1": [said("i-1", None, "")]}, {"i-1": "vpc-1"})
+    assert (seen, failures) == ({}, {"i-1": NOT_ASKED})
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ("status 503", "status 503"),
+        ("\x1b[2Jcleared", "\\u001b[2Jcleared"),
+        ("two\nlines", "two\\nlines"),
+    ],
+)
+def test_a_reason_is_escaped(reason: str, shown: str) -> None:
+    seen, _ = taken({"vpc-1": [said("i-1", None, reason)]}, {"i-1": "vpc-1"})
+    assert seen == {"i-1": shown}
+
+
+def test_a_reason_is_capped() -> None:
+    seen, _ = taken({"vpc-1": [said("i-1", None, "x" * 1_000_000)]}, {"i-1": "vpc-1"})
+    shown = seen["i-1"]
+    assert isinstance(shown, str)
+    assert shown.startswith("xxx")
+    assert len(shown) < 400
+
+
+def asked_in(cloud: Cloud) -> set[str]:
+    """Return the ids of the instances that a run asks."""
+    asked: list[Question] = []
+
+    def probe(vpc: str, questions: list[Question], seconds: float) -> list[Answer]:
+        asked.extend(questions)
+        return cloud.probe(vpc, questions, seconds)
+
+    run(cloud, probe=probe)
+    return {question["instance"] for question in asked}
+
+
+@pytest.mark.parametrize(
+    ("lifecycle", "health"),
+    [
+        ("Pending", "Healthy"),
+        ("Pending:Wait", "Healthy"),
+        ("InService", "Unhealthy"),
+        ("Terminating:Wait", "Healthy"),
+        ("Standby", "Healthy"),
+    ],
+)
+def test_only_members_in_service_and_healthy_are_asked(lifecycle: str, health: str) -> None:
+    cloud, [group] = fleet()
+    group.machines[0].lifecycle, group.machines[0].health = lifecycle, health
+    assert asked_in(cloud) == {"i-0002", "i-0003"}
+
+
+def instances_of(cloud: Cloud) -> dict[str, Instance]:
+    """Return the members of the group as a run saw them, by id."""
+    group = run(cloud)["web"].group
+    assert group is not None
+    return {instance.id: instance for instance in group.instances}
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        (None, "not registered with target group web"),
+        ("draining", "unhealthy at target group web: Elb.Said"),
+        ("unused", None),
+    ],
+)
+def test_what_a_target_group_does_not_call_healthy_is_unreadable(
+    target: str | None, reason: str | None
+) -> None:
+    cloud, [group] = fleet(balanced=True, tags={"terminator:pause": ""})
+    group.machines[0].target = target
+    seen = instances_of(cloud)
+    assert [seen[id_].reason for id_ in ("i-0001", "i-0002")] == [reason, None]
+    assert all(instance.version for instance in seen.values())
+
+
+@pytest.mark.parametrize(
+    "attached",
+    [
+        {"LoadBalancerNames": ["web"]},
+        {"TrafficSources": [{"Type": "elb", "Identifier": "web"}]},
+        {
+            "LoadBalancerNames": ["web"],
+            "TrafficSources": [{"Type": "elb", "Identifier": "web"}],
+        },
+    ],
+)
+def test_a_classic_load_balancer_is_asked_once_and_believed(attached: dict[str, Any]) -> None:
+    cloud, [group] = fleet(size=4, more=attached, tags={"terminator:pause": ""})
+    group.machines[0].target = "unhealthy"
+    group.machines[1].target = None
+    reasons = [instance.reason for instance in instances_of(cloud).values()]
+    assert reasons == [
+        "unhealthy at load balancer web: OutOfService",
+        "not registered with load balancer web",
+        None,
+        None,
+    ]
+    assert cloud.calls["DescribeInstanceHealth"] == 1
+
+
+def test_what_a_classic_load_balancer_calls_out_of_service_is_not_available() -> None:
+    cloud, [group] = fleet(more={"LoadBalancerNames": ["web"]}, tags={"terminator:pause": ""})
+    group.machines[0].target = "unhealthy"
+    decision = run(cloud)["web"].decision
+    assert decision is not None
+    assert decision.figures is not None
+    assert (decision.figures.available, decision.figures.unreadable) == (2, 1)

@@ -1,0 +1,66 @@
+"""Asking servers on loopback for their version."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping
+from contextlib import ExitStack
+
+from terminator.probe import ask as probe
+from terminator.probe.ask import Limits
+from tests.fakes.hostile import Behaviour, message, says, serving
+
+Outcome = tuple[str | None, str | None]
+
+ROOMY = Limits(concurrency=64)
+SHORT_READS = Limits(connect=0.3, read=0.3, whole=3600)
+PATIENT = Limits(connect=60, read=60, whole=60)
+
+GOOD = says(message("1.0.274"))
+HEAD = b"HTTP/1.1 200 OK\r\n"
+TOO_LONG = (None, "body over 4096 bytes")
+TIMEOUT = (None, "timeout")
+
+
+def packed(content: bytes) -> bytes:
+    """Return the content, gzipped."""
+    return gzip.compress(content, mtime=0)
+
+
+BOMB = packed(b"1" * (1 << 20))
+
+
+def question(
+    url: str, instance: str = "i-0", host: str | None = None, version_field: str = "version"
+) -> probe.Question:
+    """Return a question."""
+    return probe.Question(instance=instance, url=url, host=host, version_field=version_field)
+
+
+def ask_all(*urls: str, limits: Limits = ROOMY) -> list[Outcome]:
+    """Ask servers by URL; return what each answered."""
+    questions = [question(url, f"i-{number}") for number, url in enumerate(urls)]
+    answers = probe.ask(questions, 2 * limits.whole + 60, limits)
+    assert [answer["instance"] for answer in answers] == [asked["instance"] for asked in questions]
+    return [(answer["version"], answer["reason"]) for answer in answers]
+
+
+def ask_each(behaviours: Mapping[str, Behaviour], limits: Limits = ROOMY) -> dict[str, Outcome]:
+    """Ask a server of each behaviour; return what each answered."""
+    with ExitStack() as stack:
+        servers = [stack.enter_context(serving(behaviour)) for behaviour in behaviours.values()]
+        answers = ask_all(*(server.url() for server in servers), limits=limits)
+        return dict(zip(behaviours, answers, strict=True))
+
+
+def ask_one(behaviour: Behaviour) -> Outcome:
+    """Ask one server that behaves so."""
+    return ask_each({"only": behaviour})["only"]
+
+
+def reason_of(behaviour: Behaviour) -> str:
+    """Return why a server that behaves so has no version."""
+    version, reason = ask_one(behaviour)
+    assert version is None
+    assert reason
+    return reason

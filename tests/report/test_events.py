@@ -1,0 +1,300 @@
+"""Events: what becomes of decision records, and of the limits of EventBridge."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from terminator.model import Group, HoldName
+from terminator.report import bus, events
+from terminator.report import record as report
+from terminator.report.record import Outcome
+from terminator.terminate import Outcomes
+from tests.decide.builders import decide, group, member, released
+from tests.fakes.recorded import Recording, broken, came_back_stale, mistyped, recording, rollout
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = json.loads((ROOT / "docs" / "events.schema.json").read_text(encoding="utf-8"))
+VALIDATOR = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
+FAST = {"minimum": "1", "batch": "100%"}
+
+
+def read(entry: Any) -> dict[str, Any]:
+    """Return an entry as the event that a rule's target receives, once it is valid."""
+    event = {
+        "source": entry["Source"],
+        "detail-type": entry["DetailType"],
+        "detail": json.loads(entry["Detail"]),
+    }
+    VALIDATOR.validate(event)
+    return event
+
+
+def told(of: Group, acted: Outcomes | None = None, **more: Any) -> list[dict[str, Any]]:
+    texts = more.pop("texts", FAST)
+    outcome = Outcome(of.name, "web", of, decide(of, **texts), acted or Outcomes(), **more)
+    return [read(entry) for entry in events.of_records([report.record(outcome)])]
+
+
+def kinds(found: list[dict[str, Any]]) -> list[str]:
+    return [event["detail-type"] for event in found]
+
+
+def ready() -> Group:
+    return group(member("i-a", up=30), member("i-b", up=20), member("i-n", "1.0.274", up=10))
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["$defs"]["hold"]["properties"]["hold"]["enum"] == list(get_args(HoldName))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"source": "aws.ec2"},
+        {"detail-type": "Terminator Holiday"},
+        {"detail": {}},
+        {"more": {"stranger": 1}},
+        {"more": {"terminated": []}},
+        {"more": {"dry_run": True}},
+        {"more": {"available": "3"}},
+    ],
+)
+def test_the_schema_accepts_nothing_else(wrong: dict[str, Any]) -> None:
+    [event] = told(ready(), Outcomes(("i-a",)))
+    more = wrong.pop("more", {})
+    assert not VALIDATOR.is_valid({**event, "detail": {**event["detail"], **more}, **wrong})
+
+
+def test_what_was_terminated_is_a_replacement() -> None:
+    [event] = told(ready(), Outcomes(("i-a",), deferred={"i-b": "it is busy"}))
+    assert event["detail-type"] == "Terminator Replacement"
+    assert event["detail"] == {
+        "schema_version": 1, "group": "live_asg_web", "app": "web", "target": "1.0.274",
+        "decision": "replace", "reason": "2 of 2 outdated instances fit the budget",
+        "dry_run": False, "target_source": "highest", "lowest": "1.0.266", "highest": "1.0.274",
+        "desired": 3, "minimum": 1, "available": 3, "unreadable": 0, "in_flight": 0,
+        "outdated": 2, "terminated": ["i-a"], "terminated_count": 1,
+        "deferred": {"i-b": "it is busy"}, "failed": {},
+    }  # fmt: skip
+
+
+def test_nothing_is_told_of_a_dry_run_that_would_replace_and_of_what_was_deferred() -> None:
+    assert told(ready(), dry_run=True) == []
+    assert told(ready(), Outcomes(deferred={"i-a": "it is busy"})) == []
+
+
+def test_what_was_terminated_before_something_failed_is_told_too() -> None:
+    found = told(ready(), Outcomes(("i-a",), failed={"i-b": "AccessDenied: no"}))
+    assert kinds(found) == ["Terminator Replacement", "Terminator Failure"]
+    assert found[1]["detail"]["reason"] == "failed to terminate i-b: AccessDenied: no"
+    assert found[1]["detail"]["terminated"] == ["i-a"]
+
+
+def test_a_group_that_was_never_planned_is_a_failure() -> None:
+    failed = report.record(Outcome("gone", error="no such group", dry_run=True))
+    [event] = [read(entry) for entry in events.of_records([failed])]
+    assert event["detail-type"] == "Terminator Failure"
+    assert event["detail"]["group"] == "gone"
+    assert event["detail"]["reason"] == "no such group"
+    assert event["detail"]["dry_run"] is True
+
+
+def test_a_run_that_failed_before_any_group_is_a_failure_without_one() -> None:
+    event = read(events.of_failed_run("AccessDenied: no", dry_run=False))
+    assert event["detail-type"] == "Terminator Failure"
+    assert (event["detail"]["group"], event["detail"]["reason"]) == (None, "AccessDenied: no")
+
+
+STALE = group(member("i-a", up=90), member("i-n", up=3), released=released("2", since=9))
+SILENT = group(member("i-a", up=90), member("i-s", None, up=60), released=released("2", since=70))
+YOUNG = group(member("i-a", up=90), member("i-s", None, up=5), released=released("2", since=9))
+
+
+@pytest.mark.parametrize(
+    ("of", "texts", "hold"),
+    [
+        (group(*ready().instances, suspended=frozenset({"Launch"})), FAST, "processes_suspended"),
+        (STALE, FAST, "boots_stale"),
+        (SILENT, FAST, "canary_silent"),
+        (ready(), {"minimum": "3"}, "no_budget"),
+    ],
+)
+def test_a_hold_that_needs_somebody_is_told(of: Group, texts: dict[str, str], hold: str) -> None:
+    [event] = told(of, texts=texts)
+    assert (event["detail-type"], event["detail"]["hold"]) == ("Terminator Hold", hold)
+
+
+@pytest.mark.parametrize(
+    ("of", "texts"),
+    [
+        (ready(), {**FAST, "soak": "1h"}),
+        (ready(), {**FAST, "pause": "x"}),
+        (ready(), {**FAST, "window": "Sat-Sun 09:00-17:00 UTC"}),
+        (YOUNG, FAST),
+        (group(member("i-a")), FAST),
+    ],
+)
+def test_a_hold_that_ends_by_itself_is_not_told(of: Group, texts: dict[str, str]) -> None:
+    assert told(of, texts=texts) == []
+
+
+def test_a_hold_tells_what_its_beginning_can_be_seen_by() -> None:
+    [event] = told(SILENT)
+    assert event["detail"]["since"] == "2026-11-18T10:50:00+00:00"
+    assert event["detail"]["unreadable_instances"] == [
+        {"id": "i-s", "launched": "2026-11-18T11:00:00+00:00", "reason": "timeout"}
+    ]
+
+
+def test_settings_that_cannot_be_read_are_told_without_figures() -> None:
+    with recording() as of:
+        mistyped(of, of.cloud.groups["web"])
+    assert {read(entry)["detail"]["hold"] for entry in of.told} == {"settings_unreadable"}
+    assert {read(entry)["detail"]["available"] for entry in of.told} == {None}
+
+
+ENTRIES = st.lists(st.integers(0, 90_000), max_size=40)
+
+
+@given(ENTRIES)
+def test_no_call_is_over_the_limits_of_eventbridge_and_none_is_lost(sizes: list[int]) -> None:
+    given = [events.Entry(Source="terminator", DetailType="x", Detail="x" * size) for size in sizes]
+    batches = list(events.batches(given))
+    assert [entry for batch in batches for entry in batch] == given
+    for batch in batches:
+        assert 1 <= len(batch) <= 10
+        assert sum(map(events.size, batch)) <= 256 * 1024
+
+
+def test_the_greatest_event_fits_in_a_call() -> None:
+    ids = [f"i-{number:017x}" for number in range(3000)]
+    acted = Outcomes(tuple(ids), failed={"i-x": "\x00" * 300})
+    outcome = Outcome("g" * 255, "a" * 255, ready(), decide(ready()), acted)
+    record = {**report.record(outcome), "reason": "\u2603" * 9000}
+    entries = events.of_records([record])
+    assert [len(read(entry)["detail"]["terminated"]) for entry in entries] == [1000, 1000]
+    assert read(entries[0])["detail"]["terminated_count"] == 3000
+    assert all(events.size(entry) <= 256 * 1024 for entry in entries)
+
+
+@given(st.text(max_size=300), st.text(max_size=300))
+def test_no_text_breaks_an_event(name: str, why: str) -> None:
+    entries = events.of_records([report.record(Outcome(name, why, error=why))])
+    assert all(entry["Detail"].isascii() for entry in entries)
+    assert read(entries[0])["detail"]["group"] == name
+
+
+@pytest.fixture
+def local() -> Iterator[Recording]:
+    with recording() as made:
+        yield made
+
+
+def test_a_rollout_tells_of_every_termination_once_and_of_nothing_else(local: Recording) -> None:
+    rollout(local)
+    found = [read(entry) for entry in local.told]
+    assert set(kinds(found)) == {"Terminator Replacement"}
+    ids = [id_ for event in found for id_ in event["detail"]["terminated"]]
+    assert ids == [id_ for _, _, id_ in local.cloud.kills]
+    assert [event["detail"]["decision"] for event in found] == ["canary", "replace", "replace"]
+
+
+def test_a_broken_release_tells_of_its_canary_and_when_that_is_overdue_each_run(
+    local: Recording,
+) -> None:
+    broken(local, local.cloud.groups["web"])
+    found = kinds([read(entry) for entry in local.told])
+    assert found == ["Terminator Replacement"] + ["Terminator Hold"] * 29
+
+
+def test_a_stale_boot_is_told_by_each_run_that_holds_for_it(local: Recording) -> None:
+    came_back_stale(local, local.cloud.groups["web"])
+    holds = [read(entry) for entry in local.told if entry["DetailType"] == "Terminator Hold"]
+    assert {event["detail"]["hold"] for event in holds} == {"boots_stale"}
+    assert len(holds) >= 5
+
+
+def test_what_somebody_asks_to_be_planned_is_no_event(local: Recording) -> None:
+    mistyped(local, local.cloud.groups["web"])
+    before = len(local.told)
+    local.run({"dry_run": True})
+    assert len(local.told) == before > 0
+
+
+def test_a_deployment_that_is_dry_tells_of_holds_and_failures_and_says_so() -> None:
+    with recording(settings={"dry_run": True}) as of:
+        of.every(5, 2)
+        mistyped(of, of.cloud.groups["web"])
+    found = [read(entry) for entry in of.told]
+    assert set(kinds(found)) == {"Terminator Hold"}
+    assert {event["detail"]["dry_run"] for event in found} == {True}
+
+
+def test_a_run_that_fails_as_a_whole_is_told(local: Recording) -> None:
+    local.cloud.faults["DescribeAutoScalingGroups", ""] = RuntimeError("no")
+    local.run()
+    [event] = [read(entry) for entry in local.told]
+    assert event["detail"]["group"] is None
+    assert event["detail"]["reason"].startswith("RuntimeError: no")
+    assert local.errors[-1][1] == 1
+
+
+def unreachable() -> Any:
+    raise EndpointConnectionError(endpoint_url="https://events")
+
+
+def refused() -> Any:
+    entry = {"ErrorCode": "ThrottlingException", "ErrorMessage": "slow\ndown"}
+    return {"FailedEntryCount": 1, "Entries": [entry]}
+
+
+@pytest.mark.parametrize(
+    ("refuse", "warning"),
+    [
+        (unreachable, "events could not be put: EndpointConnectionError: Could not connect"),
+        (refused, "events could not be put: ThrottlingException: slow\\ndown"),
+    ],
+)
+def test_events_that_cannot_be_put_fail_nothing_and_are_warned_of(
+    local: Recording, refuse: Any, warning: str
+) -> None:
+    local.refuse_events = refuse
+    rollout(local)
+    assert len(local.cloud.kills) == 3
+    assert not any(failed for _, failed in local.errors)
+    warnings = [line["message"] for line in local.lines() if line.get("level") == "WARNING"]
+    assert len(warnings) == 3
+    assert all(line.startswith(warning) for line in warnings)
+
+
+def test_events_are_put_after_all_groups_were_served() -> None:
+    with recording("a", "b") as of:
+        killed: list[int] = []
+
+        def put() -> Any:
+            killed.append(len(of.cloud.kills))
+            return refused()
+
+        of.refuse_events = put
+        of.every(5, 1)
+    assert killed == [2]
+
+
+def test_what_the_time_left_does_not_allow_is_not_put() -> None:
+    class Client:
+        def put_events(self, **_: Any) -> Any:
+            raise AssertionError
+
+    entry = events.of_failed_run("x", dry_run=False)
+    client: Any = Client()
+    assert bus.put(client, [entry], lambda: bus.CALL_SECONDS - 1) == ["time ran out"]

@@ -1,0 +1,274 @@
+"""The Lambda entry points, on a local fleet; invoking each other stays in this process."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sandbox import acts, fleet, store
+from sandbox.fleet import Fleet
+from sandbox.program import Program, pack
+from terminator import handlers
+from terminator.clients import Aws
+from tests.fakes import lambda_like
+from tests.fakes.recorder import HANDLERS, context
+
+SETTINGS = {"groups": {"tagged": True}, "releases": {"bucket": store.BUCKET}}
+SCHEDULED = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
+
+
+@pytest.fixture(scope="module")
+def local() -> Iterator[Fleet]:
+    """Run the demo's groups on the old release."""
+    with fleet.running(ahead=acts.SETTLED) as running:
+        acts.prepare(running)
+        yield running
+
+
+class Functions:
+    """Lambda's Invoke, answered in this process: JSON in, JSON out, errors as AWS has them."""
+
+    def __init__(self) -> None:
+        self.invoked: list[tuple[str, str]] = []
+
+    def invoke(self, FunctionName: str, Payload: bytes, InvocationType: str = "") -> Any:  # noqa: N803
+        self.invoked.append((FunctionName, InvocationType))
+        try:
+            answer = HANDLERS[FunctionName](json.loads(Payload), context())
+        except Exception as error:  # noqa: BLE001 - whatever it is, Lambda answers 200
+            return {"FunctionError": "Unhandled", "Payload": io.BytesIO(str(error).encode())}
+        return {"Payload": io.BytesIO(json.dumps(answer).encode())}
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """Return what the handlers log."""
+    written = io.StringIO()
+    lambda_like.log_to(monkeypatch, written)
+    return written
+
+
+@pytest.fixture
+def deployed(local: Fleet, monkeypatch: pytest.MonkeyPatch) -> Functions:
+    """Deploy the handlers: their environment, and clients for the fleet."""
+    vpcs = {vpc["VpcId"]: "probe" for vpc in local.aws.ec2.describe_vpcs()["Vpcs"]}
+    aws, functions = Aws(local.local.session()), Functions()
+    monkeypatch.setattr(Aws, "functions_within", lambda _aws, _seconds: functions)
+    lambda_like.deploy(monkeypatch, aws, SETTINGS, vpcs)
+    return functions
+
+
+def configure(monkeypatch: pytest.MonkeyPatch, **more: object) -> None:
+    lambda_like.configure(monkeypatch, {**SETTINGS, **more})
+
+
+def entries(log: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.getvalue().splitlines()]
+
+
+def metrics(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [line for line in lines if "_aws" in line]
+
+
+def test_by_default_a_scheduled_run_is_dry(
+    deployed: Functions, local: Fleet, log: io.StringIO
+) -> None:
+    store.upload(local.aws, "web", Program("1.0.274"))
+    handlers.reconcile(SCHEDULED, context())
+    local.sync()
+    assert local.gone == []
+    assert deployed.invoked == [("probe", "")]
+    messages = [entry["message"] for entry in entries(log) if "message" in entry]
+    assert any(line.startswith("live_asg_web => dry run: would terminate") for line in messages)
+
+
+def test_the_last_line_of_a_group_carries_its_decision_as_fields(
+    deployed: Functions, log: io.StringIO
+) -> None:
+    records = handlers.reconcile(SCHEDULED, context())
+    last = [entry for entry in entries(log) if "group" in entry]
+    assert deployed.invoked
+    assert [entry["group"] for entry in last] == ["live_asg_api", "live_asg_web"]
+    for entry, record in zip(last, records, strict=True):
+        assert {k: v for k, v in record.items() if v is not None}.items() <= entry.items()
+        assert entry["level"] == "INFO"
+        assert entry["service"] == "terminator"
+        assert entry["function_request_id"] == "request-1"
+
+
+@pytest.mark.usefixtures("deployed")
+def test_metrics_are_summed_over_the_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    handlers.reconcile(SCHEDULED, context())
+    [emitted] = metrics(capsys)
+    [directive] = emitted["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == "Terminator"
+    assert directive["Dimensions"] == [["service"]]
+    assert {each["Name"]: emitted[each["Name"]] for each in directive["Metrics"]} == {
+        "Available": [6.0],
+        "Unreadable": [0.0],
+        "InFlight": [0.0],
+        "Outdated": [3.0],
+        "Stale": [0.0],
+        "Overdue": [0.0],
+        "Held": [0.0],
+        "Stuck": [0.0],
+        "Terminated": [0.0],
+        "Failed": [0.0],
+    }
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_dimension_for_each_group_is_opt_in(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(monkeypatch, group_metrics=True)
+    handlers.reconcile(SCHEDULED, context())
+    emitted = metrics(capsys)
+    assert [entry.get("group") for entry in emitted] == [None, "live_asg_api", "live_asg_web"]
+
+
+@pytest.mark.usefixtures("deployed")
+def test_metrics_are_those_of_the_deployment_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(monkeypatch, group_metrics=True, name="terminator-eu")
+    handlers.reconcile(SCHEDULED, context())
+    emitted = metrics(capsys)
+    assert [entry["service"] for entry in emitted] == ["terminator-eu"] * 3
+    for entry in emitted:
+        [directive] = entry["_aws"]["CloudWatchMetrics"]
+        assert all("service" in names for names in directive["Dimensions"])
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_group_that_could_not_be_observed_has_no_numbers_but_that_it_failed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(monkeypatch, group_metrics=True)
+    monkeypatch.setenv("TERMINATOR_PROBES", "{}")
+    with pytest.raises(handlers.RunFailedError):
+        handlers.reconcile(SCHEDULED, context())
+    _, *groups = metrics(capsys)
+    assert [group["Failed"] for group in groups] == [[1.0], [1.0]]
+    assert not any("Available" in group for group in groups)
+
+
+@pytest.mark.usefixtures("deployed")
+@pytest.mark.parametrize("narrowed", [{"app": "web"}, {"groups": ["live_asg_web"]}])
+def test_a_run_for_some_of_the_groups_does_not_tell_how_all_are(
+    capsys: pytest.CaptureFixture[str], narrowed: dict[str, object]
+) -> None:
+    handlers.reconcile(narrowed, context())
+    [emitted] = metrics(capsys)
+    [directive] = emitted["_aws"]["CloudWatchMetrics"]
+    assert {each["Name"] for each in directive["Metrics"]} == {"Terminated", "Failed"}
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_run_in_which_anything_failed_ends_as_failed_after_serving_the_others(
+    monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    configure(monkeypatch, groups={"names": ["ghost\n"], "tagged": True})
+    with pytest.raises(handlers.RunFailedError, match=r"^failed in ghost\\n$"):
+        handlers.reconcile(SCHEDULED, context())
+    last = [entry for entry in entries(log) if "group" in entry]
+    assert [(entry["group"], entry["level"]) for entry in last] == [
+        ("ghost\n", "ERROR"),
+        ("live_asg_api", "INFO"),
+        ("live_asg_web", "INFO"),
+    ]
+
+
+def test_a_vpc_without_a_probe_function_fails_its_groups(
+    deployed: Functions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERMINATOR_PROBES", "{}")
+    with pytest.raises(handlers.RunFailedError):
+        handlers.reconcile(SCHEDULED, context())
+    assert deployed.invoked == []
+
+
+def test_a_probe_function_that_fails_fails_its_groups(
+    local: Fleet,
+    deployed: Functions,
+    monkeypatch: pytest.MonkeyPatch,
+    log: io.StringIO,
+) -> None:
+    vpcs = {vpc["VpcId"]: "no_such" for vpc in local.aws.ec2.describe_vpcs()["Vpcs"]}
+    monkeypatch.setenv("TERMINATOR_PROBES", json.dumps(vpcs))
+    with pytest.raises(handlers.RunFailedError):
+        handlers.reconcile(SCHEDULED, context())
+    assert deployed.invoked == [("no_such", "")]
+    assert "the probe function no_such failed" in entries(log)[0]["message"]
+
+
+@pytest.mark.parametrize("value", [True, "false", 0, None, "no"])
+def test_an_event_ends_the_dry_run_only_with_a_plain_false(
+    deployed: Functions, local: Fleet, value: object
+) -> None:
+    handlers.reconcile({"dry_run": value}, context())
+    local.sync()
+    assert deployed.invoked
+    assert local.gone == []
+
+
+@pytest.mark.parametrize("event", [{"app": 7}, {"groups": "live_asg_web"}, {"groups": [1]}])
+def test_an_event_that_narrows_the_run_wrongly_is_an_error(
+    deployed: Functions, event: dict[str, object]
+) -> None:
+    with pytest.raises(handlers.EventError):
+        handlers.reconcile(event, context())
+    assert deployed.invoked == []
+
+
+def test_a_failed_run_that_was_asked_for_records_has_them_in_its_error(
+    deployed: Functions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(monkeypatch, groups={"names": ["ghost"]})
+    with pytest.raises(handlers.RunFailedError) as caught:
+        handlers.reconcile({"records": True}, context())
+    [record] = json.loads(str(caught.value))
+    assert (record["group"], record["decision"]) == ("ghost", None)
+    assert deployed.invoked == []
+
+
+def test_an_upload_has_reconcile_replace_one_canary_of_its_app(
+    deployed: Functions,
+    local: Fleet,
+    monkeypatch: pytest.MonkeyPatch,
+    log: io.StringIO,
+) -> None:
+    configure(monkeypatch, dry_run=False)
+    event = store.upload(local.aws, "api", Program("1.0.274"))
+    for _ in range(2):
+        handlers.release(event, context())
+    local.sync()
+    assert [machine.group for machine in local.gone] == ["live_asg_api"]
+    assert deployed.invoked == [("reconcile", "Event"), ("probe", "")] * 2
+    messages = [entry["message"] for entry in entries(log) if "message" in entry]
+    assert messages[0] == "s3://releases/api/1.0.274.zip => reconciling the groups of api"
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("web/latest.zip", 'key "web/latest.zip" names no version: not a version: "latest"'),
+        ("web/1.0.275.zip", "the zip cannot be read: File is not a zip file"),
+        ("web/current", "the pointer web/current names 9.9.9, which is no release of web"),
+    ],
+)
+def test_a_bad_upload_is_refused_with_a_warning_and_asks_for_nothing(
+    deployed: Functions, local: Fleet, log: io.StringIO, key: str, why: str
+) -> None:
+    data = {"web/latest.zip": pack(Program("1")), "web/current": b"9.9.9"}.get(key, b"PK\x03\x04")
+    handlers.release(store.put(local.aws, key, data), context())
+    local.aws.s3.delete_object(Bucket=store.BUCKET, Key=key)
+    [entry] = entries(log)
+    assert entry["level"] == "WARNING"
+    assert entry["message"] == f"s3://releases/{key} => refused: {why}"
+    assert deployed.invoked == []

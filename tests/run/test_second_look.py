@@ -1,0 +1,238 @@
+"""The second look at what is presumed outdated: who is asked again, and what that proves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from terminator import recheck as second_look
+from terminator.probe.ask import Answer, Question
+from terminator.report.record import Outcome
+from tests.fakes.cloud import Cloud, FakeGroup, fleet, refusal
+from tests.fakes.cloud_api import run
+
+FREE = {"terminator:minimum": "0"}
+SILENT = 99
+
+
+def killed(cloud: Cloud) -> list[str]:
+    return [id_ for _, _, id_ in cloud.kills]
+
+
+def why(outcome: Outcome) -> str:
+    """Return why nothing was done, by a hold or a failure."""
+    assert outcome.acted.terminated == ()
+    assert outcome.decision or outcome.error
+    return outcome.error or (outcome.decision.reason if outcome.decision else "")
+
+
+def doubted(*names: str, size: int = 3, **more: Any) -> tuple[Cloud, list[FakeGroup]]:
+    """Return groups whose first member is silent, and so presumed outdated."""
+    cloud, groups = fleet(*names, size=size, **{"tags": FREE, **more})
+    cloud.muted.update({group.machines[0].id: SILENT for group in groups})
+    return cloud, groups
+
+
+def beside(cloud: Cloud, name: str = "z-api", vpc: str = "vpc-1") -> None:
+    """Add a group of another app that has converged, with two members in a VPC."""
+    cloud.upload("api", "2.0")
+    move(cloud.add_group(name, 2, tags={"terminator:app": "api"}), vpc)
+
+
+def between(cloud: Cloud, change: Callable[[], Any]) -> dict[str, Outcome]:
+    """Run with the change made between the two looks."""
+
+    def sleep(seconds: float) -> None:
+        cloud.wait(seconds / 60)
+        change()
+
+    return run(cloud, sleep=sleep)
+
+
+def mute(cloud: Cloud, *ids: str) -> Callable[[], None]:
+    """Return a change that keeps these from answering once."""
+    return lambda: cloud.muted.update(dict.fromkeys(ids, 1))
+
+
+def move(group: FakeGroup, vpc: str) -> None:
+    for machine in group.machines:
+        machine.vpc = vpc
+
+
+def test_still_silent_while_others_answer_it_goes() -> None:
+    cloud, _ = doubted("web")
+    run(cloud)
+    assert killed(cloud) == ["i-0001"]
+
+
+def test_where_its_own_group_has_others_those_of_another_group_prove_nothing() -> None:
+    cloud, _ = doubted("web")
+    beside(cloud)
+    outcomes = between(cloud, mute(cloud, "i-0002", "i-0003"))
+    assert why(outcomes["web"]) == "i-0001 is spared: asked again, none of 2 others answered either"
+
+
+def test_one_of_its_own_group_that_answers_again_is_enough() -> None:
+    cloud, _ = doubted("web")
+    between(cloud, mute(cloud, "i-0002"))
+    assert killed(cloud) == ["i-0001"]
+
+
+def test_where_nothing_is_available_it_stays_if_no_other_of_its_vpc_answers_again() -> None:
+    cloud, _ = doubted("web", size=1)
+    beside(cloud)
+    outcomes = between(cloud, mute(cloud, "i-0002", "i-0003"))
+    assert why(outcomes["web"]) == "i-0001 is spared: asked again, none of 2 others answered either"
+
+
+def test_where_nothing_is_available_it_goes_if_others_of_its_vpc_answer_again() -> None:
+    cloud, _ = doubted("web", size=1)
+    beside(cloud)
+    between(cloud, mute(cloud, "i-0002"))
+    assert killed(cloud) == ["i-0001"]
+
+
+def test_where_there_are_no_others_at_all_it_goes() -> None:
+    cloud, _ = doubted("web", size=1)
+    run(cloud)
+    assert killed(cloud) == ["i-0001"]
+
+
+def test_others_of_another_vpc_prove_nothing() -> None:
+    cloud, _ = doubted("web", size=1)
+    beside(cloud)
+    beside(cloud, "z-far", "vpc-2")
+    outcomes = between(cloud, mute(cloud, "i-0002", "i-0003"))
+    assert "none of 2 others answered either" in why(outcomes["web"])
+
+
+def test_silence_in_another_vpc_does_not_spare() -> None:
+    cloud, _ = doubted("web", size=1)
+    beside(cloud, vpc="vpc-2")
+    between(cloud, mute(cloud, "i-0002", "i-0003"))
+    assert killed(cloud) == ["i-0001"]
+
+
+def test_the_first_answer_of_another_that_is_not_answered_for_again_does_not_count() -> None:
+    cloud, _ = doubted("web", size=1)
+    beside(cloud)
+    rounds = 0
+
+    def probe(vpc: str, questions: Sequence[Question], seconds: float) -> list[Answer]:
+        nonlocal rounds
+        rounds += 1
+        answers = cloud.probe(vpc, questions, seconds)
+        return [each for each in answers if rounds == 1 or each["instance"] == "i-0001"]
+
+    outcome = run(cloud, probe=probe)["web"]
+    assert why(outcome) == "i-0001 is spared: asked again, none of 2 others answered either"
+
+
+def test_a_victim_that_is_not_answered_for_again_stays() -> None:
+    cloud, _ = doubted("web")
+    rounds = 0
+
+    def probe(vpc: str, questions: Sequence[Question], seconds: float) -> list[Answer]:
+        nonlocal rounds
+        rounds += 1
+        return cloud.probe(vpc, questions, seconds)[rounds - 1 :]
+
+    assert "i-0001: it was not asked" in why(run(cloud, probe=probe)["web"])
+
+
+@pytest.mark.parametrize(("spent", "wait"), [(10, 20.0), (30, 0.0), (300, 0.0)])
+def test_what_the_run_has_spent_since_the_first_look_is_not_waited_again(
+    spent: float, wait: float
+) -> None:
+    cloud, [web, _] = fleet("a", "b", tags=FREE)
+    cloud.muted["i-0004"] = SILENT
+    waits: list[float] = []
+    called = cloud.called
+
+    def slow(operation: str, *subjects: str) -> None:
+        called(operation, *subjects)
+        if operation == "TerminateInstanceInAutoScalingGroup" and web.name in subjects:
+            cloud.wait(spent / 60)
+
+    cloud.called = slow  # type: ignore[method-assign]
+    run(cloud, sleep=waits.append)
+    assert waits == [wait]
+    assert killed(cloud) == ["i-0001", "i-0004"]
+
+
+def test_another_that_is_presumed_outdated_only_now_is_looked_at_twice_first() -> None:
+    cloud, _ = fleet("web", tags=FREE)
+    cloud.muted["i-0002"] = SILENT
+    outcomes = between(cloud, mute(cloud, "i-0001"))
+    assert why(outcomes["web"]) == "another instance is presumed outdated: it is asked twice first"
+
+
+@pytest.mark.parametrize("error", [refusal("Throttling", "slow down"), KeyError("oops")])
+def test_where_ec2_fails_the_second_look_nothing_doubted_goes(error: Exception) -> None:
+    cloud, _ = doubted("a", "b")
+    beside(cloud)
+    outcomes = between(cloud, lambda: cloud.faults.update({("DescribeInstances", ""): error}))
+    assert cloud.kills == []
+    assert all("cannot describe instances: " in why(outcomes[name]) for name in "ab")
+    assert not outcomes["z-api"].has_failed
+
+
+@pytest.mark.parametrize("error", [refusal("Throttling", "slow down"), KeyError("oops")])
+def test_a_load_balancer_that_fails_the_second_look_fails_its_group_only(error: Exception) -> None:
+    cloud, _ = doubted("a", "b", balanced=True)
+    fault = {("DescribeTargetHealth", "a"): error}
+    outcomes = between(cloud, lambda: cloud.faults.update(fault))
+    assert "cannot read the health at target group a: " in why(outcomes["a"])
+    assert outcomes["a"].has_failed
+    assert killed(cloud) == ["i-0004"]
+
+
+def test_a_probe_that_fails_the_second_look_fails_the_groups_of_its_vpc_only() -> None:
+    cloud, [_, other] = doubted("a", "b")
+    move(other, "vpc-2")
+    rounds: list[str] = []
+
+    def probe(vpc: str, questions: Sequence[Question], seconds: float) -> list[Answer]:
+        rounds.append(vpc)
+        if rounds.count("vpc-1") > 1 and vpc == "vpc-1":
+            raise KeyError("oops")
+        return cloud.probe(vpc, questions, seconds)
+
+    outcomes = run(cloud, probe=probe)
+    assert "i-0001: KeyError: 'oops'" in why(outcomes["a"])
+    assert outcomes["a"].has_failed
+    assert killed(cloud) == ["i-0004"]
+
+
+def test_a_second_look_that_cannot_be_had_fails_the_doubted_groups_only() -> None:
+    cloud, _ = doubted("a", "b")
+    cloud.muted["i-0004"] = 0
+
+    def sleep(_seconds: float) -> None:
+        raise KeyError("oops")
+
+    outcomes = run(cloud, sleep=sleep)
+    assert "KeyError: 'oops'" in why(outcomes["a"])
+    assert outcomes["a"].has_failed
+    assert killed(cloud) == ["i-0004"]
+
+
+@pytest.mark.parametrize("step", ["doubt", "spared"])
+def test_an_unforeseen_error_over_one_victim_fails_its_group_only(
+    monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    cloud, _ = doubted("a", "b")
+    real = getattr(second_look, step)
+
+    def broken(of: Any, *rest: Any) -> Any:
+        if getattr(of, "subject", of).name == "a":
+            raise KeyError("oops")
+        return real(of, *rest)
+
+    monkeypatch.setattr(second_look, step, broken)
+    outcomes = run(cloud)
+    assert "KeyError: 'oops'" in why(outcomes["a"])
+    assert outcomes["a"].has_failed
+    assert killed(cloud) == ["i-0004"]
