@@ -23,7 +23,7 @@ RECONCILE: Final = "/aws/lambda/terminator-reconcile"
 _TAGS: Final = {
     "terminator:app": "web",
     "terminator:minimum": "1",
-    "terminator:batch": "100%",
+    "terminator:max-unavailable": "100%",
 }
 # An hour of fleet, so that its instances are old when the release comes.
 SETTLED: Final = timedelta(hours=1)

@@ -107,14 +107,14 @@ def watched(
         statistic="Maximum", period=_duration(arrived)
     )
     errors = reconcile.metric_errors(statistic="Sum", period=_duration(fails))
-    stuck = metrics.own(name, "Stuck", "Maximum", lasts.period)
+    stuck = metrics.own(name, "NeedsAttention", "Maximum", lasts.period)
     overdue = metrics.own(name, "Overdue", "Minimum", lasts.period)
     stale = metrics.own(name, "Stale", "Maximum", once.period)
     made = [
         Watched("failing", errors, fails, notices.failing(name, fails.whole)),
         Watched("dead-letters", letters, arrived, notices.dead_letters(name)),
         Watched("held", stuck, lasts, notices.held(name, lasts.whole)),
-        Watched("unreadable", overdue, lasts, notices.unreadable(name, lasts.whole)),
+        Watched("unavailable", overdue, lasts, notices.unavailable(name, lasts.whole)),
         Watched("stale", stale, once, notices.stale(name)),
     ]
     if due is not None:

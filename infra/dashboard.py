@@ -87,7 +87,7 @@ class Dashboard(Construct):
         ]
         yield [
             self._log("Terminated instances", queries.TERMINATED, _HALF),
-            self._log("Unreadable instances", queries.UNREADABLE, _HALF),
+            self._log("Unavailable instances", queries.UNREADABLE, _HALF),
         ]
         yield self._runs()
         yield [self._log("Last decisions", queries.LAST_DECISIONS, _WIDE)]
@@ -98,12 +98,12 @@ class Dashboard(Construct):
                 "Instances of all groups",
                 self._own("Available", "Maximum", _GREEN),
                 self._own("Outdated", "Maximum", _BLUE),
-                self._own("Unreadable", "Maximum", _RED),
+                self._own("Unavailable", "Maximum", _RED),
                 self._own("InFlight", "Maximum", _ORANGE),
             ),
             self._graph(
                 "What needs somebody, where it lasts",
-                self._own("Stuck", "Maximum", _RED),
+                self._own("NeedsAttention", "Maximum", _RED),
                 self._own("Overdue", "Maximum", _ORANGE),
                 self._own("Stale", "Maximum", _BLUE),
                 self._own("Held", "Maximum", _GREY),
@@ -116,7 +116,7 @@ class Dashboard(Construct):
         ]
 
     def _groups(self) -> _Row:
-        names = {"Available": "Minimum", "Outdated": "Maximum", "Unreadable": "Maximum"}
+        names = {"Available": "Minimum", "Outdated": "Maximum", "Unavailable": "Maximum"}
         each_group = partial(metrics.each_group, self._shown.name)
         return [
             self._graph(f"{name} by group", each_group(name, statistic, self._period))

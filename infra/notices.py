@@ -63,17 +63,17 @@ def held(name: str, span: timedelta) -> str:
     )
 
 
-def unreadable(name: str, span: timedelta) -> str:
+def unavailable(name: str, span: timedelta) -> str:
     """Tell of instances that do not answer, long after they should have booted."""
     return (
         "WHAT: an instance is in service and does not tell its version, or fails its load "
         "balancer's checks, long after it should have booted. It may be a release that does not "
         "come up: then it costs this one instance and no other goes. "
         f"WHERE: the dashboard of {name} shows which instance and why (or the saved query "
-        f"{name}/unreadable instances). "
+        f"{name}/unavailable instances). "
         f"SINCE: {left(span)} ago or longer. "
         "DO: look at that instance; if a release is bad, delete its zip or point to the older "
-        "one. See docs/runbook.md, alarm unreadable."
+        "one. See docs/runbook.md, alarm unavailable."
     )
 
 

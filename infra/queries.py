@@ -15,7 +15,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 LAST_DECISIONS: Final = """\
-fields @timestamp, group, decision, hold, target, available, outdated, unreadable, in_flight, reason
+fields @timestamp, group, decision, hold, target, available, outdated, unavailable, in_flight, reason
 | filter ispresent(reason)
 | sort @timestamp desc
 | limit 50"""
@@ -24,7 +24,7 @@ GROUPS_NOW: Final = """\
 filter ispresent(reason)
 | stats latest(target) as target, latest(lowest) as lowest, latest(highest) as highest,
     latest(desired) as desired, latest(available) as available, latest(outdated) as outdated,
-    latest(unreadable) as unreadable, latest(in_flight) as in_flight, latest(reason) as reason
+    latest(unavailable) as unavailable, latest(in_flight) as in_flight, latest(reason) as reason
   by group
 | sort group asc
 | limit 100"""
@@ -33,7 +33,7 @@ GROUPS_OVER_TIME: Final = """\
 filter ispresent(available)
 | stats latest(target) as target, latest(lowest) as lowest, latest(highest) as highest,
     min(available) as least_available, max(outdated) as most_outdated,
-    max(unreadable) as most_unreadable
+    max(unavailable) as most_unreadable
   by bin(15m) as time, group
 | sort time desc, group asc
 | limit 500"""
@@ -46,7 +46,7 @@ filter ispresent(hold)
 DECISIONS_OF_A_GROUP: Final = """\
 # Write the name of your group, or a part of it, between the slashes.
 fields @timestamp, decision, hold, target, lowest, highest, desired, minimum, available, outdated,
-    unreadable, in_flight, reason, group
+    unavailable, in_flight, reason, group
 | filter ispresent(reason) and group like /./
 | sort @timestamp desc
 | limit 200"""
@@ -55,7 +55,7 @@ WHY_HELD: Final = """\
 # Since when, how often and why each group is held, in the time that is looked at.
 filter ispresent(hold)
 | stats latest(reason) as reason, count(*) as runs, min(@timestamp) as first_seen,
-    max(@timestamp) as last_seen, latest(since) as target_since, latest(stuck) as is_stuck,
+    max(@timestamp) as last_seen, latest(since) as target_since, latest(needs_attention) as needs_attention,
     latest(overdue) as overdue_instances, latest(stale) as stale_boots
   by group, hold
 | sort last_seen desc"""
@@ -72,7 +72,7 @@ fields @timestamp, message
 UNREADABLE: Final = """\
 # What instances said instead of their version.
 fields @timestamp, group, jsonParse(@message) as record
-| filter unreadable > 0
+| filter unavailable > 0
 | unnest record.instances into instance
 | filter instance.reason like /./ and instance.reason != "null"
 | stats latest(instance.reason) as why, count(*) as runs, min(@timestamp) as first_seen,
@@ -92,7 +92,7 @@ SAVED: Final[Mapping[str, str]] = {
     "decisions of a group": DECISIONS_OF_A_GROUP,
     "why a group is held": WHY_HELD,
     "what was terminated": TERMINATED,
-    "unreadable instances": UNREADABLE,
+    "unavailable instances": UNREADABLE,
     "failures": FAILURES,
 }
 

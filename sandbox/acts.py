@@ -36,12 +36,12 @@ def prepare(fleet: Fleet, grace: int = 60) -> None:
 
     `grace` is their HealthCheckGracePeriod in seconds.
     """
-    for group, app, batch in ((WEB, "web", "100%"), (API, "api", "25%")):
+    for group, app, at_once in ((WEB, "web", "100%"), (API, "api", "25%")):
         store.upload(fleet.aws, app, Program(_OLD))
         tags = {
             "terminator:app": app,
             "terminator:minimum": str(MINIMUM),
-            "terminator:batch": batch,
+            "terminator:max-unavailable": at_once,
         }
         fleet.create_group(group, SIZE, grace=grace, tags=tags)
     fleet.wait(SETTLED)

@@ -22,7 +22,7 @@ from terminator_cli.recorded.page import page
 
 _FOLDER: Final = Path(".sandbox")
 _CAST: Final = (
-    f"Two groups of {acts.SIZE} instances run 1.0.266 with minimum {acts.MINIMUM}; the batch of "
+    f"Two groups of {acts.SIZE} instances run 1.0.266 with minimum {acts.MINIMUM}; max-unavailable of "
     f"{acts.WEB} is 100%, that of {acts.API} 25%. A machine boots in two minutes, a grace "
     "period takes one, the schedule runs every five: on the fleet's own clock, which is put "
     "forward instead of waiting."

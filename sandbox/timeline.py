@@ -54,8 +54,8 @@ def _row(outcome: Outcome, colours: dict[str, str]) -> tuple[Text, str, Text]:
         return Text(""), "", Text("failed", "red")
     cells = Text(" ").join(_cell(each, colours) for each in group.instances if each.counted)
     available = f"{decision.figures.available}/{decision.figures.minimum}"
-    victims = f" {len(decision.victims)}" if decision.victims else ""
-    return cells, available, Text(decision.kind + victims, _KINDS[decision.kind])
+    to_terminate = f" {len(decision.to_terminate)}" if decision.to_terminate else ""
+    return cells, available, Text(decision.kind + to_terminate, _KINDS[decision.kind])
 
 
 def _cell(instance: Instance, colours: dict[str, str]) -> Text:

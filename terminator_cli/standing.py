@@ -22,8 +22,8 @@ _NEXT: Final[Mapping[str | None, str]] = {
     None: "why",
 }
 _SUMMARY: Final = (
-    "group", "app", "desired", "minimum", "available", "unreadable", "in_flight", "outdated",
-    "target", "target_source", "decision", "reason", "victims",
+    "group", "app", "desired", "minimum", "available", "unavailable", "in_flight", "outdated",
+    "target", "target_source", "decision", "reason", "to_terminate",
 )  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def _wants(record: Record) -> Text:
 def _capacity(record: Record) -> Text:
     return Text(
         f"{record['available']} available of {record['desired']} desired, minimum "
-        f"{record['minimum']}, {record['unreadable']} unreadable, {record['in_flight']} in flight"
+        f"{record['minimum']}, {record['unavailable']} unavailable, {record['in_flight']} in flight"
     )
 
 

@@ -41,7 +41,7 @@ def _title(record: Record) -> Text:
         title.append(f"  app {plain(record['app'])}, target {record['target'] or 'none'}")
         title.append(
             f"\n{record['available']} available of {record['desired']} desired, "
-            f"{record['unreadable']} unreadable, {record['in_flight']} in flight, "
+            f"{record['unavailable']} unavailable, {record['in_flight']} in flight, "
             f"minimum {record['minimum']}",
             "dim",
         )
@@ -80,7 +80,7 @@ def _fate(record: Record, id_: str) -> str:
         return f"failed: {record['failed'][id_]}"
     if id_ in record["deferred"]:
         return f"deferred: {record['deferred'][id_]}"
-    return "would go" if id_ in record["victims"] and record["dry_run"] else ""
+    return "would go" if id_ in record["to_terminate"] and record["dry_run"] else ""
 
 
 def _decision(record: Record) -> Text:

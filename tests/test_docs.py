@@ -50,7 +50,7 @@ def test_the_runbook_has_every_hold_in_the_order_in_which_they_are_asked() -> No
 def test_the_runbook_says_of_a_hold_when_it_rings(hold: HoldName) -> None:
     text, patience = sections("hold")[hold], PATIENCE[hold]
     if patience is None:
-        told = r"Never rings|Told by the alarm\s\*(unreadable|stale)\*"
+        told = r"Never rings|Told by the alarm\s\*(unavailable|stale)\*"
         assert re.search(told, text)
     else:
         words = {0: "Rings at once", 1: "Rings after a day", 8: "Rings after eight days"}
@@ -108,7 +108,9 @@ def test_links_between_the_pages_lead_somewhere() -> None:
 
 def test_the_readmes_record_has_the_fields_of_one() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    [block] = [b for b in re.findall(r"```json\n(.*?)```", text, re.DOTALL) if '"victims"' in b]
+    [block] = [
+        b for b in re.findall(r"```json\n(.*?)```", text, re.DOTALL) if '"to_terminate"' in b
+    ]
     shown: dict[str, Any] = json.loads(block.replace(", …", ""))
     of = group(member("i-a"))
     assert list(shown) == list(report.record(Outcome("g", "web", of, decide(of))))

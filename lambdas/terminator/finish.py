@@ -23,11 +23,11 @@ _LOOKED_WITH: Final = ("app", "scheme", "port", "path", "host", "version_field",
 
 def finished(run: Run, subject: Subject, outcome: Outcome) -> Outcome:
     """Confirm and act, where the plan chose anybody, and report."""
-    if outcome.victims:
+    if outcome.to_terminate:
         outcome = safely(outcome, partial(_confirmed, run, subject, outcome))
     if outcome.decision is not None:
         _say(run, report.opening(outcome.name, outcome.decision))
-    if outcome.victims and not outcome.dry_run:
+    if outcome.to_terminate and not outcome.dry_run:
         outcome = safely(outcome, partial(_acted, run, outcome))
     return reported(run, outcome)
 
@@ -66,15 +66,17 @@ def _looked_otherwise(one: Policy, other: Policy) -> bool:
 
 
 def _agreed(first: Decision, second: Decision) -> Decision:
-    """Return the second decision with those victims only that both plans chose."""
-    chosen = frozenset(first.victims)
-    victims = tuple(victim for victim in second.victims if victim in chosen)
+    """Return the second decision with those to_terminate only that both plans chose."""
+    chosen = frozenset(first.to_terminate)
+    to_terminate = tuple(chosen for each in second.to_terminate if each in chosen)
     # The zip was read for a canary only.
     unproven = second.kind == "canary" and first.kind != "canary"
-    if second.victims and (not victims or unproven or first.second_look != second.second_look):
+    if second.to_terminate and (
+        not to_terminate or unproven or first.second_look != second.second_look
+    ):
         reason = "the group has changed since this run began: both plans chose nothing alike"
         return turned(second, _changed(reason))
-    return replace(second, victims=victims)
+    return replace(second, to_terminate=to_terminate)
 
 
 def _changed(reason: str) -> Hold:
@@ -85,5 +87,5 @@ def _acted(run: Run, outcome: Outcome) -> Outcome:
     if outcome.group is None or outcome.decision is None:
         raise ValueError(f"{outcome.name} was not planned")
     _say(run, [report.acting(outcome.group, outcome.decision)])
-    client, victims = run.world.aws.terminating, outcome.victims
-    return replace(outcome, acted=act.terminate(client, victims, run.world.remaining))
+    client, to_terminate = run.world.aws.terminating, outcome.to_terminate
+    return replace(outcome, acted=act.terminate(client, to_terminate, run.world.remaining))

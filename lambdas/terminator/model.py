@@ -27,15 +27,15 @@ HoldName = Literal[
     "canary_silent",
     "boots_stale",
     "launched_lately",
-    "soaking",
+    "baking",
     "no_budget",
     "presumed_waits",
     "window_closed",
     "instance_refresh",
-    "alarm_rings",
+    "alarm",
     "zip_unreadable",
     "group_changed",
-    "victim_spared",
+    "instance_spared",
 ]
 
 # Prefixes of lifecycle states whose instances are listed, never touched, never counted:
@@ -142,13 +142,13 @@ class Group:
 class Figures:
     """What a decision rests on; versions are None where nothing is available.
 
-    `stale` counts stale boots, and `overdue` the unreadable instances that were launched
+    `stale` counts stale boots, and `overdue` the unavailable instances that were launched
     longer ago than any boot may take. `since` is when the target became the target, and
     `behind` for how long the group could have followed it; both None where unknown.
     """
 
     available: int
-    unreadable: int
+    unavailable: int
     in_flight: int
     outdated: int
     minimum: int
@@ -174,15 +174,15 @@ class Hold:
 class Decision:
     """What to do to a group, and why.
 
-    `hold` names the hold, where it is one. `victims` are instance ids in the order in which
+    `hold` names the hold, where it is one. `to_terminate` are instance ids in the order in which
     they go. `figures` is None where the settings cannot be read, so that nothing was asked.
-    `second_look` says that the victim is presumed outdated and goes only if it is still
-    unreadable when asked again.
+    `second_look` says that the chosen is presumed outdated and goes only if it is still
+    unavailable when asked again.
     """
 
     kind: Kind
     reason: str
     figures: Figures | None = None
-    victims: tuple[str, ...] = ()
+    to_terminate: tuple[str, ...] = ()
     second_look: bool = False
     hold: HoldName | None = None

@@ -44,7 +44,7 @@ def _planned(run: Run, subject: Subject, outcome: Outcome) -> Outcome:
         raise KnownError(f"could not be observed: {failure}")
     group = seen_group(run, subject.described, subject.policy)
     decision = plan(group, subject.policy, run.world.clock())
-    if decision.victims:
+    if decision.to_terminate:
         run.world.require(GROUP_SECONDS, "it was begun")
         asked = guards.ask(run.world, run.config.bucket, group, subject.policy, decision.kind)
         group = replace(group, guards=asked)

@@ -1,6 +1,6 @@
 """The second look: one slow answer must not kill.
 
-A presumed outdated instance goes only if it is still unreadable when asked again. With it
+A presumed outdated instance goes only if it is still unavailable when asked again. With it
 are asked others that answered before, to tell a dead instance from a dead network.
 """
 
@@ -28,27 +28,27 @@ _MOST_NEIGHBOURS: Final = 10
 
 @dataclass(frozen=True)
 class Doubt:
-    """A group whose victim is presumed outdated; `others` are asked again with it.
+    """A group whose chosen is presumed outdated; `others` are asked again with it.
 
     They are the available instances of the group or, where it has none, a few instances of
     its VPC that answered.
     """
 
     subject: Subject
-    victim: str
+    chosen: str
     others: frozenset[str]
 
 
 def doubt(subject: Subject, outcome: Outcome, seen: Snapshot) -> Doubt:
-    """Return the doubt about the victim that was chosen over what was seen."""
+    """Return the doubt about the chosen that was chosen over what was seen."""
     instances = outcome.group.instances if outcome.group is not None else ()
     own = frozenset(each.id for each in instances if _is_available(each))
-    (victim,) = outcome.victims
-    return Doubt(subject, victim, own or frozenset(_neighbours(victim, seen)))
+    (chosen,) = outcome.to_terminate
+    return Doubt(subject, chosen, own or frozenset(_neighbours(chosen, seen)))
 
 
-def _neighbours(victim: str, seen: Snapshot) -> list[str]:
-    vpc = seen.rows[victim].get("VpcId")
+def _neighbours(chosen: str, seen: Snapshot) -> list[str]:
+    vpc = seen.rows[chosen].get("VpcId")
     answered = (id_ for id_, what in seen.seen.items() if isinstance(what, Version))
     return sorted(id_ for id_ in answered if seen.rows[id_].get("VpcId") == vpc)[:_MOST_NEIGHBOURS]
 
@@ -72,18 +72,18 @@ def look_again(
 
 
 def _asked(doubts: Iterable[Doubt]) -> set[str]:
-    return {id_ for each in doubts for id_ in (each.victim, *each.others)}
+    return {id_ for each in doubts for id_ in (each.chosen, *each.others)}
 
 
 def spared(of: Doubt, after: Snapshot) -> str | None:
-    """Say why the victim is spared after the second look, None where it is not."""
+    """Say why the chosen is spared after the second look, None where it is not."""
     group = observe.to_group(of.subject.described, of.subject.policy, after)
-    victim = next(each for each in group.instances if each.id == of.victim)
-    if _is_available(victim):
-        return f"{victim.id} is spared: asked again, it answered {victim.version}"
+    chosen = next(each for each in group.instances if each.id == of.chosen)
+    if _is_available(chosen):
+        return f"{chosen.id} is spared: asked again, it answered {chosen.version}"
     if of.others and not any(isinstance(after.seen.get(id_), Version) for id_ in of.others):
         asked = count(len(of.others), "other")
-        return f"{victim.id} is spared: asked again, none of {asked} answered either"
+        return f"{chosen.id} is spared: asked again, none of {asked} answered either"
     return None
 
 

@@ -63,7 +63,7 @@ def reconcile(world: World, config: Config, scope: Scope | None = None) -> list[
 def _after_second_look(
     run: Run, served: Sequence[Subject], firsts: Sequence[_First], looked: datetime
 ) -> list[Outcome]:
-    """Look again at those whose victim is in doubt, once for all, and finish them."""
+    """Look again at those whose chosen is in doubt, once for all, and finish them."""
     doubts = {first.subject.name: _doubt(run, first) for first in firsts}
     after = _looked_again(run, served, doubts, looked) if firsts else run
     outcomes = []
@@ -95,16 +95,16 @@ def _looked_again(
 
 
 def _judged(run: Run, first: _First, doubt: Doubt) -> Outcome:
-    """Plan again over the second look; a victim that it spares stays for this run."""
+    """Plan again over the second look; a chosen that it spares stays for this run."""
     reason = attempt(partial(second_look.spared, doubt, run.snapshot))
     if isinstance(reason, Failure):
         return reported(run, failed(first.outcome, reason))
     if reason is not None:
-        run = replace(run, spared=frozenset({doubt.victim}))
+        run = replace(run, spared=frozenset({doubt.chosen}))
     outcome = planned(run, first.subject)
-    if reason is not None and (outcome.is_doubted or not outcome.victims):
-        outcome = held(outcome, Hold("victim_spared", reason))
-    elif outcome.is_doubted and outcome.victims != (doubt.victim,):
+    if reason is not None and (outcome.is_doubted or not outcome.to_terminate):
+        outcome = held(outcome, Hold("instance_spared", reason))
+    elif outcome.is_doubted and outcome.to_terminate != (doubt.chosen,):
         another = "another instance is presumed outdated: it is asked twice first"
-        outcome = held(outcome, Hold("victim_spared", another))
+        outcome = held(outcome, Hold("instance_spared", another))
     return finished(run, first.subject, outcome)

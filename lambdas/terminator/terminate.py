@@ -47,35 +47,35 @@ class Outcomes:
 
 
 def terminate(
-    autoscaling: AutoScalingClient, victims: Sequence[str], remaining: Callable[[], float]
+    autoscaling: AutoScalingClient, to_terminate: Sequence[str], remaining: Callable[[], float]
 ) -> Outcomes:
-    """Terminate the victims one call each, so that the group replaces them.
+    """Terminate the to_terminate one call each, so that the group replaces them.
 
     Stops at the first that AWS does not accept: a deferral or a failure leaves the rest of
     the group alone for this run. The client must not retry: an answer may have been lost.
     """
     terminated: list[str] = []
-    for victim in victims:
+    for chosen in to_terminate:
         if remaining() < _CALL_SECONDS:
-            return Outcomes(tuple(terminated), failed={victim: "time ran out"})
+            return Outcomes(tuple(terminated), failed={chosen: "time ran out"})
         try:
             autoscaling.terminate_instance_in_auto_scaling_group(
-                InstanceId=victim, ShouldDecrementDesiredCapacity=False
+                InstanceId=chosen, ShouldDecrementDesiredCapacity=False
             )
         except Exception as error:  # noqa: BLE001 - what was terminated must be told
-            return _stopped(tuple(terminated), victim, error)
-        terminated.append(victim)
+            return _stopped(tuple(terminated), chosen, error)
+        terminated.append(chosen)
     return Outcomes(tuple(terminated))
 
 
-def _stopped(terminated: tuple[str, ...], victim: str, error: Exception) -> Outcomes:
+def _stopped(terminated: tuple[str, ...], chosen: str, error: Exception) -> Outcomes:
     why = explain(error)
     if _is_deferral(error):
-        return Outcomes(terminated, deferred={victim: why})
+        return Outcomes(terminated, deferred={chosen: why})
     if _was_refused(error):
-        return Outcomes(terminated, failed={victim: why})
+        return Outcomes(terminated, failed={chosen: why})
     unsure = f"no clear answer, so it may have been terminated: {why}"
-    return Outcomes(terminated, failed={victim: unsure})
+    return Outcomes(terminated, failed={chosen: unsure})
 
 
 def _was_refused(error: Exception) -> bool:

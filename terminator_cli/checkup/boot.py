@@ -73,7 +73,7 @@ def _user_data(group: str, source: Source, bucket: str) -> Finding:
     try:
         data = decoded(source.user_data)
     except ValueError as error:
-        return of.warning("boot", f"the user data of {source.name} is unreadable: {error}", remedy)
+        return of.warning("boot", f"the user data of {source.name} is unavailable: {error}", remedy)
     if bucket.encode() in data:
         return of.ok("boot", f"the user data of {source.name} mentions {bucket}")
     return of.warning("boot", f"the user data of {source.name} does not mention {bucket}", remedy)

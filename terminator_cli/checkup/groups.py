@@ -38,14 +38,14 @@ def headroom(subject: Subject) -> Finding:
     """Check that the minimum leaves room for one to go."""
     group, policy = about("group", subject.name), subject.policy
     desired = subject.described["DesiredCapacity"]
-    minimum, batch = policy.minimum_of(desired), policy.batch_of(desired)
+    minimum, max_unavailable = policy.minimum_of(desired), policy.max_unavailable_of(desired)
     seen = f"minimum {minimum} ({policy.minimum}) of {desired} desired"
     if desired == 0:
         return group.ok("capacity", "0 desired: there is nothing to replace")
     if minimum >= desired:
         remedy = f"set the tag terminator:minimum to {desired - 1} or less, or raise desired"
         return group.problem("capacity", f"{seen}: none may ever go", remedy)
-    at_once = min(batch, desired - minimum)
+    at_once = min(max_unavailable, desired - minimum)
     return group.ok("capacity", f"{seen}: up to {count(at_once, 'instance')} at once")
 
 

@@ -53,5 +53,5 @@ def _repeats(one: Recorded, before: Recorded) -> bool:
 
 def _said(record: Recorded) -> tuple[object, ...]:
     reason = _SPAN.sub("a while", record.reason)
-    acted = (record.victims, record.deferred, record.failed, record.dry_run)
+    acted = (record.to_terminate, record.deferred, record.failed, record.dry_run)
     return record.decision, reason, *acted

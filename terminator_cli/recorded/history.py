@@ -66,8 +66,8 @@ def _reason(record: Recorded) -> Text:
     reason = Text(record.reason)
     if record.terminated:
         reason.append(f"\nterminated {' '.join(record.terminated)}", "red")
-    elif record.dry_run and record.victims:
-        reason.append(f"\ndry run: would terminate {' '.join(record.victims)}", "dim")
+    elif record.dry_run and record.to_terminate:
+        reason.append(f"\ndry run: would terminate {' '.join(record.to_terminate)}", "dim")
     for words, why in (("deferred", record.deferred), ("failed to terminate", record.failed)):
         for id_, text in why:
             reason.append(f"\n{words} {id_}: {text}", "red")

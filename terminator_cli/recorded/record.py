@@ -13,7 +13,7 @@ from terminator.text import quoted
 # What a record says, in its order; what was not asked a log record leaves out.
 FIELDS: Final = (
     "group", "app", "desired", "minimum", "target", "target_source", "lowest", "highest",
-    "available", "unreadable", "in_flight", "outdated", "decision", "reason", "victims",
+    "available", "unavailable", "in_flight", "outdated", "decision", "reason", "to_terminate",
     "terminated", "deferred", "failed", "dry_run", "instances",
 )  # fmt: skip
 KINDS: Final = ("replace", "canary", "hold", "converged")
@@ -68,7 +68,7 @@ class Recorded:
     minimum: int | None = None
     available: int | None = None
     outdated: int | None = None
-    victims: tuple[str, ...] = ()
+    to_terminate: tuple[str, ...] = ()
     terminated: tuple[str, ...] = ()
     deferred: tuple[tuple[str, str], ...] = ()
     failed: tuple[tuple[str, str], ...] = ()
@@ -79,7 +79,7 @@ class Recorded:
 
 def is_record(of: object) -> bool:
     """Say whether a JSON value is meant as a decision record, not another line of the log."""
-    return isinstance(of, dict) and "group" in of and "victims" in of
+    return isinstance(of, dict) and "group" in of and "to_terminate" in of
 
 
 def read(of: Mapping[str, Any], at: datetime | None = None) -> Recorded:
@@ -100,7 +100,7 @@ def read(of: Mapping[str, Any], at: datetime | None = None) -> Recorded:
         minimum=_number(of, "minimum"),
         available=_number(of, "available"),
         outdated=_number(of, "outdated"),
-        victims=_texts(of, "victims"),
+        to_terminate=_texts(of, "to_terminate"),
         terminated=_texts(of, "terminated"),
         deferred=_reasons(of, "deferred"),
         failed=_reasons(of, "failed"),

@@ -50,7 +50,7 @@ def rollouts(records: Iterable[Recorded]) -> tuple[Rollout, ...]:
                 done[-1] = _continued(current, record, at)
                 continue
             done[-1] = replace(current, end=at, state="superseded")
-        if record.outdated or record.victims:
+        if record.outdated or record.to_terminate:
             done.append(_continued(_begun(record, record.target, at), record, at))
     return tuple(done)
 

@@ -49,12 +49,12 @@ def fields(minutes: float, *instances: Fields, group: str = WEB, **more: Any) ->
         "lowest": versions[0] if versions else None,
         "highest": versions[-1] if versions else None,
         "available": len(available),
-        "unreadable": len(instances) - len(available),
+        "unavailable": len(instances) - len(available),
         "in_flight": 0,
         "outdated": 0,
         "decision": "hold",
-        "reason": "soaking",
-        "victims": [],
+        "reason": "baking",
+        "to_terminate": [],
         "terminated": [],
         "deferred": {},
         "failed": {},
@@ -80,7 +80,7 @@ def _logged(of: Fields) -> Fields:
 
 
 def following(
-    group: str, size: int, releases: Sequence[int], runs: int, batch: int = 2
+    group: str, size: int, releases: Sequence[int], runs: int, max_unavailable: int = 2
 ) -> list[Fields]:
     """Return the records of a group for which release n is out from run releases[n] on.
 
@@ -92,14 +92,14 @@ def following(
         target = f"1.0.{sum(run >= at_ for at_ in releases)}"
         outdated = [each for each in members if each["version"] not in (target, None)]
         proven = any(each["version"] == target for each in members)
-        goes = [each["id"] for each in outdated[: batch if proven else 1]]
+        goes = [each["id"] for each in outdated[: max_unavailable if proven else 1]]
         said = (
             {"decision": "replace", "reason": f"{len(goes)} of {len(outdated)} fit the budget"}
             if goes
             else {"decision": "converged", "reason": f"{size} instances on {target}"}
         )
         fixed = {"target": target, "outdated": len(outdated), "minimum": size // 2}
-        acted = {"victims": goes, "terminated": goes}
+        acted = {"to_terminate": goes, "terminated": goes}
         made.append(fields(5 * run, *members, group=group, **fixed, **said, **acted))
         fresh = [
             instance(f"i-{group[-1]}{run:04x}{n:04x}", target, up=-5 * run - 1)

@@ -85,10 +85,10 @@ def test_plan_prints_a_record_for_each_group_and_terminates_nothing(
     assert web == {
         "group": "live_asg_web", "app": "web", "desired": 3, "minimum": 1,
         "target": "1.0.274", "target_source": "released", "lowest": "1.0.266",
-        "highest": "1.0.266", "available": 3, "unreadable": 0, "in_flight": 0, "outdated": 3,
-        "stale": 0, "overdue": 0, "hold": None, "stuck": False,
+        "highest": "1.0.266", "available": 3, "unavailable": 0, "in_flight": 0, "outdated": 3,
+        "stale": 0, "overdue": 0, "hold": None, "needs_attention": False,
         "decision": "canary", "reason": f"{oldest} goes first, to prove 1.0.274",
-        "victims": [oldest], "terminated": [], "deferred": {}, "failed": {}, "dry_run": True,
+        "to_terminate": [oldest], "terminated": [], "deferred": {}, "failed": {}, "dry_run": True,
     }  # fmt: skip
     released.sync()
     assert released.gone == []
@@ -114,10 +114,10 @@ def test_apply_does_what_its_plan_said(released: Fleet, config: Path) -> None:
     asked = ("--local", "--json", "--config", str(config), "--group", "live_asg_api")
     [planned] = records(terminator("plan", *asked, on=released))
     [applied] = records(terminator("apply", *asked, on=released))
-    assert applied["terminated"] == planned["victims"]
+    assert applied["terminated"] == planned["to_terminate"]
     assert not applied["dry_run"]
     released.sync()
-    assert [machine.id for machine in released.gone] == planned["victims"]
+    assert [machine.id for machine in released.gone] == planned["to_terminate"]
 
 
 def test_what_fails_in_a_group_is_exit_status_1(released: Fleet, config: Path) -> None:

@@ -45,7 +45,7 @@ def test_it_says_what_each_group_runs_wants_and_has(on: Caller) -> None:
     assert web["versions"] == {"1.0.266": 3}
     assert (web["target"], web["target_source"]) == ("1.0.274", "released")
     assert (web["available"], web["minimum"], web["desired"]) == (3, 1, 3)
-    assert web["reason"] == f"{web['victims'][0]} goes first, to prove 1.0.274"
+    assert web["reason"] == f"{web['to_terminate'][0]} goes first, to prove 1.0.274"
 
 
 def test_for_people_it_is_a_block_a_group(on: Caller) -> None:
@@ -55,7 +55,7 @@ def test_for_people_it_is_a_block_a_group(on: Caller) -> None:
         "live_asg_web  canary",
         "runs     1.0.266 on 3 instances",
         "wants    1.0.274 of web (released)",
-        "has      3 available of 3 desired, minimum 1, 0 unreadable, 0 in flight",
+        "has      3 available of 3 desired, minimum 1, 0 unavailable, 0 in flight",
     ]
     assert "\x1b" not in done.stdout
 
@@ -66,7 +66,7 @@ def test_on_a_narrow_terminal_it_folds_and_loses_nothing(on: Caller, columns: in
     assert status == 0
     assert max(map(len, screen.splitlines())) <= columns
     said = words(screen)
-    assert "0 unreadable, 0 in flight" in said
+    assert "0 unavailable, 0 in flight" in said
     assert "goes first, to prove 1.0.274" in said
     assert "…" not in said
 
@@ -116,11 +116,11 @@ def test_a_converged_watch_on_a_terminal_says_so(on: Caller) -> None:
 
 
 def record(group: str = "g", decision: str | None = "hold", app: str | None = "web") -> Record:
-    figures = dict.fromkeys(("desired", "minimum", "available", "unreadable"), 1)
+    figures = dict.fromkeys(("desired", "minimum", "available", "unavailable"), 1)
     return {
         "group": group, "app": app, "decision": decision, "reason": "why", **figures,
         "in_flight": 0, "outdated": 0, "target": "1.0", "target_source": "released",
-        "victims": [], "instances": [], "failed": {},
+        "to_terminate": [], "instances": [], "failed": {},
     }  # fmt: skip
 
 

@@ -161,8 +161,8 @@ def archive() -> bytes:
         (encoded(b"#!/bin/sh\n"), "does not mention acme"),
         (None, "has no user data"),
         ("", "has no user data"),
-        (encoded(gzip.compress(SCRIPT)[:4] + b"xxxxxxxxxxxx"), "unreadable: its gzip is damaged"),
-        ("a", "unreadable: it is not Base64"),
+        (encoded(gzip.compress(SCRIPT)[:4] + b"xxxxxxxxxxxx"), "unavailable: its gzip is damaged"),
+        ("a", "unavailable: it is not Base64"),
     ],
     ids=["script", "gzip", "MIME", "gzip of MIME", "other", "none", "empty", "damaged", "text"],
 )

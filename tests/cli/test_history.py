@@ -294,7 +294,7 @@ def test_a_report_needs_records_with_times(tmp_path: Path) -> None:
     done = terminator("report", *asked, "-o", str(tmp_path / "r.html"))
     assert done.returncode == 2
     assert "no record says when (plan --json has no times)" in done.stderr
-    assert "soaking" in terminator("history", *asked).stdout
+    assert "baking" in terminator("history", *asked).stdout
 
 
 def printed(folds: Sequence[Fold], *, terminal: bool = True, width: int = 60) -> str:
@@ -307,7 +307,7 @@ def printed(folds: Sequence[Fold], *, terminal: bool = True, width: int = 60) ->
 def some() -> list[Fold]:
     ids = ["i-0f00b24b1e5d8a3e0", "i-0f01b24b1e5d8a3e0"]
     acted = record(0, decision="replace", reason="2 of 2 fit the budget", terminated=ids)
-    held = [record(n, reason=f"soaking 1.0.274 for {9 - n} more minutes") for n in (5, 8)]
+    held = [record(n, reason=f"baking 1.0.274 for {9 - n} more minutes") for n in (5, 8)]
     failed = record(9, decision="replace", failed={"i-x": "AccessDenied: no"})
     return fold([acted, *held, failed])
 

@@ -219,7 +219,11 @@ def test_the_same_records_give_the_same_page() -> None:
 
 
 def test_a_dry_run_says_that_it_was_one() -> None:
-    dry = [record(0, instance("i-a"), decision="canary", victims=["i-a"], outdated=1, dry_run=True)]
+    dry = [
+        record(
+            0, instance("i-a"), decision="canary", to_terminate=["i-a"], outdated=1, dry_run=True
+        )
+    ]
     assert "This was a dry run" in pages.read(page(dry)).text
     assert "would terminate i-a" in pages.read(page(dry)).text
 
@@ -241,7 +245,7 @@ def test_a_day_of_three_groups_is_small() -> None:
 
 
 def test_hundreds_of_instances_are_thinned_out_with_a_note() -> None:
-    seen = [read(each) for each in following("web", 300, [1], 40, batch=20)]
+    seen = [read(each) for each in following("web", 300, [1], 40, max_unavailable=20)]
     seen += [record(5 * n, instance("i-a"), group="web", reason=str(n)) for n in range(40, 400)]
     thinned = pages.read(page(seen))
     bars = [e for e in thinned.all("text") if e.attributes.get("class") == "id"]

@@ -32,7 +32,7 @@ def test_a_record_has_what_its_fields_say() -> None:
 
 
 def test_what_a_log_record_leaves_out_was_not_asked() -> None:
-    record = read({"group": WEB, "victims": [], "reason": "no such group"}, at(3))
+    record = read({"group": WEB, "to_terminate": [], "reason": "no such group"}, at(3))
     assert (record.decision, record.at) == ("failed", at(3))
     assert (record.available, record.minimum, record.instances) == (None, None, ())
 
@@ -46,7 +46,7 @@ def test_what_a_log_record_leaves_out_was_not_asked() -> None:
         ("available", -1, "available says"),
         ("available", True, "expected is a number"),
         ("minimum", 10**9, "expected is a number from 0 to 100000"),
-        ("victims", "i-a", "victims says"),
+        ("to_terminate", "i-a", "to_terminate says"),
         ("terminated", [7], "expected is a list of instance ids"),
         ("failed", {"i-a": 1}, "expected is an object of instance ids and reasons"),
         ("instances", [3], "expected is a list of instances"),
@@ -69,7 +69,7 @@ def test_no_record_however_odd_raises_anything_else(odd: dict[str, Any]) -> None
         texts = [str(error)]
     else:
         ids = [each.id for each in record.instances]
-        texts = [record.group, record.reason, *record.victims, *ids]
+        texts = [record.group, record.reason, *record.to_terminate, *ids]
     assert all(text.isprintable() for text in texts)
 
 

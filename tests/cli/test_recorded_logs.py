@@ -77,7 +77,9 @@ def test_what_reconcile_logs_is_read_back(monkeypatch: pytest.MonkeyPatch) -> No
     written = io.StringIO()
     log_to(monkeypatch, written)
     of = group(member("i-a", up=30), member("i-b", "1.0.274", up=10))
-    done = Outcome(WEB, "web", of, decide(of, minimum="0", batch="100%"), Outcomes(("i-a",)))
+    done = Outcome(
+        WEB, "web", of, decide(of, minimum="0", max_unavailable="100%"), Outcomes(("i-a",))
+    )
     failed = Outcome("gone", error="no group of this name has opted in")
     for line in (*report.closing(done), *report.closing(failed)):
         handlers._log(line)  # noqa: SLF001 - this is how the lines come to the log

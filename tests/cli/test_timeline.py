@@ -33,10 +33,17 @@ def rollout(*, dry_run: bool = False) -> list[Recorded]:
     acts = {"target": NEW, "dry_run": dry_run}
     gone = {"terminated": [] if dry_run else ["i-a"]}
     return [
-        record(0, a, b, decision="canary", outdated=2, victims=["i-a"], **gone, **acts),
+        record(0, a, b, decision="canary", outdated=2, to_terminate=["i-a"], **gone, **acts),
         record(5, b, waits, decision="hold", outdated=1, **acts),
         record(
-            10, b, c, decision="replace", outdated=1, victims=["i-b"], terminated=["i-b"], **acts
+            10,
+            b,
+            c,
+            decision="replace",
+            outdated=1,
+            to_terminate=["i-b"],
+            terminated=["i-b"],
+            **acts,
         ),
         record(15, c, d, decision="converged", **acts),
     ]
@@ -138,12 +145,12 @@ def test_a_group_that_stays_converged_has_no_rollout() -> None:
     ("first", "then", "folded"),
     [
         ("paused", "paused", True),
-        ("soaking 1.1 for 4 more minutes", "soaking 1.1 for 1 more minute", True),
-        ("i-a launched just now is unreadable", "i-a launched 3 minutes ago is unreadable", True),
+        ("baking 1.1 for 4 more minutes", "baking 1.1 for 1 more minute", True),
+        ("i-a launched just now is unavailable", "i-a launched 3 minutes ago is unavailable", True),
         ("next canary in 2 hours 5 minutes", "next canary in 119 minutes", True),
-        ("paused", "soaking", False),
+        ("paused", "baking", False),
         ("1 in flight", "2 in flight", False),
-        ("soaking 1.1 for 4 more minutes", "soaking 1.2 for 4 more minutes", False),
+        ("baking 1.1 for 4 more minutes", "baking 1.2 for 4 more minutes", False),
     ],
 )
 def test_what_says_the_same_is_folded_be_it_a_minute_later(

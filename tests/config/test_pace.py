@@ -24,7 +24,7 @@ from tests.fakes.alarm_model import Alarm, State, of_name
 from tests.fakes.cloud import minutes
 from tests.infra.synthesized import LEAST, SUBNETS, VPC, complaints, resources, template
 
-ALARMS = {"failing", "not-running", "dead-letters", "held", "unreadable", "stale"}
+ALARMS = {"failing", "not-running", "dead-letters", "held", "unavailable", "stale"}
 # Without a VPC there is a warning of its own.
 PROBED = {**LEAST, "vpcs": {VPC: {"subnets": SUBNETS}}}
 
@@ -132,8 +132,8 @@ def test_what_lasts_is_seen_by_two_runs_at_least_wherever_two_can_be_looked_back
     [
         ("rate(1 hour)", "held", [1, 0, 1, 0], False),
         ("rate(1 hour)", "held", [0, 1, 1], True),
-        ("rate(1 day)", "unreadable", [1, 0, 1], False),
-        ("rate(1 day)", "unreadable", [1, 1], True),
+        ("rate(1 day)", "unavailable", [1, 0, 1], False),
+        ("rate(1 day)", "unavailable", [1, 1], True),
         ("rate(30 days)", "held", [0, 0], False),
         ("rate(30 days)", "held", [0, 1], True),
         ("rate(30 days)", "failing", [0, 1], True),

@@ -24,8 +24,8 @@ READ = [
     ("terminator:minimum", "2", "minimum", Amount(2)),
     ("terminator:minimum", "0", "minimum", Amount(0)),
     ("terminator:minimum", "100%", "minimum", Amount(100, percent=True)),
-    ("terminator:batch", "3", "batch", Amount(3)),
-    ("terminator:batch", "1%", "batch", Amount(1, percent=True)),
+    ("terminator:max-unavailable", "3", "max_unavailable", Amount(3)),
+    ("terminator:max-unavailable", "1%", "max_unavailable", Amount(1, percent=True)),
     ("terminator:scheme", "http", "scheme", "http"),
     ("terminator:scheme", "https", "scheme", "https"),
     ("terminator:port", "1", "port", 1),
@@ -37,9 +37,9 @@ READ = [
     ("terminator:version-field", "build.version", "version_field", "build.version"),
     ("terminator:pause", "until Monday", "pause", "until Monday"),
     ("terminator:pause", "", "pause", ""),
-    ("terminator:soak", "90s", "soak", timedelta(seconds=90)),
-    ("terminator:soak", "0m", "soak", timedelta(0)),
-    ("terminator:soak", "30d", "soak", timedelta(days=30)),
+    ("terminator:bake-time", "90s", "bake_time", timedelta(seconds=90)),
+    ("terminator:bake-time", "0m", "bake_time", timedelta(0)),
+    ("terminator:bake-time", "30d", "bake_time", timedelta(days=30)),
     ("terminator:canary-retry", "1m", "canary_retry", timedelta(minutes=1)),
     ("terminator:canary-retry", "2h", "canary_retry", timedelta(hours=2)),
     ("terminator:window", OFFICE_HOURS, "window", Window.parse(OFFICE_HOURS)),
@@ -50,14 +50,14 @@ READ = [
 ACCEPTED = {
     "app": "letters, digits, '-', '_' and '.', such as web",
     "minimum": "a number such as 2 or a percentage of desired such as 50%",
-    "batch": "a number from 1, such as 2, or a percentage of desired such as 25%",
+    "max_unavailable": "a number from 1, such as 2, or a percentage of desired such as 25%",
     "scheme": "http or https",
     "port": "a number from 1 to 65535",
     "path": "a URL path that starts with one /, such as /version",
     "host": "a host name, such as www.example.com",
     "version-field": "a dotted path into the JSON body, such as build.version",
     "pause": "any text",
-    "soak": "a duration such as 90s, 10m or 2h, at most 30d",
+    "bake_time": "a duration such as 90s, 10m or 2h, at most 30d",
     "canary-retry": "a duration from 1m, such as 30m or 2h, at most 30d",
     "window": f"always, or days, hours and zone: {OFFICE_HOURS}",
     "alarms": "names of CloudWatch alarms, separated by spaces",
@@ -76,11 +76,11 @@ HOSTILE = [
 REFUSED = {
     "app": ["", "a/b", "..", "a..b", ".a", "a.", "a b", "w\u0435b", "web\n"],
     "minimum": ["", "half", "-1", "1.5", "101%", "50 %", "50%%", "%", "\u0662", "2\n", "1234567"],
-    "batch": ["", "0", "0%", "00%", "-1", "101%", "25 %"],
+    "max_unavailable": ["", "0", "0%", "00%", "-1", "101%", "25 %"],
     "scheme": ["", "HTTP", "ftp", "http://", "https\n"],
     "port": ["", "0", "65536", "99999", "-1", "http", "80 ", "8_0", "\uff18\uff10"],
     "version-field": ["", ".", "a.", ".a", "a..b", "a b", "a[0]", "a\n"],
-    "soak": ["", "10", "m", "10 m", "1.5h", "-1m", "31d", "99999999s", "1w", "10M", "1h30m"],
+    "bake_time": ["", "10", "m", "10 m", "1.5h", "-1m", "31d", "99999999s", "1w", "10M", "1h30m"],
     "canary-retry": ["", "0m", "59s", "31d", "30"],
     "window": ["", "Always", "never", "09:00-17:00", "Mon-Fri 09:00-17:00"],
     "alarms": ["", "  ", "a\nb", "a\tb", "a\x1b[2Jb"],
@@ -90,22 +90,22 @@ REFUSED = {
 REFUSALS = [(name, text) for name, texts in REFUSED.items() for text in texts]
 READERS: dict[str, Callable[[str], object]] = {
     "minimum": settings.amount,
-    "batch": settings.positive_amount,
-    "soak": settings.duration,
+    "max_unavailable": settings.positive_amount,
+    "bake_time": settings.duration,
     "canary-retry": settings.positive_duration,
     "window": Window.parse,
 }
 DEFAULTS = Policy(
     app="live_asg_web",
     minimum=Amount(50, percent=True),
-    batch=Amount(25, percent=True),
+    max_unavailable=Amount(25, percent=True),
     scheme="http",
     port=80,
     path="/version",
     host=None,
     version_field="version",
     pause=None,
-    soak=timedelta(0),
+    bake_time=timedelta(0),
     canary_retry=timedelta(minutes=30),
     window=None,
     alarms=(),
@@ -159,9 +159,9 @@ def test_a_reader_raises_with_the_text(name: str, text: str) -> None:
 
 
 def test_every_problem_is_named() -> None:
-    problems = tagged(port="0", batch="0", minimun="1", path="/ok", enabled="no").problems
+    problems = tagged(port="0", max_unavailable="0", minimun="1", path="/ok", enabled="no").problems
     assert [said.split('"')[0] for said in problems] == [
-        "tag terminator:batch says ",
+        "tag terminator:max-unavailable says ",
         "tag terminator:enabled says ",
         "unknown tag ",
         "tag terminator:port says ",
@@ -221,19 +221,19 @@ def test_a_minimum_in_percent_is_rounded_up(percent: int, desired: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("percent", "desired", "minimum", "batch"),
+    ("percent", "desired", "minimum", "max_unavailable"),
     [(50, 3, 2, 1), (50, 4, 2, 2), (25, 10, 3, 2), (1, 1, 1, 1), (100, 7, 7, 7)],
 )
 def test_a_percentage_is_a_whole_number_of_instances(
     percent: int, desired: int, minimum: int, batch: int
 ) -> None:
-    policy = tagged(minimum=f"{percent}%", batch=f"{percent}%")
-    assert (policy.minimum_of(desired), policy.batch_of(desired)) == (minimum, batch)
+    policy = tagged(minimum=f"{percent}%", max_unavailable=f"{percent}%")
+    assert (policy.minimum_of(desired), policy.max_unavailable_of(desired)) == (minimum, batch)
 
 
 @given(percentages.filter(bool), capacities)
 def test_a_batch_in_percent_is_rounded_down_to_at_least_one(percent: int, desired: int) -> None:
-    batch = tagged(batch=f"{percent}%").batch_of(desired)
+    batch = tagged(max_unavailable=f"{percent}%").max_unavailable_of(desired)
     assert percent * desired < (batch + 1) * 100
     assert batch >= 1
     assert batch == 1 or batch * 100 <= percent * desired
@@ -241,8 +241,8 @@ def test_a_batch_in_percent_is_rounded_down_to_at_least_one(percent: int, desire
 
 @given(st.integers(1, 999_999), capacities)
 def test_a_number_means_itself_whatever_is_desired(number: int, desired: int) -> None:
-    policy = tagged(minimum=str(number), batch=str(number))
-    assert (policy.minimum_of(desired), policy.batch_of(desired)) == (number, number)
+    policy = tagged(minimum=str(number), max_unavailable=str(number))
+    assert (policy.minimum_of(desired), policy.max_unavailable_of(desired)) == (number, number)
 
 
 @given(st.sampled_from(["", "/"]), st.text(st.sampled_from("/@:\\#?%.& \r\n\t[]\u00e9\uff0faz09")))
@@ -278,12 +278,12 @@ def test_any_text_is_read_or_becomes_one_printable_problem(name: str, text: str)
 
 
 def test_the_configuration_sets_the_defaults_in_text_or_whole_numbers() -> None:
-    base = defaults({"minimum": 2, "batch": "10%", "port": 8080, "canary_retry": "1h"})
+    base = defaults({"minimum": 2, "max_unavailable": "10%", "port": 8080, "canary_retry": "1h"})
     policy = for_group("live_asg_web", {"terminator:minimum": "3"}, base, named=True)
     assert policy == dataclasses.replace(
         DEFAULTS,
         minimum=Amount(3),
-        batch=Amount(10, percent=True),
+        max_unavailable=Amount(10, percent=True),
         port=8080,
         canary_retry=timedelta(hours=1),
     )
@@ -304,15 +304,15 @@ def test_a_tag_may_set_a_window_of_the_configuration_aside() -> None:
         ("host", 1.5, "1.5"),
         ("minimum", 0.5, "0.5"),
         ("port", 8080.0, "8080.0"),
-        ("batch", None, "null"),
+        ("max_unavailable", None, "null"),
         ("alarms", ["a"], r"[\"a\"]"),
         ("window", {}, "{}"),
         ("port", 0, "0"),
-        ("batch", 0, "0"),
+        ("max_unavailable", 0, "0"),
         ("minimum", -1, "-1"),
         ("minimum", "2 apples", "2 apples"),
         ("scheme", 80, "80"),
-        ("soak", 10, "10"),
+        ("bake_time", 10, "10"),
         ("pause", True, "true"),
         ("path", "//evil", "//evil"),
         ("version_field", "", ""),

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from terminator.decide.attention import PATIENCE, is_stuck
+from terminator.decide.attention import PATIENCE, needs_attention
 from terminator.model import Decision, Figures, Group, Guards, HoldName, NoRelease
 from tests.decide.builders import decide, group, member, released, unasked
 
@@ -21,7 +21,7 @@ AT_ONCE = {
     "release_in_future",
     "nothing_available",
     "all_protected",
-    "alarm_rings",
+    "alarm",
     "zip_unreadable",
 }
 AFTER_A_DAY = {
@@ -31,14 +31,14 @@ AFTER_A_DAY = {
     "no_budget",
     "instance_refresh",
     "group_changed",
-    "victim_spared",
+    "instance_spared",
 }
 AFTER_A_WEEK = {"window_closed"}
 # They end by themselves, or Overdue or Stale tells of what is behind them.
 NEVER = {
     "deleting",
     "nothing_outdated",
-    "soaking",
+    "baking",
     "proof_on_its_way",
     "canary_silent",
     "boots_stale",
@@ -47,7 +47,7 @@ NEVER = {
 
 
 def held(hold: HoldName, behind: timedelta | None, **more: Any) -> Decision:
-    seen: dict[str, Any] = {"available": 2, "unreadable": 0, "in_flight": 1, "outdated": 2}
+    seen: dict[str, Any] = {"available": 2, "unavailable": 0, "in_flight": 1, "outdated": 2}
     seen |= {"minimum": 1, "source": "released", "stale": 0, "overdue": 0, **more}
     nothing: dict[str, Any] = dict.fromkeys(("target", "lowest", "highest", "since"))
     return Decision("hold", "why", Figures(**seen, **nothing, behind=behind), hold=hold)
@@ -66,30 +66,30 @@ def test_a_hold_is_stuck_when_its_patience_is_over(
 ) -> None:
     lasted = behind or timedelta(0)
     late = (hold in AFTER_A_DAY and lasted > DAY) or (hold in AFTER_A_WEEK and lasted > 8 * DAY)
-    assert is_stuck(held(hold, behind)) == (hold in AT_ONCE or late)
+    assert needs_attention(held(hold, behind)) == (hold in AT_ONCE or late)
 
 
 @pytest.mark.parametrize("kind", ["replace", "canary", "converged"])
 def test_what_is_no_hold_is_not_stuck(kind: Any) -> None:
-    assert not is_stuck(Decision(kind, "why", held("paused", 9 * DAY).figures))
+    assert not needs_attention(Decision(kind, "why", held("paused", 9 * DAY).figures))
 
 
 def test_settings_that_cannot_be_read_are_stuck_without_any_figures() -> None:
-    assert is_stuck(Decision("hold", "why", hold="settings_unreadable"))
+    assert needs_attention(Decision("hold", "why", hold="settings_unreadable"))
 
 
 @pytest.mark.parametrize(
-    ("seen", "stuck"),
+    ("seen", "needs_attention"),
     [
-        ({"in_flight": 0, "unreadable": 0}, True),
-        ({"in_flight": 1, "unreadable": 0}, False),
-        ({"in_flight": 0, "unreadable": 1}, False),
+        ({"in_flight": 0, "unavailable": 0}, True),
+        ({"in_flight": 1, "unavailable": 0}, False),
+        ({"in_flight": 0, "unavailable": 1}, False),
     ],
 )
 def test_a_minimum_that_leaves_a_whole_group_no_budget_is_stuck_at_once(
     seen: dict[str, int], *, stuck: bool
 ) -> None:
-    assert is_stuck(held("no_budget", timedelta(0), **seen)) == stuck
+    assert needs_attention(held("no_budget", timedelta(0), **seen)) == stuck
 
 
 OLD = [member("i-a", up=30), member("i-b", up=20)]
@@ -97,7 +97,7 @@ PROVEN = [*OLD, member("i-n", "1.0.274", up=10)]
 SILENT = member("i-s", None, up=3)
 
 NEW = released("2", since=9)
-CORPSE = group(
+FAILED_BOOT = group(
     member("i-x", None, up=99), member("i-a", "2", up=9), released=released("2", since=50)
 )
 YOUNG = group(*OLD, member("i-n", "2", up=1), grace=5, released=released("2", since=2))
@@ -112,17 +112,17 @@ SEEN: list[tuple[Group, dict[str, str], HoldName]] = [
     (group(SILENT), {}, "nothing_available"),
     (group(member("i-a"), SILENT), {}, "nothing_outdated"),
     (group(member("i-a", up=9, protected=True), PROVEN[2]), {}, "all_protected"),
-    (group(*PROVEN), {"soak": "1h"}, "soaking"),
+    (group(*PROVEN), {"bake_time": "1h"}, "baking"),
     (group(*OLD, unasked("i-p", "Pending"), released=NEW), {}, "members_in_flight"),
     (YOUNG, {}, "proof_on_its_way"),
     (group(*OLD, SILENT, released=NEW), {}, "canary_silent"),
     (group(*OLD, member("i-n", up=3), released=NEW), {}, "boots_stale"),
     (group(*OLD, member("i-n", "2", up=60)), {}, "launched_lately"),
     (group(*PROVEN), {"minimum": "3"}, "no_budget"),
-    (CORPSE, {"minimum": "2"}, "presumed_waits"),
+    (FAILED_BOOT, {"minimum": "2"}, "presumed_waits"),
     (group(*PROVEN), {"window": "Sat-Sun 09:00-17:00 UTC"}, "window_closed"),
     (group(*PROVEN, guards=Guards(refresh="Baking")), {}, "instance_refresh"),
-    (group(*PROVEN, guards=Guards(alarms=("x",))), {}, "alarm_rings"),
+    (group(*PROVEN, guards=Guards(alarms=("x",))), {}, "alarm"),
     (group(*OLD, released=NEW, guards=Guards(zip_problem="x")), {}, "zip_unreadable"),
 ]  # fmt: skip
 
@@ -131,12 +131,12 @@ SEEN: list[tuple[Group, dict[str, str], HoldName]] = [
 def test_every_hold_of_a_plan_has_its_name(
     of: Group, texts: dict[str, str], name: HoldName
 ) -> None:
-    decision = decide(of, **{"minimum": "1", "batch": "100%", **texts})
+    decision = decide(of, **{"minimum": "1", "max_unavailable": "100%", **texts})
     assert (decision.kind, decision.hold) == ("hold", name)
 
 
 def test_the_plans_that_have_names_are_all_but_those_made_while_acting() -> None:
-    elsewhere = {"settings_unreadable", "group_changed", "victim_spared"}
+    elsewhere = {"settings_unreadable", "group_changed", "instance_spared"}
     assert {name for *_, name in SEEN} == set(get_args(HoldName)) - elsewhere
 
 

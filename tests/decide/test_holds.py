@@ -11,7 +11,7 @@ from terminator.decide.plan import plan
 from terminator.model import Group, Guards, Instance, NoRelease
 from tests.decide.builders import NOW, decide, group, member, policy, released, unasked
 
-FAST = {"minimum": "1", "batch": "100%"}
+FAST = {"minimum": "1", "max_unavailable": "100%"}
 
 
 def ready(**more: Any) -> Group:
@@ -63,7 +63,7 @@ def test_a_group_that_would_act_is_held(
 ) -> None:
     assert decide(ready(), **FAST).kind == "replace"
     decision = decide(ready(**seen), **FAST, **texts)
-    assert (decision.kind, decision.reason, decision.victims) == ("hold", reason, ())
+    assert (decision.kind, decision.reason, decision.to_terminate) == ("hold", reason, ())
 
 
 @pytest.mark.parametrize("index", range(len(HOLDS) - 1))
@@ -91,9 +91,12 @@ def test_an_instance_with_a_weight_holds_the_group() -> None:
 
 
 def test_settings_that_cannot_be_read_hold_before_all_else_and_nothing_is_counted() -> None:
-    unreadable = replace(policy(), problems=("tag terminator:port", "tag terminator:soak"))
-    decision = plan(ready(status="Delete in progress"), unreadable, NOW)
-    assert (decision.kind, decision.reason) == ("hold", "tag terminator:port; tag terminator:soak")
+    unavailable = replace(policy(), problems=("tag terminator:port", "tag terminator:bake-time"))
+    decision = plan(ready(status="Delete in progress"), unavailable, NOW)
+    assert (decision.kind, decision.reason) == (
+        "hold",
+        "tag terminator:port; tag terminator:bake-time",
+    )
     assert decision.figures is None
 
 
@@ -129,9 +132,9 @@ SILENT, COMING = member("i-x", None, up=5), unasked("i-p", "Pending")
 @pytest.mark.parametrize(
     ("others", "missing"),
     [
-        ((SILENT,), "unreadable i-x (timeout)"),
+        ((SILENT,), "unavailable i-x (timeout)"),
         ((COMING,), "1 in flight"),
-        ((SILENT, COMING), "1 in flight and unreadable i-x (timeout)"),
+        ((SILENT, COMING), "1 in flight and unavailable i-x (timeout)"),
     ],
 )
 def test_nothing_outdated_yet_something_missing_is_a_hold_that_says_what(
@@ -152,8 +155,8 @@ def test_all_protected_is_a_hold_that_names_them() -> None:
 
 def test_no_budget_says_its_figures() -> None:
     of = group(*ready().instances, unasked("i-p", "Pending"))
-    assert decide(of, minimum="3", batch="25%").reason == (
-        "no budget: 3 available of 4 desired, minimum 3, batch 1, 1 in flight, 0 unreadable"
+    assert decide(of, minimum="3", max_unavailable="25%").reason == (
+        "no budget: 3 available of 4 desired, minimum 3, max-unavailable 1, 1 in flight, 0 unavailable"
     )
 
 
@@ -184,22 +187,22 @@ def test_window_and_alarms_do_not_keep_a_bad_release_in_place(
         released=released("1.0.266", since=5),
         **seen,
     )
-    assert decide(of, **FAST, **texts).victims == ("i-bad",)
+    assert decide(of, **FAST, **texts).to_terminate == ("i-bad",)
 
 
 @pytest.mark.parametrize(("seen", "texts"), SHUT)
-def test_window_and_alarms_do_not_keep_the_corpse_of_the_last_try_in_place(
+def test_window_and_alarms_do_not_keep_the_failed_boot_of_the_last_try_in_place(
     seen: dict[str, Any], texts: dict[str, str]
 ) -> None:
-    corpse = member("i-dead", None, up=40)
+    failed_boot = member("i-dead", None, up=40)
     of = group(
         member("i-a", up=900),
         member("i-b", up=800),
-        corpse,
+        failed_boot,
         released=released("2", since=35),
         **seen,
     )
-    assert decide(of, **FAST, **texts).victims == ("i-dead",)
+    assert decide(of, **FAST, **texts).to_terminate == ("i-dead",)
     older = replace(of, instances=(*of.instances, member("i-c", up=38)))
     assert decide(older, **FAST, **texts).kind == "hold"
 
@@ -215,7 +218,7 @@ def test_of_a_rollout_in_a_closed_window_at_most_the_rogue_goes(
         released=released("1.0.275", since=90),
         **seen,
     )
-    assert decide(of, **FAST, **texts).victims == ("i-r",)
+    assert decide(of, **FAST, **texts).to_terminate == ("i-r",)
 
 
 def test_a_refresh_holds_even_a_rollback() -> None:
@@ -240,7 +243,7 @@ def test_what_is_wrong_with_the_release_is_said_before_nothing_is_available(
 
 
 @pytest.mark.parametrize(("seen", "texts"), SHUT)
-def test_a_corpse_as_old_as_the_newest_available_instance_is_not_urgent(
+def test_a_failed_boot_as_old_as_the_newest_available_instance_is_not_urgent(
     seen: dict[str, Any], texts: dict[str, str]
 ) -> None:
     of = group(
@@ -250,16 +253,16 @@ def test_a_corpse_as_old_as_the_newest_available_instance_is_not_urgent(
         released=released("2", since=35),
         **seen,
     )
-    assert decide(replace(of, guards=None), **FAST).victims == ("i-dead",)
+    assert decide(replace(of, guards=None), **FAST).to_terminate == ("i-dead",)
     assert decide(of, **FAST, **texts).kind == "hold"
 
 
 @pytest.mark.parametrize(("seen", "texts"), SHUT)
-def test_where_nothing_is_available_every_corpse_is_urgent(
+def test_where_nothing_is_available_every_failed_boot_is_urgent(
     seen: dict[str, Any], texts: dict[str, str]
 ) -> None:
     of = group(member("i-dead", None, up=40), released=released("2", since=35), **seen)
-    assert decide(of, minimum="0", **texts).victims == ("i-dead",)
+    assert decide(of, minimum="0", **texts).to_terminate == ("i-dead",)
 
 
 OLD_AND_NEW = (member("i-a"), member("i-b", up=500))
@@ -280,11 +283,11 @@ NAMED: list[tuple[Group, dict[str, str], str]] = [
     (group(*OLD_AND_NEW, member("i-c", None, up=10), **SINCE), {}, "canary_silent"),
     (group(*OLD_AND_NEW, member("i-c", up=10), **SINCE), {}, "boots_stale"),
     (group(member("i-n", "1.0.274"), member("i-c", up=10)), {}, "launched_lately"),
-    (ready(), {"soak": "1h"}, "soaking"),
+    (ready(), {"bake_time": "1h"}, "baking"),
     (ready(), {"minimum": "3"}, "no_budget"),
     (ready(), {"window": "Sat-Sun 09:00-17:00 UTC"}, "window_closed"),
     (ready(guards=Guards(refresh="Baking")), {}, "instance_refresh"),
-    (ready(guards=Guards(alarms=("x rings",))), {}, "alarm_rings"),
+    (ready(guards=Guards(alarms=("x rings",))), {}, "alarm"),
     (group(*OLD_AND_NEW, guards=Guards(zip_problem="cut"), **SINCE), {}, "zip_unreadable"),
 ]
 

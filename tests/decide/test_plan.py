@@ -12,7 +12,7 @@ from terminator.model import Figures, Group, Guards, NoRelease
 from terminator.version import Version
 from tests.decide.builders import NOW, ago, decide, group, member, policy, released, unasked
 
-ALL_AT_ONCE = {"minimum": "1", "batch": "100%"}
+ALL_AT_ONCE = {"minimum": "1", "max_unavailable": "100%"}
 
 
 def three() -> Group:
@@ -24,20 +24,20 @@ def three() -> Group:
 
 
 @pytest.mark.parametrize(
-    ("texts", "victims"),
+    ("texts", "to_terminate"),
     [
         (ALL_AT_ONCE, ("i-01eb1b24b1e5d8a3e", "i-0ae0fbd754e6d71d9")),
-        ({"minimum": "2", "batch": "100%"}, ("i-01eb1b24b1e5d8a3e",)),
-        ({"minimum": "3", "batch": "100%"}, ()),
+        ({"minimum": "2", "max_unavailable": "100%"}, ("i-01eb1b24b1e5d8a3e",)),
+        ({"minimum": "3", "max_unavailable": "100%"}, ()),
         ({}, ("i-01eb1b24b1e5d8a3e",)),
     ],
 )
 def test_outdated_instances_go_down_to_the_minimum(
-    texts: dict[str, str], victims: tuple[str, ...]
+    texts: dict[str, str], to_terminate: tuple[str, ...]
 ) -> None:
     decision = decide(three(), **texts)
-    assert decision.victims == victims
-    assert decision.kind == ("replace" if victims else "hold")
+    assert decision.to_terminate == to_terminate
+    assert decision.kind == ("replace" if to_terminate else "hold")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_outdated_instances_go_down_to_the_minimum(
     ],
 )
 def test_the_reason_to_replace_counts_what_fits_the_budget(minimum: str, reason: str) -> None:
-    assert decide(three(), minimum=minimum, batch="100%").reason == reason
+    assert decide(three(), minimum=minimum, max_unavailable="100%").reason == reason
 
 
 def test_the_lowest_versions_go_first_whenever_they_were_launched() -> None:
@@ -58,7 +58,7 @@ def test_the_lowest_versions_go_first_whenever_they_were_launched() -> None:
         member("i-c", "1.1.0", up=20),
         member("i-d", "2.0.0", up=10),
     )
-    assert decide(mixed, minimum="2", batch="100%").victims == ("i-b", "i-c")
+    assert decide(mixed, minimum="2", max_unavailable="100%").to_terminate == ("i-b", "i-c")
 
 
 def test_above_the_target_the_highest_go_first_then_below_it_the_lowest() -> None:
@@ -70,7 +70,12 @@ def test_above_the_target_the_highest_go_first_then_below_it_the_lowest() -> Non
         member("i-e", "2.0.0", up=20),
         released=released("2.0.0", since=25),
     )
-    assert decide(mixed, minimum="0", batch="100%").victims == ("i-b", "i-c", "i-a", "i-d")
+    assert decide(mixed, minimum="0", max_unavailable="100%").to_terminate == (
+        "i-b",
+        "i-c",
+        "i-a",
+        "i-d",
+    )
 
 
 def test_of_one_version_the_zone_with_most_available_left_gives_first() -> None:
@@ -81,7 +86,12 @@ def test_of_one_version_the_zone_with_most_available_left_gives_first() -> None:
         member("i-b3", up=60, zone="b"),
         member("i-n", "1.0.274", up=10, zone="c"),
     )
-    assert decide(zoned, minimum="1", batch="100%").victims == ("i-b1", "i-b2", "i-a1", "i-b3")
+    assert decide(zoned, minimum="1", max_unavailable="100%").to_terminate == (
+        "i-b1",
+        "i-b2",
+        "i-a1",
+        "i-b3",
+    )
 
 
 def test_of_one_version_and_zone_the_oldest_goes_first_and_then_the_lowest_id() -> None:
@@ -91,7 +101,7 @@ def test_of_one_version_and_zone_the_oldest_goes_first_and_then_the_lowest_id() 
         member("i-a", up=40),
         member("i-n", "1.0.274", up=10),
     )
-    assert decide(twins, minimum="0", batch="100%").victims == ("i-b", "i-c", "i-a")
+    assert decide(twins, minimum="0", max_unavailable="100%").to_terminate == ("i-b", "i-c", "i-a")
 
 
 def test_without_a_bucket_the_target_is_the_highest_version_available() -> None:
@@ -106,7 +116,7 @@ def test_a_released_target_makes_any_other_version_outdated() -> None:
         member("i-b", "1.0.266", up=20),
         released=released("1.0.266", since=30),
     )
-    assert decide(rolled_back, **ALL_AT_ONCE).victims == ("i-a",)
+    assert decide(rolled_back, **ALL_AT_ONCE).to_terminate == ("i-a",)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +141,7 @@ def test_desired_capacity_that_drops_lowers_what_may_go() -> None:
     """Auto Scaling is about to remove four of these itself."""
     shrinking = [member(f"i-{n}", up=100 - n) for n in range(5)]
     of = group(*shrinking, member("i-n", "1.0.274", up=10), desired=2)
-    assert decide(of, **ALL_AT_ONCE).victims == ("i-0",)
+    assert decide(of, **ALL_AT_ONCE).to_terminate == ("i-0",)
 
 
 @pytest.mark.parametrize(
@@ -148,10 +158,10 @@ def test_desired_capacity_that_drops_lowers_what_may_go() -> None:
 )
 def test_what_is_on_its_way_in_or_unknown_uses_up_the_budget(other: Any) -> None:
     busy = group(*three().instances, other)
-    decision = decide(busy, minimum="1", batch="2")
+    decision = decide(busy, minimum="1", max_unavailable="2")
     assert decision.figures is not None
     assert decision.figures.in_flight == 1
-    assert decision.victims == ("i-01eb1b24b1e5d8a3e",)
+    assert decision.to_terminate == ("i-01eb1b24b1e5d8a3e",)
 
 
 @pytest.mark.parametrize(
@@ -174,32 +184,34 @@ def test_what_stands_by_waits_in_a_warm_pool_or_leaves_is_not_counted(lifecycle:
     decision = decide(group(*three().instances, unasked("i-x", lifecycle)), **ALL_AT_ONCE)
     assert decision.figures is not None
     assert decision.figures.in_flight == 0
-    assert len(decision.victims) == 2
+    assert len(decision.to_terminate) == 2
 
 
-def test_an_aside_instance_is_never_a_victim_even_if_it_was_read() -> None:
+def test_an_aside_instance_is_never_an_instance_even_if_it_was_read() -> None:
     old = member("i-old", "0.9.0", up=900, lifecycle="Standby")
-    assert "i-old" not in decide(group(*three().instances, old), **ALL_AT_ONCE).victims
+    assert "i-old" not in decide(group(*three().instances, old), **ALL_AT_ONCE).to_terminate
 
 
 def test_what_leaves_is_missed_through_desired_capacity() -> None:
     leaving = group(*three().instances, unasked("i-x", "Terminating"), desired=4)
-    decision = decide(leaving, minimum="1", batch="2")
+    decision = decide(leaving, minimum="1", max_unavailable="2")
     assert decision.figures is not None
     assert decision.figures.in_flight == 1
-    assert len(decision.victims) == 1
+    assert len(decision.to_terminate) == 1
 
 
 def test_an_unreadable_instance_uses_up_the_budget_and_is_never_chosen() -> None:
     doubtful = group(*three().instances, member("i-x", None, up=900))
-    assert decide(doubtful, minimum="1", batch="2").victims == ("i-01eb1b24b1e5d8a3e",)
+    assert decide(doubtful, minimum="1", max_unavailable="2").to_terminate == (
+        "i-01eb1b24b1e5d8a3e",
+    )
 
 
 def test_one_that_answers_the_target_but_is_unhealthy_at_its_load_balancer_is_spared() -> None:
     ill = member("i-x", "1.0.274", up=900, reason="unhealthy at target group web")
     fleet = group(*three().instances, ill, released=released("1.0.274", since=300))
-    decision = decide(fleet, minimum="0", batch="100%")
-    assert decision.victims == ("i-01eb1b24b1e5d8a3e", "i-0ae0fbd754e6d71d9")
+    decision = decide(fleet, minimum="0", max_unavailable="100%")
+    assert decision.to_terminate == ("i-01eb1b24b1e5d8a3e", "i-0ae0fbd754e6d71d9")
 
 
 def test_protected_instances_stay_and_the_others_go() -> None:
@@ -208,13 +220,13 @@ def test_protected_instances_stay_and_the_others_go() -> None:
         member("i-b", up=20),
         member("i-n", "1.0.274", up=10),
     )
-    assert decide(some, minimum="0", batch="100%").victims == ("i-b",)
+    assert decide(some, minimum="0", max_unavailable="100%").to_terminate == ("i-b",)
 
 
 def test_four_of_six_hidden_by_the_network_cost_nothing() -> None:
     hidden = [member(f"i-{n}", None, up=600) for n in range(4)]
     of = group(*hidden, member("i-4"), member("i-5"), released=released("1.0.274", since=300))
-    assert decide(of, minimum="50%").victims == ()
+    assert decide(of, minimum="50%").to_terminate == ()
 
 
 def test_a_group_on_target_is_converged() -> None:
@@ -239,7 +251,7 @@ def test_of_zones_with_equally_many_left_the_one_with_the_oldest_instance_gives_
         member("i-b", up=90, zone="b"),
         member("i-n", "1.0.274", up=10, zone="c"),
     )
-    assert decide(zoned, minimum="0", batch="100%").victims == ("i-b", "i-a")
+    assert decide(zoned, minimum="0", max_unavailable="100%").to_terminate == ("i-b", "i-a")
 
 
 def test_instances_on_target_count_among_those_left_in_a_zone() -> None:
@@ -248,7 +260,7 @@ def test_instances_on_target_count_among_those_left_in_a_zone() -> None:
         member("i-n", "1.0.274", up=10, zone="a"),
         member("i-b", up=90, zone="b"),
     )
-    assert decide(zoned, minimum="0", batch="100%").victims == ("i-a", "i-b")
+    assert decide(zoned, minimum="0", max_unavailable="100%").to_terminate == ("i-a", "i-b")
 
 
 def test_without_a_bucket_builds_of_one_version_are_on_target() -> None:
@@ -266,7 +278,7 @@ def test_a_decision_carries_the_figures_that_it_rests_on() -> None:
     )
     assert decide(of).figures == Figures(
         available=3,
-        unreadable=1,
+        unavailable=1,
         in_flight=4,
         outdated=3,
         minimum=4,

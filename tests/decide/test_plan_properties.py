@@ -60,14 +60,14 @@ def groups(draw: st.DrawFn) -> Group:
 def policies(draw: st.DrawFn) -> Policy:
     return policy(
         minimum=draw(st.sampled_from(("0", "1", "2", "50%", "100%"))),
-        batch=draw(st.sampled_from(("1", "2", "25%", "100%"))),
-        soak=draw(st.sampled_from(("0m", "0m", "10m"))),
+        max_unavailable=draw(st.sampled_from(("1", "2", "25%", "100%"))),
+        bake_time=draw(st.sampled_from(("0m", "0m", "10m"))),
         window=draw(st.sampled_from(("always", "always", "Sat-Sun 09:00-17:00 UTC"))),
     )
 
 
 def chosen(group: Group, decision: Decision) -> list[Instance]:
-    return [each for each in group.instances if each.id in decision.victims]
+    return [each for each in group.instances if each.id in decision.to_terminate]
 
 
 @given(groups(), policies(), st.randoms())
@@ -81,26 +81,26 @@ def test_the_order_of_a_listing_changes_nothing(group: Group, of: Policy, random
 @given(groups(), policies())
 def test_only_outdated_unprotected_instances_in_service_go(group: Group, of: Policy) -> None:
     facts, decision = Facts(group, of, NOW), plan(group, of, NOW)
-    for victim in chosen(group, decision):
-        assert victim.serving
-        assert not victim.protected
-        assert not facts.on_target(victim)
-        assert victim in (facts.presumed if decision.second_look else facts.available)
+    for each in chosen(group, decision):
+        assert each.serving
+        assert not each.protected
+        assert not facts.on_target(chosen)
+        assert chosen in (facts.presumed if decision.second_look else facts.available)
 
 
 @given(groups(), policies())
 def test_the_minimum_stays_available(group: Group, of: Policy) -> None:
     facts, decision = Facts(group, of, NOW), plan(group, of, NOW)
-    gone = [victim for victim in chosen(group, decision) if victim in facts.available]
+    gone = [chosen for each in chosen(group, decision) if chosen in facts.available]
     left = min(len(facts.available), group.desired) - len(gone)
-    assert left >= facts.minimum or not decision.victims
+    assert left >= facts.minimum or not decision.to_terminate
 
 
 @given(groups(), policies())
 def test_what_is_out_and_what_goes_fit_the_batch(group: Group, of: Policy) -> None:
     facts, decision = Facts(group, of, NOW), plan(group, of, NOW)
-    out = facts.in_flight + len(facts.unreadable) + len(decision.victims)
-    assert not decision.victims or decision.second_look or out <= facts.batch
+    out = facts.in_flight + len(facts.unavailable) + len(decision.to_terminate)
+    assert not decision.to_terminate or decision.second_look or out <= facts.max_unavailable
 
 
 @given(groups(), policies())
@@ -109,37 +109,39 @@ def test_without_proof_at_most_one_goes_and_only_when_nothing_is_in_flight(
 ) -> None:
     facts, decision = Facts(group, of, NOW), plan(group, of, NOW)
     if not facts.proof:
-        assert len(decision.victims) <= 1
-        assert not decision.victims or facts.in_flight == 0
-        assert not decision.victims or not facts.silent
-    assert (decision.kind == "canary") == (bool(decision.victims) and not facts.proof)
+        assert len(decision.to_terminate) <= 1
+        assert not decision.to_terminate or facts.in_flight == 0
+        assert not decision.to_terminate or not facts.silent
+    assert (decision.kind == "canary") == (bool(decision.to_terminate) and not facts.proof)
 
 
 @given(groups(), policies())
 def test_a_presumed_outdated_instance_goes_alone(group: Group, of: Policy) -> None:
     facts, decision = Facts(group, of, NOW), plan(group, of, NOW)
     if decision.second_look:
-        assert len(decision.victims) == 1
+        assert len(decision.to_terminate) == 1
         assert facts.in_flight == 0
         assert not facts.silent
 
 
 @given(groups(), policies())
-def test_while_shut_only_bad_releases_and_their_corpses_go(group: Group, of: Policy) -> None:
+def test_while_shut_only_bad_releases_and_their_failed_boots_go(group: Group, of: Policy) -> None:
     facts, decision = Facts(group, of, NOW), plan(group, of, NOW)
     shut = of.window is not None or (group.guards is not None and group.guards.alarms)
     newest = max((each.launched for each in facts.available if each.launched), default=None)
-    for victim in chosen(group, decision) if shut else ():
-        is_last = newest is None or (victim.launched is not None and victim.launched > newest)
-        assert facts.above_target(victim) if not decision.second_look else is_last
+    for each in chosen(group, decision) if shut else ():
+        is_last = newest is None or (each.launched is not None and each.launched > newest)
+        assert facts.above_target(each) if not decision.second_look else is_last
 
 
 @given(groups(), policies())
-def test_every_decision_has_a_reason_and_agrees_with_its_victims(group: Group, of: Policy) -> None:
+def test_every_decision_has_a_reason_and_agrees_with_its_to_terminate(
+    group: Group, of: Policy
+) -> None:
     decision = plan(group, of, NOW)
     assert decision.reason
     assert decision.reason.isprintable()
-    assert bool(decision.victims) == (decision.kind in {"replace", "canary"})
+    assert bool(decision.to_terminate) == (decision.kind in {"replace", "canary"})
 
 
 @given(groups(), policies())

@@ -7,7 +7,7 @@ import pytest
 from terminator.model import Group, Instance
 from tests.decide.builders import decide, decide_later, group, member, released, unasked
 
-FAST = {"minimum": "1", "batch": "100%"}
+FAST = {"minimum": "1", "max_unavailable": "100%"}
 
 
 def old(count: int = 3) -> list[Instance]:
@@ -16,14 +16,14 @@ def old(count: int = 3) -> list[Instance]:
 
 def test_without_proof_one_canary_goes() -> None:
     decision = decide(group(*old(), released=released("1.0.274", since=1)), **FAST)
-    assert (decision.kind, decision.victims) == ("canary", ("i-0",))
+    assert (decision.kind, decision.to_terminate) == ("canary", ("i-0",))
     assert decision.reason == "i-0 goes first, to prove 1.0.274"
 
 
 def test_with_proof_the_rest_go() -> None:
     proven = group(*old(), member("i-n", "1.0.274", up=5), released=released("1.0.274", since=9))
     decision = decide(proven, **FAST)
-    assert (decision.kind, decision.victims) == ("replace", ("i-0", "i-1", "i-2"))
+    assert (decision.kind, decision.to_terminate) == ("replace", ("i-0", "i-1", "i-2"))
 
 
 def test_a_target_instance_that_is_not_the_newest_proves_nothing() -> None:
@@ -45,7 +45,7 @@ def test_a_stale_instance_still_in_its_grace_period_spoils_the_proof() -> None:
         released=released("1.0.274", since=60),
     )
     decision = decide(late, **FAST)
-    assert decision.victims == ()
+    assert decision.to_terminate == ()
     assert "i-s launched 5 minutes ago still reports 1.0.266" in decision.reason
 
 
@@ -70,7 +70,7 @@ def test_proof_begins_when_the_grace_period_ends(up: float, kind: str) -> None:
 def test_one_not_yet_healthy_at_its_load_balancer_proves_nothing() -> None:
     ill = member("i-n", "1.0.274", up=5, reason="unhealthy at target group web: Elb.Initial")
     decision = decide(group(*old(), ill, grace=1, released=released("1.0.274", since=9)), **FAST)
-    assert decision.victims == ()
+    assert decision.to_terminate == ()
     assert decision.reason.startswith("waiting for proof: i-n launched 5 minutes ago")
 
 
@@ -113,7 +113,7 @@ def test_stale_boots_double_the_time_to_the_next_canary_up_to_sixteen_hours(
     assert early.kind == "hold"
     assert "next canary in 1 minute" in early.reason
     due = decide(stale_fleet([*ups, wait]), **FAST)
-    assert (due.kind, len(due.victims)) == ("canary", 1)
+    assert (due.kind, len(due.to_terminate)) == ("canary", 1)
 
 
 def test_the_reason_says_who_came_back_stale_and_when_the_next_canary_goes() -> None:
@@ -134,14 +134,14 @@ def test_a_boot_around_the_release_is_not_counted_as_stale(up: float, kind: str)
 def test_where_since_is_unknown_any_launch_is_given_the_retry_time(up: float, kind: str) -> None:
     rogue = group(member("i-r", "999.0.0", up=100_000), *old(), member("i-n", up=up))
     decision = decide(rogue, **FAST)
-    assert (decision.kind, len(decision.victims)) == (kind, int(kind == "canary"))
+    assert (decision.kind, len(decision.to_terminate)) == (kind, int(kind == "canary"))
 
 
 def test_where_since_is_unknown_an_unreadable_newest_instance_is_waited_for() -> None:
     rogue = group(member("i-r", "999.0.0", up=100_000), *old(), member("i-n", None, up=500))
     decision = decide(rogue, **FAST)
     assert decision.reason == (
-        "waiting for proof: i-n, the last to be launched, is unreadable (timeout)"
+        "waiting for proof: i-n, the last to be launched, is unavailable (timeout)"
     )
 
 
@@ -154,13 +154,13 @@ def test_a_rollback_that_nothing_dates_has_no_since() -> None:
     assert decide(undated, **FAST).kind == "canary"
 
 
-def test_soaking_waits_for_the_longest_lived_target_instance() -> None:
+def test_baking_waits_for_the_longest_lived_target_instance() -> None:
     proven = group(
         *old(), member("i-n", "1.0.274", up=8), grace=2, released=released("1.0.274", since=9)
     )
-    decision = decide(proven, soak="10m", **FAST)
-    assert decision.reason == "soaking 1.0.274 for 4 more minutes"
-    assert decide(proven, soak="6m", **FAST).kind == "replace"
+    decision = decide(proven, bake_time="10m", **FAST)
+    assert decision.reason == "baking 1.0.274 for 4 more minutes"
+    assert decide(proven, bake_time="6m", **FAST).kind == "replace"
 
 
 def test_of_several_target_instances_the_longest_lived_one_ends_the_soak() -> None:
@@ -170,14 +170,14 @@ def test_of_several_target_instances_the_longest_lived_one_ends_the_soak() -> No
         member("i-n", "1.0.274", up=3),
         released=released("1.0.274", since=9),
     )
-    assert decide(proven, soak="10m", **FAST).reason == "soaking 1.0.274 for 2 more minutes"
-    assert decide(proven, soak="8m", **FAST).kind == "replace"
+    assert decide(proven, bake_time="10m", **FAST).reason == "baking 1.0.274 for 2 more minutes"
+    assert decide(proven, bake_time="8m", **FAST).kind == "replace"
 
 
 def test_one_launched_exactly_a_minute_before_the_release_may_be_its_silent_canary() -> None:
     unclear = group(*old(), member("i-n", None, up=11), released=released("1.0.274", since=10))
     assert decide(unclear, **FAST).reason == (
-        "waiting for proof: i-n launched 11 minutes ago is unreadable (timeout); "
+        "waiting for proof: i-n launched 11 minutes ago is unavailable (timeout); "
         "no other goes until it answers or is replaced"
     )
 
@@ -193,7 +193,8 @@ def test_one_launched_exactly_a_minute_after_the_release_is_a_stale_boot() -> No
 def test_a_long_soak_is_told_in_hours_and_minutes() -> None:
     proven = group(*old(), member("i-n", "1.0.274", up=5), released=released("1.0.274", since=9))
     assert (
-        decide(proven, soak="130m", **FAST).reason == "soaking 1.0.274 for 2 more hours 5 minutes"
+        decide(proven, bake_time="130m", **FAST).reason
+        == "baking 1.0.274 for 2 more hours 5 minutes"
     )
 
 

@@ -142,7 +142,7 @@ def deploy(recorder: Recorder, patch: pytest.MonkeyPatch) -> None:
 
 
 def run_all(recorder: Recorder) -> None:
-    """Deliver a zip, a pointer and a bad zip, then a schedule whose victim vanishes."""
+    """Deliver a zip, a pointer and a bad zip, then a schedule whose chosen vanishes."""
     aws = recorder.local.aws
     recorder.run("release", store.upload(aws, "web", Program("1.0.274")))
     recorder.run("release", store.point(aws, "api", "1.0.266"))

@@ -18,13 +18,13 @@ from tests.fakes.recorded import Recording, broken, came_back_stale, mistyped, r
 from tests.infra.synthesized import FULL, LEAST, resources, template
 
 FIVE = {**LEAST, "schedule": "rate(5 minutes)"}
-NAMES = {"failing", "not-running", "dead-letters", "held", "unreadable", "stale"}
+NAMES = {"failing", "not-running", "dead-letters", "held", "unavailable", "stale"}
 # What an alarm watches, out of a recording.
 WATCHED: Mapping[str, Callable[[Recording], Series]] = {
     "failing": lambda of: of.errors,
     "not-running": lambda of: of.series("Available"),
-    "held": lambda of: of.series("Stuck"),
-    "unreadable": lambda of: of.series("Overdue"),
+    "held": lambda of: of.series("NeedsAttention"),
+    "unavailable": lambda of: of.series("Overdue"),
     "stale": lambda of: of.series("Stale"),
 }
 
@@ -80,9 +80,9 @@ def test_nothing_rings_for_a_rollout(of: Recording) -> None:
 def test_a_canary_that_stays_silent_rings_as_unreadable_and_nothing_else(of: Recording) -> None:
     broken(of, of.cloud.groups["web"])
     rang = ringing(of)
-    assert rang.keys() == {"unreadable"}
+    assert rang.keys() == {"unavailable"}
     # Half an hour for the boot, and an hour for it to last.
-    assert minutes(75) <= rang["unreadable"] <= minutes(110)
+    assert minutes(75) <= rang["unavailable"] <= minutes(110)
 
 
 def test_a_stale_boot_rings_at_the_first_run_that_sees_it(of: Recording) -> None:
@@ -124,8 +124,8 @@ def test_an_instance_that_stops_answering_rings_after_an_hour(of: Recording) -> 
     of.cloud.groups["web"].machines[-1].version = None
     of.every(5, 24)
     rang = ringing(of)
-    assert rang.keys() == {"unreadable"}
-    lasted = rang["unreadable"] - (before - of.errors[0][0])
+    assert rang.keys() == {"unavailable"}
+    lasted = rang["unavailable"] - (before - of.errors[0][0])
     assert minutes(55) <= lasted <= minutes(80)
 
 
@@ -195,7 +195,7 @@ def test_a_run_for_some_groups_does_not_quiet_an_alarm(of: Recording) -> None:
     for _ in range(24):
         of.every(5, 1)
         of.run({"app": "api"})
-    assert ringing(of).keys() == {"unreadable"}
+    assert ringing(of).keys() == {"unavailable"}
 
 
 @pytest.mark.parametrize(

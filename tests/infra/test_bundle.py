@@ -307,7 +307,7 @@ def test_reconcile_answers_its_records_under_awslambdaric(
     assert decided == {acts.WEB: ("canary", True), acts.API: ("converged", True)}
     assert {each["version"] for each in answer.value[1]["instances"]} == {"1.0.266"}
     logged = {entry["group"]: entry for entry in entries(log) if "group" in entry}
-    assert logged[acts.WEB]["victims"] == answer.value[1]["victims"]
+    assert logged[acts.WEB]["to_terminate"] == answer.value[1]["to_terminate"]
 
 
 @awslambdaric

@@ -7,7 +7,7 @@ import pytest
 from tests.fakes.alarm_model import of_name
 from tests.infra.synthesized import FULL, LEAST, only, resources, template, text
 
-ALARMS = ["dead-letters", "failing", "held", "not-running", "stale", "unreadable"]
+ALARMS = ["dead-letters", "failing", "held", "not-running", "stale", "unavailable"]
 
 
 @pytest.mark.parametrize("name", ALARMS)

@@ -88,7 +88,7 @@ def test_each_group_is_shown_as_it_was_last_seen(story: Recording) -> None:
     assert rows.keys() == {"api", "web"}
     web = rows["web"]
     assert (web["target"], web["highest"], web["available"]) == ("1.0.275", "1.0.274", 2)
-    assert "is unreadable (connection refused)" in web["reason"]
+    assert "is unavailable (connection refused)" in web["reason"]
     assert rows["api"]["reason"].startswith("tag terminator:minimum says")
 
 
@@ -125,7 +125,7 @@ def test_why_a_group_is_held_says_since_when_and_how_often(story: Recording) -> 
         if (row["group"], row["hold"]) == ("api", "settings_unreadable")
     ]
     assert why["reason"].startswith('tag terminator:minimum says "lots"')
-    assert why["is_stuck"] is True
+    assert why["needs_attention"] is True
     assert why["runs"] == 24
     assert why["last_seen"] - why["first_seen"] == minutes(23 * 5)
 
@@ -146,7 +146,7 @@ def test_a_dry_run_terminated_nothing() -> None:
     assert ask(queries.TERMINATED, of) == []
 
 
-def test_unreadable_instances_are_named_with_what_they_said(story: Recording) -> None:
+def test_unavailable_instances_are_named_with_what_they_said(story: Recording) -> None:
     rows = ask(queries.UNREADABLE, story)
     canary = story.cloud.groups["web"].machines[-1]
     [row] = [row for row in rows if row["instance.id"] == canary.id]
@@ -171,7 +171,7 @@ def test_a_group_too_great_for_its_fields_to_be_found_is_shown_all_the_same() ->
         of.cloud.muted["i-0190"] = 5
         of.run()
     [now] = ask(queries.GROUPS_NOW, of)
-    assert (now["available"], now["unreadable"], now["desired"]) == (202, 1, 203)
+    assert (now["available"], now["unavailable"], now["desired"]) == (202, 1, 203)
     [silent] = ask(queries.UNREADABLE, of)
     assert silent["instance.id"] == "i-0190"
 

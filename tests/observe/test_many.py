@@ -229,15 +229,15 @@ def test_a_group_that_does_not_act_costs_a_call_for_its_target_group() -> None:
     }
 
 
-def test_a_group_that_acts_costs_the_same_calls_whatever_its_size_and_one_a_victim() -> None:
+def test_a_group_that_acts_costs_the_same_calls_whatever_its_size_and_one_a_instance() -> None:
     def replacing(size: int) -> tuple[dict[str, int], int]:
-        cloud, [group] = fleet(size=size, tags={"terminator:batch": "50%"})
+        cloud, [group] = fleet(size=size, tags={"terminator:max-unavailable": "50%"})
         cloud.launch(group, at=cloud.now - minutes(5)).version = "1.0.274"
         group.desired += 1
         run(cloud)
-        victims = cloud.calls.pop("TerminateInstanceInAutoScalingGroup")
-        assert victims == len(cloud.kills)
-        return dict(cloud.calls), victims
+        to_terminate = cloud.calls.pop("TerminateInstanceInAutoScalingGroup")
+        assert to_terminate == len(cloud.kills)
+        return dict(cloud.calls), to_terminate
 
     (few, one), (many, more) = replacing(4), replacing(40)
     assert few == many

@@ -158,4 +158,4 @@ def test_what_a_classic_load_balancer_calls_out_of_service_is_not_available() ->
     decision = run(cloud)["web"].decision
     assert decision is not None
     assert decision.figures is not None
-    assert (decision.figures.available, decision.figures.unreadable) == (2, 1)
+    assert (decision.figures.available, decision.figures.unavailable) == (2, 1)

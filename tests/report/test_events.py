@@ -24,7 +24,7 @@ from tests.fakes.recorded import Recording, broken, came_back_stale, mistyped, r
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = json.loads((ROOT / "docs" / "events.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
-FAST = {"minimum": "1", "batch": "100%"}
+FAST = {"minimum": "1", "max_unavailable": "100%"}
 
 
 def read(entry: Any) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def test_what_was_terminated_is_a_replacement() -> None:
         "schema_version": 1, "group": "live_asg_web", "app": "web", "target": "1.0.274",
         "decision": "replace", "reason": "2 of 2 outdated instances fit the budget",
         "dry_run": False, "target_source": "highest", "lowest": "1.0.266", "highest": "1.0.274",
-        "desired": 3, "minimum": 1, "available": 3, "unreadable": 0, "in_flight": 0,
+        "desired": 3, "minimum": 1, "available": 3, "unavailable": 0, "in_flight": 0,
         "outdated": 2, "terminated": ["i-a"], "terminated_count": 1,
         "deferred": {"i-b": "it is busy"}, "failed": {},
     }  # fmt: skip
@@ -137,7 +137,7 @@ def test_a_hold_that_needs_somebody_is_told(of: Group, texts: dict[str, str], ho
 @pytest.mark.parametrize(
     ("of", "texts"),
     [
-        (ready(), {**FAST, "soak": "1h"}),
+        (ready(), {**FAST, "bake_time": "1h"}),
         (ready(), {**FAST, "pause": "x"}),
         (ready(), {**FAST, "window": "Sat-Sun 09:00-17:00 UTC"}),
         (YOUNG, FAST),
@@ -151,7 +151,7 @@ def test_a_hold_that_ends_by_itself_is_not_told(of: Group, texts: dict[str, str]
 def test_a_hold_tells_what_its_beginning_can_be_seen_by() -> None:
     [event] = told(SILENT)
     assert event["detail"]["since"] == "2026-11-18T10:50:00+00:00"
-    assert event["detail"]["unreadable_instances"] == [
+    assert event["detail"]["unavailable_instances"] == [
         {"id": "i-s", "launched": "2026-11-18T11:00:00+00:00", "reason": "timeout"}
     ]
 

@@ -36,7 +36,7 @@ def texts(lines: list[report.Line]) -> list[str]:
 
 def test_a_failed_termination_is_the_last_line_and_an_error() -> None:
     acted = Outcomes(("i-a",), failed={"i-b": "AccessDenied: no"})
-    lines = report.closing(outcome(proven(), acted, minimum="1", batch="100%"))
+    lines = report.closing(outcome(proven(), acted, minimum="1", max_unavailable="100%"))
     assert texts(lines) == [
         "live_asg_web => terminating instance ids [i-a]",
         "live_asg_web => failed to terminate i-b: AccessDenied: no",
@@ -77,8 +77,8 @@ def test_metrics_count_held_and_failed_groups() -> None:
     held = outcome(proven(), pause="x")
     acted = outcome(proven(), Outcomes(("i-a",), failed={"i-b": "no"}))
     assert report.metrics([held, acted, Outcome("gone", error="no such group")]) == {
-        "Available": 6, "Unreadable": 0, "InFlight": 0, "Outdated": 4, "Stale": 0,
-        "Held": 1, "Stuck": 0, "Terminated": 1, "Failed": 2,
+        "Available": 6, "Unavailable": 0, "InFlight": 0, "Outdated": 4, "Stale": 0,
+        "Held": 1, "NeedsAttention": 0, "Terminated": 1, "Failed": 2,
     }  # fmt: skip
 
 
@@ -99,7 +99,9 @@ def test_the_table_shows_what_matters_at_any_width(width: int) -> None:
     ids = [f"i-0{number}b24b1e5d8a3e0f" for number in range(3)]
     of = group(member(ids[0], up=30), member(ids[1], None), member(ids[2], "1.0.274", up=10))
     acted = Outcomes((ids[0],))
-    table = shown(outcome(of, acted, minimum="0", batch="100%"), terminal=True, width=width)
+    table = shown(
+        outcome(of, acted, minimum="0", max_unavailable="100%"), terminal=True, width=width
+    )
     for text in (*ids, "1.0.266", "1.0.274", "terminated", "timeout"):
         assert text in table
     assert "…" not in table

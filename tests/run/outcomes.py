@@ -6,7 +6,7 @@ from terminator.report.record import Outcome
 from tests.fakes.cloud import Cloud, FakeGroup, minutes
 
 # Settings under which all that is outdated goes at once.
-FREE = {"terminator:minimum": "0", "terminator:batch": "100%"}
+FREE = {"terminator:minimum": "0", "terminator:max-unavailable": "100%"}
 
 
 def killed(cloud: Cloud) -> list[str]:

@@ -74,12 +74,12 @@ def detach(group: FakeGroup) -> None:
     group.balanced = False
 
 
-def test_an_outdated_victim_that_has_become_a_presumed_one_is_looked_at_again_first() -> None:
+def test_an_outdated_instance_that_has_become_a_presumed_one_is_looked_at_again_first() -> None:
     cloud, [group] = fleet(tags=FREE)
     assert Edit(cloud, group).run(attach) == NOTHING_ALIKE
 
 
-def test_a_presumed_outdated_victim_that_has_become_an_available_one_is_spared() -> None:
+def test_a_presumed_outdated_instance_that_has_become_an_available_one_is_spared() -> None:
     cloud, [group] = fleet(tags=FREE, balanced=True)
     group.machines[0].target = "unhealthy"
     assert Edit(cloud, group).run(detach) == NOTHING_ALIKE

@@ -36,7 +36,7 @@ def test_one_group_denied_its_termination_does_not_stop_the_others() -> None:
     ],
 )
 def test_a_deferral_is_reported_and_leaves_the_rest_of_the_group_alone(error: Exception) -> None:
-    cloud, [group] = fleet(tags={"terminator:minimum": "0", "terminator:batch": "100%"})
+    cloud, [group] = fleet(tags={"terminator:minimum": "0", "terminator:max-unavailable": "100%"})
     group.machines[-1].version = "1.0.274"
     group.machines[-1].launched = cloud.now - minutes(60)
     cloud.faults["TerminateInstanceInAutoScalingGroup", "web"] = error

@@ -110,13 +110,13 @@ def test_metrics_are_summed_over_the_groups(capsys: pytest.CaptureFixture[str]) 
     assert directive["Dimensions"] == [["service"]]
     assert {each["Name"]: emitted[each["Name"]] for each in directive["Metrics"]} == {
         "Available": [6.0],
-        "Unreadable": [0.0],
+        "Unavailable": [0.0],
         "InFlight": [0.0],
         "Outdated": [3.0],
         "Stale": [0.0],
         "Overdue": [0.0],
         "Held": [0.0],
-        "Stuck": [0.0],
+        "NeedsAttention": [0.0],
         "Terminated": [0.0],
         "Failed": [0.0],
     }

@@ -97,7 +97,7 @@ def test_a_dry_run_plans_for_real_and_terminates_nothing() -> None:
     assert cloud.kills == []
     assert cloud.calls["DescribeInstanceRefreshes"] == 1
     assert cloud.said()[-1] == "web => dry run: would terminate instance ids [i-0001]"
-    assert record(outcome)["victims"] == ["i-0001"]
+    assert record(outcome)["to_terminate"] == ["i-0001"]
     assert record(outcome)["terminated"] == []
 
 

@@ -31,7 +31,7 @@ def kill_times(cloud: Cloud) -> list[float]:
 
 
 def test_a_release_goes_out_canary_first_and_never_below_the_minimum() -> None:
-    cloud, group = fleet(6, tags={"terminator:minimum": "3", "terminator:batch": "50%"})
+    cloud, group = fleet(6, tags={"terminator:minimum": "3", "terminator:max-unavailable": "50%"})
     cloud.upload("web", "1.0.274")
     every(cloud, 5, 12)
     assert versions(cloud, group) == ["1.0.274"] * 6
@@ -46,7 +46,7 @@ def test_a_converged_fleet_is_left_alone() -> None:
 
 
 def test_boots_that_stay_stale_get_rarer_up_to_sixteen_hours() -> None:
-    cloud, group = fleet(8, tags={"terminator:minimum": "1", "terminator:batch": "100%"})
+    cloud, group = fleet(8, tags={"terminator:minimum": "1", "terminator:max-unavailable": "100%"})
     group.boots = lambda _: "1.0.266"
     cloud.upload("web", "1.0.274")
     cloud.wait(1.5)
@@ -134,7 +134,11 @@ def test_where_only_the_spared_instance_is_outdated_the_reason_says_so() -> None
 
 @pytest.mark.parametrize("shut", ["alarm", "window"])
 def test_an_old_silent_instance_does_not_keep_a_bad_release_under_its_alarm(shut: str) -> None:
-    tags = {"terminator:alarms": "web-5xx", "terminator:batch": "50%", "terminator:minimum": "1"}
+    tags = {
+        "terminator:alarms": "web-5xx",
+        "terminator:max-unavailable": "50%",
+        "terminator:minimum": "1",
+    }
     cloud, group = fleet(4, tags=tags)
     cloud.alarms["web-5xx"] = "OK"
     cloud.upload("web", "1.0.274")
@@ -261,7 +265,7 @@ def test_the_same_upload_twice_and_the_schedule_at_once_make_one_canary() -> Non
 
 
 def test_a_rogue_version_costs_at_most_one_canary_per_retry_time() -> None:
-    cloud, group = fleet(4, tags={"terminator:batch": "100%", "terminator:minimum": "0"})
+    cloud, group = fleet(4, tags={"terminator:max-unavailable": "100%", "terminator:minimum": "0"})
     group.machines[0].version = "999.0.0"
     group.machines[0].launched -= minutes(60)
     every(cloud, 5, 24, of=settings(bucket=False))
@@ -271,7 +275,7 @@ def test_a_rogue_version_costs_at_most_one_canary_per_retry_time() -> None:
 
 @pytest.mark.parametrize("desired", [2, 3])
 def test_scale_in_under_way_is_not_made_worse(desired: int) -> None:
-    cloud, group = fleet(6, tags={"terminator:minimum": "1", "terminator:batch": "100%"})
+    cloud, group = fleet(6, tags={"terminator:minimum": "1", "terminator:max-unavailable": "100%"})
     group.machines[-1].version = "1.0.274"
     group.machines[-1].launched = cloud.now - minutes(60)
     group.desired = desired

@@ -130,7 +130,7 @@ def test_the_first_answer_of_another_that_is_not_answered_for_again_does_not_cou
     assert why(outcome) == "i-0001 is spared: asked again, none of 2 others answered either"
 
 
-def test_a_victim_that_is_not_answered_for_again_stays() -> None:
+def test_an_instance_that_is_not_answered_for_again_stays() -> None:
     cloud, _ = doubted("web")
     rounds = 0
 
@@ -220,7 +220,7 @@ def test_a_second_look_that_cannot_be_had_fails_the_doubted_groups_only() -> Non
 
 
 @pytest.mark.parametrize("step", ["doubt", "spared"])
-def test_an_unforeseen_error_over_one_victim_fails_its_group_only(
+def test_an_unforeseen_error_over_one_instance_fails_its_group_only(
     monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     cloud, _ = doubted("a", "b")

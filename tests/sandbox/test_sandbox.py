@@ -11,7 +11,7 @@ from sandbox.fleet import Fleet
 from sandbox.program import Program, pack
 
 FIVE = timedelta(minutes=5)
-FAST = {"terminator:minimum": "1", "terminator:batch": "100%"}
+FAST = {"terminator:minimum": "1", "terminator:max-unavailable": "100%"}
 
 
 def grow(fleet: Fleet, name: str, *versions: str, tags: dict[str, str] | None = None) -> list[str]:
@@ -29,7 +29,7 @@ def test_the_log_reads_as_the_design_has_it(empty_fleet: Fleet) -> None:
     one, two, new = grow(empty_fleet, "live_asg_web", "1.0.266", "1.0.266", "1.0.274", tags=FAST)
     run = runs.run(empty_fleet, runs.settings(bucket=False))
     assert run.lines == (
-        "live_asg_web => 3 available, 0 unreadable, 0 in flight, minimum 1",
+        "live_asg_web => 3 available, 0 unavailable, 0 in flight, minimum 1",
         "live_asg_web => lowest version 1.0.266, highest version 1.0.274, 2 instances to terminate",
         "live_asg_web => replace: 2 of 2 outdated instances fit the budget",
         "live_asg_web => terminating 2 of 3 instances",

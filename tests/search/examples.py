@@ -12,7 +12,7 @@ _GROUP = {
     "desired": 4,
     "app": "web",
     "minimum": "1",
-    "batch": "25%",
+    "max-unavailable": "25%",
     "grace": 0,
     "balanced": False,
     "canary-retry": "30m",
@@ -36,7 +36,7 @@ def _amid(change: str, number: int, *, fresh: bool) -> Step:
 
 LIVES: Mapping[str, Sequence[Step]] = {
     "a release is withdrawn from a bucket without versions": [
-        _begin(versioned=False, batch="100%"),
+        _begin(versioned=False, max_unavailable="100%"),
         _roll_out("good", 12),
         ("roll_back", {"which": 0}),
     ],
@@ -56,7 +56,7 @@ LIVES: Mapping[str, Sequence[Step]] = {
         ("wait", {"number": 400}),
         _roll_out("good", 3),
     ],
-    "the victim is protected between the look and the kill": [
+    "the chosen is protected between the look and the kill": [
         _begin(),
         _roll_out("good", 3),
         ("wait", {"number": 5}),

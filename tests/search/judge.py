@@ -94,7 +94,7 @@ def _judge_group(trial: Trial, name: str, outcome: Outcome) -> Iterator[str]:
     promise(outcome.decision is not None, "every group that was observed is planned", outcome)
     wanted, seen, yet = expected
     shown = _telling(seen, wanted, outcome)
-    promise(list(outcome.victims) == wanted, "all that may go goes, in its order", shown)
+    promise(list(outcome.to_terminate) == wanted, "all that may go goes, in its order", shown)
     whole = run_to_end(trial, name, wanted)
     promise(trial.run.config.dry_run or whole, "what was decided is done", shown)
     if not wanted and outcome.decision is not None and yet == "planned":
@@ -210,8 +210,8 @@ def _planned(trial: Trial, seen: Seen, name: str, *, again: bool) -> Seen:
 
 
 def _looked_again(trial: Trial, name: str, first: Seen) -> Expected | None:
-    victim = oracle.owed(first)[0]
-    promise(trial.slept is not None, "one slow answer does not kill", victim.id)
+    chosen = oracle.owed(first)[0]
+    promise(trial.slept is not None, "one slow answer does not kill", chosen.id)
     slept = trial.later[trial.slept or 0]
     first_asked = next(call.at for call in trial.later if call.name == "probe")
     later = slept.at - first_asked >= _SECOND_LOOK
@@ -219,23 +219,23 @@ def _looked_again(trial: Trial, name: str, first: Seen) -> Expected | None:
     row, look = trial.listing[name], trial.look(again=True)
     if trial.unobserved(row, look):
         return None
-    spared = _spared(trial, first, victim, look)
-    seen = trial.see(row, look, slept.at, victim.id if spared else None)
+    spared = _spared(trial, first, chosen, look)
+    seen = trial.see(row, look, slept.at, chosen.id if spared else None)
     after = _planned(trial, seen, name, again=True)
     wanted = oracle.owed(after)
-    if not wanted or (wanted[0] in after.presumed and (spared or wanted[0].id != victim.id)):
+    if not wanted or (wanted[0] in after.presumed and (spared or wanted[0].id != chosen.id)):
         return [], after, "looked twice"
-    return _confirmed(trial, name, after, again=True, spared=victim.id if spared else None)
+    return _confirmed(trial, name, after, again=True, spared=chosen.id if spared else None)
 
 
-def _spared(trial: Trial, first: Seen, victim: Member, look: Look) -> bool:
-    """Say whether the second look spares: the victim is back, or nobody else answered either."""
+def _spared(trial: Trial, first: Seen, chosen: Member, look: Look) -> bool:
+    """Say whether the second look spares: the chosen is back, or nobody else answered either."""
     seen = trial.see(trial.listing[first.row["AutoScalingGroupName"]], look, first.now, None)
-    if any(m.id == victim.id for m in seen.available):
+    if any(m.id == chosen.id for m in seen.available):
         return True
     before = trial.look(again=False)
     answered = sorted(i for i, a in before.answers.items() if a["version"])
-    near = [i for i in answered if before.rows[i]["VpcId"] == before.rows[victim.id]["VpcId"]]
+    near = [i for i in answered if before.rows[i]["VpcId"] == before.rows[chosen.id]["VpcId"]]
     others = [m.id for m in first.available] or near[:_NEIGHBOURS]
     return bool(others) and not any(look.answers.get(i, {}).get("version") for i in others)
 

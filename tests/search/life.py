@@ -29,13 +29,13 @@ from tests.search.trial import Trial
 COUNTS: Counter[str] = Counter()
 
 _APPS = ("web", "api")
-_TAGS = ("app", "minimum", "batch", "canary-retry", "window")
+_TAGS = ("app", "minimum", "max-unavailable", "canary-retry", "window")
 _GROUPS = st.fixed_dictionaries(
     {
         "desired": st.sampled_from((3, 4, 1, 2, 6, 0)),
         "app": st.sampled_from(("web", "web", "api")),
         "minimum": st.sampled_from(("1", "50%", "0", "2", "100%")),
-        "batch": st.sampled_from(("100%", "25%", "1", "2")),
+        "max-unavailable": st.sampled_from(("100%", "25%", "1", "2")),
         "grace": st.sampled_from((0, 5, 60)),
         "balanced": st.booleans(),
         "canary-retry": st.sampled_from(("30m", "30m", "5m")),
@@ -62,7 +62,7 @@ _AMID = st.sampled_from(
 _MEANWHILE = st.sampled_from(
     (
         *("protect", "protect", "reclaim", "fall ill", "stand by", "scale", "pause"),
-        *("minimum", "batch", "window", "alarms", "suspend", "delete"),
+        *("minimum", "max-unavailable", "window", "alarms", "suspend", "delete"),
     )
 )
 _NTH = st.sampled_from((1, 1, 2, 3))
@@ -392,7 +392,9 @@ class Life(RuleBasedStateMachine):
         ):
             return
         for group in self.region.asgs():
-            chosen = [len(r.outcomes[group.name].victims) for r in runs if group.name in r.outcomes]
+            chosen = [
+                len(r.outcomes[group.name].to_terminate) for r in runs if group.name in r.outcomes
+            ]
             gone = [name for _, name, _ in self.region.kills[before:] if name == group.name]
             COUNTS["overlapping runs that act"] += bool(gone)
             promise(len(gone) <= max(chosen, default=0), "overlapping runs choose alike", gone)

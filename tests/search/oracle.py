@@ -47,15 +47,15 @@ def _last_try_has_time(seen: Seen) -> bool:
         newest = max((m.launched for m in seen.stale), default=seen.now - wait)
         return bool(seen.silent) or seen.now - newest < wait
     last = max((m.launched for m in seen.asked), default=None)
-    mute = any(m.launched == last for m in seen.unreadable)
+    mute = any(m.launched == last for m in seen.unavailable)
     return mute or any(seen.now - m.launched < retry for m in seen.asked)
 
 
-def _soaking(seen: Seen) -> bool:
+def _baking(seen: Seen) -> bool:
     if not seen.proof:
         return False
     longest = max(seen.now - m.launched for m in seen.available if seen.on_target(m))
-    return longest < seen.grace + seen.span("soak")
+    return longest < seen.grace + seen.span("bake-time")
 
 
 def _in_the_future(seen: Seen) -> bool:
@@ -89,7 +89,7 @@ HOLDS: tuple[tuple[str, Applies, str], ...] = (
         r"protected from scale-in",
     ),
     ("waiting for proof", _waiting, r"^waiting for proof"),
-    ("soaking", _soaking, r"^soaking"),
+    ("baking", _baking, r"^baking"),
 )
 NO_BUDGET = r"^no budget|is presumed outdated, but"
 GUARDS = (
@@ -112,8 +112,8 @@ def closed(seen: Seen) -> bool:
 
 def _urgent(seen: Seen, member: Member) -> bool:
     newest = max((m.launched for m in seen.available), default=None)
-    corpse = member in seen.presumed and (newest is None or member.launched > newest)
-    return corpse or (member in seen.outdated and seen.above(member))
+    failed_boot = member in seen.presumed and (newest is None or member.launched > newest)
+    return failed_boot or (member in seen.outdated and seen.above(member))
 
 
 Broken = Callable[[Seen, Sequence[Member]], bool]
@@ -125,8 +125,8 @@ def _over_minimum(seen: Seen, goes: Sequence[Member]) -> bool:
 
 
 def _over_batch(seen: Seen, goes: Sequence[Member]) -> bool:
-    out = seen.in_flight + len(seen.unreadable) + len(goes)
-    return not any(m in seen.presumed for m in goes) and out > seen.batch
+    out = seen.in_flight + len(seen.unavailable) + len(goes)
+    return not any(m in seen.presumed for m in goes) and out > seen.max_unavailable
 
 
 def _not_alone(seen: Seen, goes: Sequence[Member]) -> bool:
@@ -144,7 +144,7 @@ PROMISES: tuple[tuple[str, Broken], ...] = (
     ("nothing protected goes", lambda _, goes: any(m.protected for m in goes)),
     ("nothing on target goes", lambda s, goes: any(s.on_target(m) for m in goes)),
     (
-        "nothing unreadable goes that is not presumed outdated",
+        "nothing unavailable goes that is not presumed outdated",
         lambda s, goes: not all(m in (*s.outdated, *s.presumed) for m in goes),
     ),
     ("a presumed outdated one goes alone", _not_alone),

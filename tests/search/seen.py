@@ -15,7 +15,7 @@ from typing import Any
 from tests.fakes.region import RANKS, same
 
 MINUTE = timedelta(minutes=1)
-DEFAULTS = {"minimum": "50%", "batch": "25%", "soak": "0m", "canary-retry": "30m"}
+DEFAULTS = {"minimum": "50%", "max-unavailable": "25%", "bake-time": "0m", "canary-retry": "30m"}
 KNOWN = {"enabled", "app", "pause", "window", "alarms", *DEFAULTS}
 UNREADABLE = "lots"
 # The only window that the search uses, and its hours.
@@ -104,9 +104,9 @@ class Seen:
         return -(-self.desired * int(text[:-1]) // 100) if text[-1] == "%" else int(text)
 
     @property
-    def batch(self) -> int:
+    def max_unavailable(self) -> int:
         """How many may be out at once: percentages are rounded down, at least 1."""
-        text = self.setting("batch")
+        text = self.setting("max-unavailable")
         number = self.desired * int(text[:-1]) // 100 if text[-1] == "%" else int(text)
         return max(1, number)
 
@@ -121,7 +121,7 @@ class Seen:
         return [m for m in self.asked if m.reason is None]
 
     @cached_property
-    def unreadable(self) -> list[Member]:
+    def unavailable(self) -> list[Member]:
         """Those in service that are not fine."""
         return [m for m in self.asked if m.reason is not None]
 
@@ -173,7 +173,7 @@ class Seen:
         patience = max(self.grace, self.span("canary-retry"))
         return [
             m
-            for m in self.unreadable
+            for m in self.unavailable
             if self.since is not None
             and not self.on_target(m)
             and m.launched < self.since - MINUTE
@@ -184,7 +184,7 @@ class Seen:
     def silent(self) -> list[Member]:
         """Canaries that have not answered."""
         since = self.since
-        return [m for m in self.unreadable if since is not None and m.launched >= since - MINUTE]
+        return [m for m in self.unavailable if since is not None and m.launched >= since - MINUTE]
 
     @cached_property
     def stale(self) -> list[Member]:
@@ -204,7 +204,7 @@ class Seen:
     def converged(self) -> bool:
         """Whether all is as it should be."""
         known = not self.bucket or self.released is not None
-        return known and not (self.outdated or self.unreadable or self.in_flight)
+        return known and not (self.outdated or self.unavailable or self.in_flight)
 
 
 def _second(when: datetime) -> datetime:

@@ -217,7 +217,7 @@ def test_one_whose_health_was_left_out_once_is_spared_by_the_second_look(
     stage.tamper(client, operation, first(without(path)))
     ran = stage.run()
     assert ran.error is None
-    assert ran.records[BROKEN]["victims"] == ["i-0002"]
+    assert ran.records[BROKEN]["to_terminate"] == ["i-0002"]
     assert ran.why() == "i-0002 goes first, to prove 1.0.274"
     assert (stage.lost(BROKEN), stage.lost(OTHER)) == (1, 1)
 

@@ -42,13 +42,13 @@ def gone(region: Region) -> list[str]:
 
 def test_a_run_in_the_middle_of_another_chooses_the_same_instances() -> None:
     for call in ("describe_instances", "probe", "describe_instance_refreshes", TERMINATE):
-        region, _ = proven(minimum="3", batch="100%")
+        region, _ = proven(minimum="3", max_unavailable="100%")
         lived(region, Trick(call, act=partial(lived, region)))
         assert gone(region) == ["i-0005", "i-0004", "i-0003"], call
 
 
 def test_overlapping_runs_that_saw_different_answers_each_keep_to_their_own_budget() -> None:
-    region, group = proven(minimum="4", batch="100%")
+    region, group = proven(minimum="4", max_unavailable="100%")
     first, last = group.machines[0], group.machines[4]
 
     def meanwhile() -> None:
@@ -61,7 +61,7 @@ def test_overlapping_runs_that_saw_different_answers_each_keep_to_their_own_budg
 
 
 def test_describes_that_lag_do_not_make_a_run_take_more() -> None:
-    region, _ = proven(minimum="3", batch="2")
+    region, _ = proven(minimum="3", max_unavailable="2")
     lived(region)
     before = gone(region)
     region.lag = minutes(30)
@@ -72,7 +72,7 @@ def test_describes_that_lag_do_not_make_a_run_take_more() -> None:
 
 
 def test_what_others_took_within_the_lag_is_missed_if_it_still_answers() -> None:
-    region, group = proven(minimum="3", batch="100%")
+    region, group = proven(minimum="3", max_unavailable="100%")
     draining = [m for m in group.machines[:5] if number_of(m.id, "drains") % 2 == 0]
     assert draining
     region.wait(1)

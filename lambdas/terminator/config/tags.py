@@ -29,14 +29,14 @@ class Policy:
 
     app: str
     minimum: Amount = _HALF
-    batch: Amount = _QUARTER
+    max_unavailable: Amount = _QUARTER
     scheme: Scheme = "http"
     port: int = 80
     path: str = "/version"
     host: str | None = None
     version_field: str = "version"
     pause: str | None = None
-    soak: timedelta = timedelta(0)
+    bake_time: timedelta = timedelta(0)
     canary_retry: timedelta = timedelta(minutes=30)
     window: Window | None = None
     alarms: tuple[str, ...] = ()
@@ -46,9 +46,9 @@ class Policy:
         """Return how many must stay available; percentages are rounded up."""
         return self.minimum.rounded_up(desired)
 
-    def batch_of(self, desired: int) -> int:
+    def max_unavailable_of(self, desired: int) -> int:
         """Return how many may be out at once; percentages are rounded down, at least 1."""
-        return max(1, self.batch.rounded_down(desired))
+        return max(1, self.max_unavailable.rounded_down(desired))
 
 
 class SettingError(ValueError):
@@ -70,7 +70,7 @@ _SETTINGS: Final[Mapping[str, _Setting]] = {
     "minimum": _Setting(
         settings.amount, "a number such as 2 or a percentage of desired such as 50%"
     ),
-    "batch": _Setting(
+    "max_unavailable": _Setting(
         settings.positive_amount,
         "a number from 1, such as 2, or a percentage of desired such as 25%",
     ),
@@ -82,7 +82,7 @@ _SETTINGS: Final[Mapping[str, _Setting]] = {
         settings.version_field, "a dotted path into the JSON body, such as build.version"
     ),
     "pause": _Setting(str, "any text"),
-    "soak": _Setting(settings.duration, "a duration such as 90s, 10m or 2h, at most 30d"),
+    "bake_time": _Setting(settings.duration, "a duration such as 90s, 10m or 2h, at most 30d"),
     "canary_retry": _Setting(
         settings.positive_duration, "a duration from 1m, such as 30m or 2h, at most 30d"
     ),

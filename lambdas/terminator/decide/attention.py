@@ -35,19 +35,19 @@ PATIENCE: Final[Mapping[HoldName, timedelta | None]] = {
     "canary_silent": None,
     "boots_stale": None,
     "launched_lately": _DAY,
-    "soaking": None,
+    "baking": None,
     "no_budget": _DAY,
     "presumed_waits": None,
     "window_closed": _WEEK_AND_A_DAY,
     "instance_refresh": _DAY,
-    "alarm_rings": _AT_ONCE,
+    "alarm": _AT_ONCE,
     "zip_unreadable": _AT_ONCE,
     "group_changed": _DAY,
-    "victim_spared": _DAY,
+    "instance_spared": _DAY,
 }
 
 
-def is_stuck(decision: Decision) -> bool:
+def needs_attention(decision: Decision) -> bool:
     """Say whether a decision is a hold that needs a person.
 
     Where nothing tells for how long the group has been behind, only those that need one at
@@ -64,4 +64,4 @@ def is_stuck(decision: Decision) -> bool:
 
 def _asks_too_much(figures: Figures | None) -> bool:
     # Whole and healthy, and still without a budget: the minimum leaves none.
-    return figures is not None and figures.in_flight == figures.unreadable == 0
+    return figures is not None and figures.in_flight == figures.unavailable == 0

@@ -32,14 +32,14 @@ class Facts:
         return tuple(i for i in self._seen if i.version is not None and i.reason is None)
 
     @cached_property
-    def unreadable(self) -> tuple[Instance, ...]:
+    def unavailable(self) -> tuple[Instance, ...]:
         """InService and Healthy, but not available."""
         return tuple(i for i in self._seen if i.reason is not None)
 
     @cached_property
     def in_flight(self) -> int:
         """Members on their way in or in a state we don't know, or missed, whichever is more."""
-        seen = len(self.available) + len(self.unreadable)
+        seen = len(self.available) + len(self.unavailable)
         counted = sum(instance.counted for instance in self.group.instances)
         return max(counted, self.group.desired) - seen
 
@@ -55,9 +55,9 @@ class Facts:
         return self.policy.minimum_of(self.group.desired)
 
     @property
-    def batch(self) -> int:
+    def max_unavailable(self) -> int:
         """The most that may be out at once."""
-        return self.policy.batch_of(self.group.desired)
+        return self.policy.max_unavailable_of(self.group.desired)
 
     @property
     def spare(self) -> int:
@@ -67,7 +67,7 @@ class Facts:
     @property
     def budget(self) -> int:
         """How many outdated instances may go now."""
-        room = self.batch - self.in_flight - len(self.unreadable)
+        room = self.max_unavailable - self.in_flight - len(self.unavailable)
         return max(0, min(self.spare, room))
 
     @property
@@ -130,7 +130,7 @@ class Facts:
     @cached_property
     def presumed(self) -> tuple[Instance, ...]:
         """Presumed outdated: silent for so long that it cannot be a boot of the target."""
-        return tuple(i for i in self.unreadable if self._is_presumed(i))
+        return tuple(i for i in self.unavailable if self._is_presumed(i))
 
     def _is_presumed(self, instance: Instance) -> bool:
         if self.since is None or self.on_target(instance):
@@ -142,8 +142,8 @@ class Facts:
 
     @cached_property
     def overdue(self) -> tuple[Instance, ...]:
-        """Unreadable, and launched longer ago than any boot may take."""
-        return tuple(i for i in self.unreadable if self._is_overdue(i))
+        """Unavailable, and launched longer ago than any boot may take."""
+        return tuple(i for i in self.unavailable if self._is_overdue(i))
 
     @cached_property
     def behind(self) -> timedelta | None:
@@ -158,11 +158,11 @@ class Facts:
 
     @cached_property
     def silent(self) -> tuple[Instance, ...]:
-        """Unreadable and launched since the target became the target: a silent canary."""
+        """Unavailable and launched since the target became the target: a silent canary."""
         if self.since is None:
             return ()
         doubt = self.since - CLOCK_DOUBT
-        return tuple(i for i in self.unreadable if launch(i) >= doubt)
+        return tuple(i for i in self.unavailable if launch(i) >= doubt)
 
     @cached_property
     def stale(self) -> tuple[Instance, ...]:
@@ -199,7 +199,7 @@ class Facts:
         """Whether every counted instance is available and on target, and nothing in flight."""
         if isinstance(self.group.released, NoRelease):
             return False
-        return not (self.outdated or self.unreadable or self.in_flight)
+        return not (self.outdated or self.unavailable or self.in_flight)
 
 
 def launch(instance: Instance) -> datetime:

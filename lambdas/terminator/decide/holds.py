@@ -76,7 +76,7 @@ def _in_the_future(facts: Facts) -> str | None:
 def _nothing_available(facts: Facts) -> str | None:
     if facts.available or facts.presumed or facts.group.desired == 0:
         return None
-    seen = f": {why(facts.unreadable)}" if facts.unreadable else ""
+    seen = f": {why(facts.unavailable)}" if facts.unavailable else ""
     return f"nothing is available and nothing is presumed outdated{seen}"
 
 
@@ -84,7 +84,7 @@ def _nothing_outdated(facts: Facts) -> str | None:
     if facts.outdated or facts.presumed:
         return None
     waiting = [f"{facts.in_flight} in flight"] if facts.in_flight else []
-    waiting += [f"unreadable {why(facts.unreadable)}"] if facts.unreadable else []
+    waiting += [f"unavailable {why(facts.unavailable)}"] if facts.unavailable else []
     return f"nothing is outdated; waiting for {' and '.join(waiting)}"
 
 
@@ -111,17 +111,17 @@ STANDING: Final[Rules] = {
 def pace(facts: Facts) -> Hold | None:
     """Hold while the target soaks, or without proof while the last try has its time."""
     if facts.proof:
-        return first({"soaking": _soaking}, facts)
+        return first({"baking": _baking}, facts)
     hold = first(_WAITING, facts)
     return None if hold is None else Hold(hold.name, f"waiting for proof: {hold.reason}")
 
 
-def _soaking(facts: Facts) -> str | None:
+def _baking(facts: Facts) -> str | None:
     longest = max(facts.age(i) for i in facts.available if facts.on_target(i))
-    wait = facts.group.grace + facts.policy.soak - longest
+    wait = facts.group.grace + facts.policy.bake_time - longest
     if wait <= timedelta(0):
         return None
-    return f"soaking {facts.target} for {left(wait).replace(' ', ' more ', 1)}"
+    return f"baking {facts.target} for {left(wait).replace(' ', ' more ', 1)}"
 
 
 def _incoming(facts: Facts) -> str | None:
@@ -143,7 +143,7 @@ def _silent_canary(facts: Facts) -> str | None:
         return None
     newest = latest(facts.silent)[0]
     return (
-        f"{newest.id} launched {ago(facts.age(newest))} is unreadable ({newest.reason}); "
+        f"{newest.id} launched {ago(facts.age(newest))} is unavailable ({newest.reason}); "
         f"no other goes until it answers or is replaced"
     )
 
@@ -159,10 +159,10 @@ def _stale_boots(facts: Facts) -> str | None:
 def _last_launch(facts: Facts) -> str | None:
     if facts.since is not None:
         return None
-    newest = latest((*facts.available, *facts.unreadable))
+    newest = latest((*facts.available, *facts.unavailable))
     silent = [instance for instance in newest if instance.reason is not None]
     if silent:
-        return f"{silent[0].id}, the last to be launched, is unreadable ({silent[0].reason})"
+        return f"{silent[0].id}, the last to be launched, is unavailable ({silent[0].reason})"
     stale = [instance for instance in newest if not facts.on_target(instance)] or newest
     return _retry(facts, stale[0], facts.policy.canary_retry)
 
@@ -191,9 +191,9 @@ def no_budget(facts: Facts) -> Hold:
     figures = (
         f"{len(facts.available)} available of {facts.group.desired} desired",
         f"minimum {facts.minimum}",
-        f"batch {facts.batch}",
+        f"max-unavailable {facts.max_unavailable}",
         f"{facts.in_flight} in flight",
-        f"{len(facts.unreadable)} unreadable",
+        f"{len(facts.unavailable)} unavailable",
     )
     return Hold("no_budget", f"no budget: {', '.join(figures)}")
 
@@ -223,7 +223,7 @@ def _alarmed(facts: Facts) -> str | None:
 GUARDS: Final[Rules] = {
     "window_closed": _window_closed,
     "instance_refresh": _refreshing,
-    "alarm_rings": _alarmed,
+    "alarm": _alarmed,
 }
 
 
@@ -241,10 +241,10 @@ def deferred_presumed(facts: Facts) -> str | None:
     if facts.in_flight:
         return f"{facts.in_flight} in flight"
     if facts.silent:
-        return f"others launched since the release are unreadable: {why(facts.silent)}"
+        return f"others launched since the release are unavailable: {why(facts.silent)}"
     if facts.spare < 0:
         few = f"only {len(facts.available)} available, minimum {facts.minimum}"
-        return f"{few}; unreadable are {why(facts.unreadable)}"
+        return f"{few}; unavailable are {why(facts.unavailable)}"
     return None
 
 
@@ -254,5 +254,5 @@ def ids(instances: Sequence[Instance]) -> str:
 
 
 def why(instances: Sequence[Instance]) -> str:
-    """Return a few unreadable instances, each with its reason, and how many more there are."""
+    """Return a few unavailable instances, each with its reason, and how many more there are."""
     return few([f"{instance.id} ({instance.reason})" for instance in instances])

@@ -1,7 +1,7 @@
 """The decision: which instances of a group may go now, and why.
 
 `plan` does no I/O and reads neither the clock nor the environment. The same observation
-gives the same victims, whatever order its instances are listed in.
+gives the same to_terminate, whatever order its instances are listed in.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from terminator.version import Version
 class _Choice:
     kind: Kind
     reason: str
-    victims: tuple[Instance, ...] = ()
+    to_terminate: tuple[Instance, ...] = ()
     second_look: bool = False
     hold: HoldName | None = None
 
@@ -43,7 +43,7 @@ def plan(group: Group, policy: Policy, now: datetime) -> Decision:
         kind=choice.kind,
         reason=choice.reason,
         figures=_figures(facts),
-        victims=tuple(instance.id for instance in choice.victims),
+        to_terminate=tuple(instance.id for instance in choice.to_terminate),
         second_look=choice.second_look,
         hold=choice.hold,
     )
@@ -52,7 +52,7 @@ def plan(group: Group, policy: Policy, now: datetime) -> Decision:
 def _figures(facts: Facts) -> Figures:
     return Figures(
         available=len(facts.available),
-        unreadable=len(facts.unreadable),
+        unavailable=len(facts.unavailable),
         in_flight=facts.in_flight,
         outdated=len(facts.outdated),
         minimum=facts.minimum,
@@ -85,13 +85,13 @@ def _converged(facts: Facts) -> str:
 
 
 def _guarded(facts: Facts, choice: _Choice) -> _Choice:
-    # Window and alarms must not keep a bad release, or its corpse, in place.
+    # Window and alarms must not keep a bad release, or its failed_boot, in place.
     for name, rule in holds.GUARDS.items():
-        hold = holds.first({name: rule}, facts) if choice.victims else None
+        hold = holds.first({name: rule}, facts) if choice.to_terminate else None
         if hold is not None:
             urgent = () if name == "instance_refresh" else _urgent(facts)
             choice = _pick(facts, urgent)
-            choice = choice if choice.victims else _held(hold)
+            choice = choice if choice.to_terminate else _held(hold)
     if choice.kind == "canary" and (hold := holds.zip_unreadable(facts)):
         return _held(hold)
     return choice
@@ -99,12 +99,12 @@ def _guarded(facts: Facts, choice: _Choice) -> _Choice:
 
 def _urgent(facts: Facts) -> tuple[Instance, ...]:
     newest = max(map(launch, facts.available), default=None)
-    corpses = (i for i in facts.presumed if newest is None or launch(i) > newest)
-    return (*corpses, *filter(facts.above_target, facts.outdated))
+    failed_boots = (i for i in facts.presumed if newest is None or launch(i) > newest)
+    return (*failed_boots, *filter(facts.above_target, facts.outdated))
 
 
 def _pick(facts: Facts, candidates: Sequence[Instance]) -> _Choice:
-    """Choose the victims among the candidates, or hold because nothing of them may go."""
+    """Choose the to_terminate among the candidates, or hold because nothing of them may go."""
     presumed_ids = {instance.id for instance in facts.presumed}
     free = [instance for instance in candidates if not instance.protected]
     presumed = [instance for instance in free if instance.id in presumed_ids]
@@ -120,23 +120,25 @@ def _pick(facts: Facts, candidates: Sequence[Instance]) -> _Choice:
     return _held(holds.no_budget(facts))
 
 
-def _presumed(facts: Facts, victim: Instance) -> _Choice:
+def _presumed(facts: Facts, chosen: Instance) -> _Choice:
     reason = (
-        f"{victim.id} is presumed outdated: launched before {facts.target} became the "
-        f"target, it is unreadable ({victim.reason})"
+        f"{chosen.id} is presumed outdated: launched before {facts.target} became the "
+        f"target, it is unavailable ({chosen.reason})"
     )
-    return _Choice(_kind(facts), reason, (victim,), second_look=True)
+    return _Choice(_kind(facts), reason, (chosen,), second_look=True)
 
 
 def _outdated(facts: Facts, candidates: Sequence[Instance]) -> _Choice:
     allowed = facts.budget if facts.proof else 1
-    victims = tuple(islice(_in_order(facts, candidates), allowed))
+    to_terminate = tuple(islice(_in_order(facts, candidates), allowed))
     if facts.proof:
         outdated = words.count(len(facts.outdated), "outdated instance")
-        fit = "fits" if len(victims) == 1 else "fit"
-        return _Choice("replace", f"{len(victims)} of {outdated} {fit} the budget", victims)
-    first = victims[0]
-    return _Choice("canary", f"{first.id} goes first, to prove {facts.target}", victims)
+        fit = "fits" if len(to_terminate) == 1 else "fit"
+        return _Choice(
+            "replace", f"{len(to_terminate)} of {outdated} {fit} the budget", to_terminate
+        )
+    first = to_terminate[0]
+    return _Choice("canary", f"{first.id} goes first, to prove {facts.target}", to_terminate)
 
 
 def _kind(facts: Facts) -> Kind:

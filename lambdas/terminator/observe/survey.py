@@ -116,13 +116,13 @@ def subject(group: AutoScalingGroupTypeDef, config: Config) -> Subject:
 
 
 def _strays(
-    found: Sequence[Subject], unreadable: Mapping[str, str], config: Config, scope: Scope
+    found: Sequence[Subject], unavailable: Mapping[str, str], config: Config, scope: Scope
 ) -> list[Outcome]:
     if scope.app is not None:
         return []
     names = {each.name for each in found}
     missing = dict.fromkeys(config.names, "no Auto Scaling group has this name")
-    missing |= {name: f"its description cannot be read: {why}" for name, why in unreadable.items()}
+    missing |= {name: f"its description cannot be read: {why}" for name, why in unavailable.items()}
     if scope.groups is not None:
         unknown = "no group of this name has opted in, by name or by tag"
         missing = {name: missing.get(name, unknown) for name in scope.groups}

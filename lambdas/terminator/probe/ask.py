@@ -68,7 +68,7 @@ def ask(
     """Ask every instance for its version, and answer in the order asked.
 
     No probe is begun that could not end within `seconds`: such questions get no answer at
-    all, since not asked is not unreadable. Nor do those for which this machine lacks sockets.
+    all, since not asked is not unavailable. Nor do those for which this machine lacks sockets.
     """
     return asyncio.run(_ask(questions, time.monotonic() + seconds, limits or Limits()))
 

@@ -31,7 +31,7 @@ _FIGURES: Final = (
     "desired",
     "minimum",
     "available",
-    "unreadable",
+    "unavailable",
     "in_flight",
     "outdated",
 )
@@ -77,7 +77,7 @@ def _of(record: Record) -> Iterator[Entry]:
 
 def _needs_somebody(record: Record) -> bool:
     is_hold = record["decision"] == "hold"
-    return is_hold and bool(record["stuck"] or record["stale"] or record["overdue"])
+    return is_hold and bool(record["needs_attention"] or record["stale"] or record["overdue"])
 
 
 def _failure(record: Record) -> str:
@@ -102,8 +102,8 @@ def _acted(record: Record) -> dict[str, Any]:
 def _hold(record: Record) -> dict[str, Any]:
     silent = [each for each in record["instances"] if each["reason"] is not None]
     return {
-        **{name: record[name] for name in ("hold", "since", "stuck", "stale", "overdue")},
-        "unreadable_instances": [
+        **{name: record[name] for name in ("hold", "since", "needs_attention", "stale", "overdue")},
+        "unavailable_instances": [
             {name: each[name] for name in ("id", "launched", "reason")}
             for each in silent[:_MOST_UNREADABLE]
         ],

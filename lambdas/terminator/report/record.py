@@ -33,13 +33,13 @@ class Outcome:
     dry_run: bool = False
 
     @property
-    def victims(self) -> tuple[str, ...]:
+    def to_terminate(self) -> tuple[str, ...]:
         """The ids of those that were chosen to go."""
-        return self.decision.victims if self.decision is not None else ()
+        return self.decision.to_terminate if self.decision is not None else ()
 
     @property
     def is_doubted(self) -> bool:
-        """Whether the victim has to be looked at twice."""
+        """Whether the chosen has to be looked at twice."""
         return self.decision is not None and self.decision.second_look
 
     @property
@@ -66,21 +66,21 @@ def opening(name: str, decision: Decision) -> list[Line]:
     if figures is None:
         return []
     seen = (
-        f"{figures.available} available, {figures.unreadable} unreadable, "
+        f"{figures.available} available, {figures.unavailable} unavailable, "
         f"{figures.in_flight} in flight, minimum {figures.minimum}"
     )
     chosen = (
         f"lowest version {figures.lowest or 'none'}, highest version "
-        f"{figures.highest or 'none'}, {count(len(decision.victims), 'instance')} to terminate"
+        f"{figures.highest or 'none'}, {count(len(decision.to_terminate), 'instance')} to terminate"
     )
-    why = [_line(name, f"{decision.kind}: {decision.reason}")] if decision.victims else []
+    why = [_line(name, f"{decision.kind}: {decision.reason}")] if decision.to_terminate else []
     return [_line(name, seen), _line(name, chosen), *why]
 
 
 def acting(group: Group, decision: Decision) -> Line:
     """Return the line that announces termination."""
     members = sum(instance.counted for instance in group.instances)
-    announced = f"terminating {len(decision.victims)} of {count(members, 'instance')}"
+    announced = f"terminating {len(decision.to_terminate)} of {count(members, 'instance')}"
     return _line(group.name, announced)
 
 
@@ -100,11 +100,11 @@ def _closing(outcome: Outcome) -> list[tuple[str, Level]]:
     decision = outcome.decision
     if outcome.error is not None or decision is None:
         return [(f"failed: {outcome.error}", "error")]
-    if not decision.victims:
+    if not decision.to_terminate:
         converged = "converged, " if decision.kind == "converged" else ""
         return [(f"no action taken: {converged}{decision.reason}", "info")]
     if outcome.dry_run:
-        return [(f"dry run: would terminate instance ids {_listed(decision.victims)}", "info")]
+        return [(f"dry run: would terminate instance ids {_listed(decision.to_terminate)}", "info")]
     return _acted(outcome.acted)
 
 
@@ -143,7 +143,7 @@ def record(outcome: Outcome) -> Record:
         "lowest": _text(figures.lowest) if figures else None,
         "highest": _text(figures.highest) if figures else None,
         "available": figures.available if figures else None,
-        "unreadable": figures.unreadable if figures else None,
+        "unavailable": figures.unavailable if figures else None,
         "in_flight": figures.in_flight if figures else None,
         "outdated": figures.outdated if figures else None,
         "stale": figures.stale if figures else None,
@@ -152,8 +152,8 @@ def record(outcome: Outcome) -> Record:
         "decision": decision.kind if decision else None,
         "reason": decision.reason if decision else outcome.error,
         "hold": decision.hold if decision else None,
-        "stuck": attention.is_stuck(decision) if decision else None,
-        "victims": list(decision.victims) if decision else [],
+        "needs_attention": attention.needs_attention(decision) if decision else None,
+        "to_terminate": list(decision.to_terminate) if decision else [],
         "terminated": list(acted.terminated),
         "deferred": dict(acted.deferred),
         "failed": dict(acted.failed),
@@ -193,13 +193,13 @@ def metrics(outcomes: Iterable[Outcome]) -> dict[str, int]:
     overdue = {"Overdue": sum(each.overdue for each in figures)} if whole else {}
     return {
         "Available": sum(each.available for each in figures),
-        "Unreadable": sum(each.unreadable for each in figures),
+        "Unavailable": sum(each.unavailable for each in figures),
         "InFlight": sum(each.in_flight for each in figures),
         "Outdated": sum(each.outdated for each in figures),
         "Stale": sum(each.stale for each in figures),
         **overdue,
         "Held": sum(each.kind == "hold" for each in decisions),
-        "Stuck": sum(map(attention.is_stuck, decisions)),
+        "NeedsAttention": sum(map(attention.needs_attention, decisions)),
         **counts(outcomes),
     }
 
