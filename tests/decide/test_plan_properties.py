@@ -84,14 +84,14 @@ def test_only_outdated_unprotected_instances_in_service_go(group: Group, of: Pol
     for each in chosen(group, decision):
         assert each.serving
         assert not each.protected
-        assert not facts.on_target(chosen)
-        assert chosen in (facts.presumed if decision.second_look else facts.available)
+        assert not facts.on_target(each)
+        assert each in (facts.presumed if decision.second_look else facts.available)
 
 
 @given(groups(), policies())
 def test_the_minimum_stays_available(group: Group, of: Policy) -> None:
     facts, decision = Facts(group, of, NOW), plan(group, of, NOW)
-    gone = [chosen for each in chosen(group, decision) if chosen in facts.available]
+    gone = [each for each in chosen(group, decision) if each in facts.available]
     left = min(len(facts.available), group.desired) - len(gone)
     assert left >= facts.minimum or not decision.to_terminate
 
