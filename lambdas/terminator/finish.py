@@ -68,7 +68,7 @@ def _looked_otherwise(one: Policy, other: Policy) -> bool:
 def _agreed(first: Decision, second: Decision) -> Decision:
     """Return the second decision with those to_terminate only that both plans chose."""
     chosen = frozenset(first.to_terminate)
-    to_terminate = tuple(chosen for each in second.to_terminate if each in chosen)
+    to_terminate = tuple(each for each in second.to_terminate if each in chosen)
     # The zip was read for a canary only.
     unproven = second.kind == "canary" and first.kind != "canary"
     if second.to_terminate and (
