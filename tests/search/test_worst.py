@@ -19,7 +19,7 @@ def proven(desired: int = 6, **tags: str) -> tuple[Region, Asg]:
     region = Region(now=NOW - minutes(6000))
     region.upload("web", OLD)
     region.now = NOW
-    named = {f"terminator:{name}": text for name, text in tags.items()}
+    named = {f"terminator:{name.replace('_', '-')}": text for name, text in tags.items()}
     group = region.found("group", desired, tags=named, leave=minutes(10))
     region.upload("web", NEW)
     region.wait(60)
