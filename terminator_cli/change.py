@@ -10,8 +10,8 @@ from rich.text import Text
 
 from terminator.model import Released
 from terminator.text import count, plain
-from terminator_cli import out
-from terminator_cli.out import STYLES
+from terminator_cli import output
+from terminator_cli.output import STYLES
 from terminator_cli.streams import WHY, Stream, Why
 from terminator_cli.supposed import Effect
 
@@ -36,7 +36,7 @@ class Change:
 
 def show(change: Change, found: Sequence[Effect] | None) -> None:
     """Show it, and what it means to each group; `found` is None where that is not known."""
-    stream, console = change.stream, out.console()
+    stream, console = change.stream, output.console()
     now = f"{stream.target.version} ({WHY[stream.why]})" if stream.target else "nothing"
     then = f"{change.wanted.release.version} ({WHY[change.why]})"
     text = Text().append(stream.app, "bold").append(f" is to run {now}")

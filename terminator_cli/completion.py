@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
-from terminator_cli import out
+from terminator_cli import output
 
 _SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
@@ -14,9 +14,10 @@ _SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 @click.argument("shell", type=click.Choice(sorted(_SHELLS)))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print the script that completes commands, options, groups and apps in a shell.
+    """Print the script that completes all this in a shell.
 
-    Groups and apps are those that groups.names of the configuration lists.
+    It completes commands, options, groups and apps; groups and apps are those that
+    groups.names of the configuration lists.
 
     \b
     In ~/.bashrc:
@@ -27,4 +28,4 @@ def completion(context: click.Context, shell: str) -> None:
         terminator completion fish | source
     """  # noqa: D301 - \b keeps click from filling the lines
     main = context.find_root().command
-    out.say(_SHELLS[shell](main, {}, "terminator", "_TERMINATOR_COMPLETE").source())
+    output.say(_SHELLS[shell](main, {}, "terminator", "_TERMINATOR_COMPLETE").source())

@@ -19,11 +19,11 @@ from terminator.config import deployment as config
 from terminator.config import stack_settings as settings
 from terminator.config.deployment import ConfigError
 from terminator.text import count
-from terminator_cli import options, out, reach
+from terminator_cli import options, output, reach
 from terminator_cli.checkup.examine import examine
 from terminator_cli.checkup.findings import Finding, about
+from terminator_cli.exits import DONE, FAILED, told
 from terminator_cli.options import Asked
-from terminator_cli.stops import DONE, FAILED, told
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +38,7 @@ _IMPATIENT = ClientConfig(
 @click.command()
 @options.common
 def doctor(asked: Asked) -> None:
-    """Check that a deployment can work: what is wrong, and what would mend it.
+    """Check that a deployment can work, and say what would mend it.
 
     Looks at the settings, the functions, the releases bucket, each group that opted in, what
     it launches from, and whether its probe may reach it. Changes nothing. What you may not
@@ -50,9 +50,9 @@ def doctor(asked: Asked) -> None:
     """  # noqa: D301 - \b keeps click from filling the lines
     found = list(_findings(asked))
     if asked.as_json:
-        out.document([asdict(each) for each in found])
+        output.document([asdict(each) for each in found])
     else:
-        _show(out.console(), found)
+        _show(output.console(), found)
     raise SystemExit(FAILED if any(each.level == "problem" for each in found) else DONE)
 
 

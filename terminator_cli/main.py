@@ -2,15 +2,68 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any, Final
+
 import click
 
-from terminator_cli import completion, doctor, pause, pointing, release, releases, runs, status
-from terminator_cli.recorded import commands as recorded
-from terminator_cli.stops import Commands
+# Each command, the module that has it under its own name, and its help in one line. A module
+# is imported when its command is named: boto3 and the tables take longer than --help may.
+_COMMANDS: Final = {
+    "apply": ("runs", "Do now what is due: terminate what the rules let go."),
+    "completion": ("completion", "Print the script that completes all this in a shell."),
+    "doctor": ("doctor", "Check that a deployment can work, and say what would mend it."),
+    "history": ("recorded.commands", "Show what was decided, by time: which group, what, and why."),
+    "pause": ("pause", "Hold a group: set its tag terminator:pause."),
+    "plan": ("runs", "Show what would be done now, and why; terminate nothing."),
+    "release": ("release", "Check a zip, and upload it as a release of an app."),
+    "releases": ("releases", "Show the releases in S3, the one to run, and who runs what."),
+    "report": (
+        "recorded.commands",
+        "Write what happened as one HTML page: versions, instances, decisions and reasons.",
+    ),
+    "resume": ("pause", "Hold a group no longer: remove its tag terminator:pause."),
+    "rollback": ("pointing", "Go back to the release before the one that is run now."),
+    "status": ("status", "Show what every group runs, wants and waits for."),
+    "use": ("pointing", "Set which release an app runs: a version, or the newest."),
+}
+
+
+class _Commands(click.Group):
+    """Commands that are imported when they run, and whose errors are one line."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that was named, from its module."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is not None:
+            command = load(name)
+        return name, command, rest
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
+        """Run the command that was named; an error is one line and an exit status."""
+        from terminator_cli.exits import INTERRUPTED, told  # noqa: PLC0415 - it imports boto3
+
+        try:
+            with told():
+                return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("\nInterrupted.", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+def load(name: str) -> click.Command:
+    """Import a command."""
+    module, _ = _COMMANDS[name]
+    command: click.Command = getattr(import_module(f"terminator_cli.{module}"), name)
+    return command
 
 
 @click.group(
-    cls=Commands,
+    cls=_Commands,
+    # --help and completion list these; what runs is loaded.
+    commands=[click.Command(name, help=said) for name, (_, said) in _COMMANDS.items()],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="terminator")
@@ -28,18 +81,3 @@ def main() -> None:
         3  status --watch: not converged in time
       130  interrupted
     """  # noqa: D301 - \b keeps click from filling the lines
-
-
-main.add_command(completion.completion)
-main.add_command(doctor.doctor)
-main.add_command(recorded.history)
-main.add_command(pause.pause)
-main.add_command(pause.resume)
-main.add_command(recorded.report)
-main.add_command(pointing.rollback)
-main.add_command(pointing.use)
-main.add_command(release.release)
-main.add_command(releases.releases_)
-main.add_command(runs.apply)
-main.add_command(runs.plan)
-main.add_command(status.status)

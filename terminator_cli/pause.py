@@ -13,10 +13,10 @@ from terminator.config import deployment as config
 from terminator.config.tags import ENABLED_TAG, TAG_PREFIX
 from terminator.observe import autoscaling as describe
 from terminator.text import plain, quoted
-from terminator_cli import options, out, reach
+from terminator_cli import options, output, reach
+from terminator_cli.exits import UnusableError
 from terminator_cli.options import Asked
 from terminator_cli.standing import block
-from terminator_cli.stops import UnusableError
 from terminator_cli.supposed import plan_tagged
 
 if TYPE_CHECKING:
@@ -69,10 +69,11 @@ class _Change:
 @options.dry_run
 @options.observing
 def pause(asked: Asked, group: str, reason: str, *, dry_run: bool) -> None:
-    """Hold a group: set its tag terminator:pause, and show the decision that follows.
+    """Hold a group: set its tag terminator:pause.
 
-    With --dry-run and --local: the one that would follow. The deployed function plans with the
-    tags as they are, so a --dry-run that asks it shows the one as it is now.
+    Shows the decision that follows; with --dry-run and --local: the one that would follow. The
+    deployed function plans with the tags as they are, so a --dry-run that asks it shows the one
+    as it is now.
 
     \b
     Example: terminator pause live_asg_web --reason "release freeze until Monday"
@@ -87,10 +88,11 @@ def pause(asked: Asked, group: str, reason: str, *, dry_run: bool) -> None:
 @options.dry_run
 @options.observing
 def resume(asked: Asked, group: str, *, dry_run: bool) -> None:
-    """Hold a group no longer: remove its tag terminator:pause; show the decision that follows.
+    """Hold a group no longer: remove its tag terminator:pause.
 
-    With --dry-run and --local: the one that would follow. The deployed function plans with the
-    tags as they are, so a --dry-run that asks it shows the one as it is now.
+    Shows the decision that follows; with --dry-run and --local: the one that would follow. The
+    deployed function plans with the tags as they are, so a --dry-run that asks it shows the one
+    as it is now.
 
     Example: terminator resume live_asg_web
     """
@@ -106,11 +108,11 @@ def _run(asked: Asked, group: str, after: str | None, *, dry_run: bool) -> None:
     records, trouble = _planned(asked, replace(settings, dry_run=True), change)
     record, follows = (records[0] if records else None), asked.local or not change.supposed
     if asked.as_json:
-        out.document(_document(change, record, follows=follows))
+        output.document(_document(change, record, follows=follows))
     else:
         _show(change, record, follows=follows)
     if trouble:
-        out.note(f"the decision that follows is not known: {trouble}")
+        output.note(f"the decision that follows is not known: {trouble}")
 
 
 def _planned(
@@ -125,12 +127,12 @@ def _planned(
 
 
 def _show(change: _Change, record: reach.Record | None, *, follows: bool) -> None:
-    out.say(str(change))
+    output.say(str(change))
     if record is None:
         return
     if change.supposed:
-        out.say(f"the decision {'that would follow' if follows else 'as it is now'}:")
-    out.console().print(block(record))
+        output.say(f"the decision {'that would follow' if follows else 'as it is now'}:")
+    output.console().print(block(record))
 
 
 def opted_in(autoscaling: AutoScalingClient, settings: Config, group: str) -> Mapping[str, str]:

@@ -12,10 +12,10 @@ from terminator.clients import Aws
 from terminator.config import deployment as config
 from terminator.model import Release, Released
 from terminator.observe import releases
-from terminator_cli import options, out, reach, streams
+from terminator_cli import options, output, reach, streams
 from terminator_cli.change import NEWEST, Change, document, show
+from terminator_cli.exits import FailedError, confirm
 from terminator_cli.options import Asked
-from terminator_cli.stops import FailedError, confirm
 from terminator_cli.streams import Stream
 from terminator_cli.supposed import effects
 
@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 @options.dry_run
 @options.observing
 def use(asked: Asked, version: str, app: str, *, yes: bool, dry_run: bool) -> None:
-    """Set which release an app runs: VERSION, or `newest` for the newest from now on.
+    """Set which release an app runs: a version, or the newest.
 
-    Shows what would be replaced, and asks. VERSION must be a release; its name is written to
-    the pointer, the object {app}/current, which `newest` removes.
+    Shows what would be replaced, and asks. VERSION must be a release: it is written to the
+    pointer, the object {app}/current. `newest` removes the pointer: from now on the newest is
+    run.
 
     \b
     Examples: terminator use --app web 1.0.266
@@ -55,7 +56,7 @@ def use(asked: Asked, version: str, app: str, *, yes: bool, dry_run: bool) -> No
 @options.dry_run
 @options.observing
 def rollback(asked: Asked, app: str, *, yes: bool, dry_run: bool) -> None:
-    """Go back to the release before the one that the app is to run now.
+    """Go back to the release before the one that is run now.
 
     That is the highest version below it. The pointer keeps the app there until
     `terminator use --app NAME newest`.
@@ -102,15 +103,15 @@ def _run(  # noqa: PLR0913 - what was asked, and how
     if not asked.as_json:
         show(change, found)
     if trouble:
-        out.note(f"what would be replaced is not known: {trouble}")
+        output.note(f"what would be replaced is not known: {trouble}")
     changed = change.needed and not dry_run
     if changed:
         confirm(_question(change), yes=yes)
         _write(aws.s3, change)
     if asked.as_json:
-        out.document(document(change, found, changed=changed, dry_run=dry_run))
+        output.document(document(change, found, changed=changed, dry_run=dry_run))
     else:
-        out.say(_done(change, changed=changed))
+        output.say(_done(change, changed=changed))
 
 
 def _question(change: Change) -> str:

@@ -25,8 +25,8 @@ from terminator.probe.ask import Answer, Question, ask
 from terminator.reconcile import reconcile
 from terminator.report import record as report
 from terminator.report.record import Line
+from terminator_cli.exits import FailedError, UnusableError, told
 from terminator_cli.options import Asked
-from terminator_cli.stops import FailedError, UnusableError, told
 
 Record = dict[str, Any]
 

@@ -23,9 +23,9 @@ from terminator.model import NoRelease, Release, Released
 from terminator.observe import releases
 from terminator.text import plain
 from terminator.version import Version, same_release
-from terminator_cli import options, out, reach, streams
+from terminator_cli import options, output, reach, streams
+from terminator_cli.exits import FailedError, UnusableError, confirm
 from terminator_cli.options import Asked
-from terminator_cli.stops import FailedError, UnusableError, confirm
 from terminator_cli.streams import Stream
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def release(  # noqa: PLR0913 - the options it declares
         raise FailedError(f"{app} {text} exists, as {plain(upload.same.key)}; see --force")
     warnings = list(upload.warnings())
     for warning in warnings:
-        out.note(f"Warning: {warning}")
+        output.note(f"Warning: {warning}")
     if not dry_run:
         if warnings:
             confirm(f"Upload {upload.url}?", yes=yes)
@@ -177,7 +177,7 @@ def _send(s3: S3Client, upload: Upload, *, quiet: bool) -> None:
 
 @contextmanager
 def _progress(upload: Upload, *, quiet: bool) -> Iterator[Callable[[int], None]]:
-    console = out.console(stderr=True)
+    console = output.console(stderr=True)
     if quiet or not console.is_terminal:
         yield lambda _bytes: None
         return
@@ -189,13 +189,15 @@ def _progress(upload: Upload, *, quiet: bool) -> Iterator[Callable[[int], None]]
 
 def _tell(asked: Asked, upload: Upload, warnings: list[str], *, dry_run: bool) -> None:
     if asked.as_json:
-        out.document(_document(upload, warnings, dry_run=dry_run))
+        output.document(_document(upload, warnings, dry_run=dry_run))
         return
     replaces = " again" if upload.same is not None else ""
-    size = out.size(upload.size)
-    out.say(f"{'dry run: would upload' if dry_run else 'uploaded'} {upload.url}{replaces}, {size}")
+    size = output.size(upload.size)
+    output.say(
+        f"{'dry run: would upload' if dry_run else 'uploaded'} {upload.url}{replaces}, {size}"
+    )
     if upload.becomes_target and not dry_run:
-        out.say(f"{upload.version} is the release of {upload.stream.app} to run from now on")
+        output.say(f"{upload.version} is the release of {upload.stream.app} to run from now on")
 
 
 def _document(upload: Upload, warnings: list[str], *, dry_run: bool) -> Mapping[str, object]:

@@ -14,7 +14,7 @@ from terminator.model import NoRelease, Release
 from terminator.observe import survey
 from terminator.text import count, plain, quoted
 from terminator.version import Version, same_release
-from terminator_cli import options, out, reach, running, streams
+from terminator_cli import options, output, reach, running, streams
 from terminator_cli.options import Asked
 from terminator_cli.reach import Record
 from terminator_cli.streams import WHY, Stream
@@ -51,8 +51,8 @@ class Seen:
 @click.command("releases")
 @options.app(required=False)
 @options.observing
-def releases_(asked: Asked, app: str | None) -> None:
-    """Show the releases in S3, newest first: which is the one to run, and who runs what.
+def releases(asked: Asked, app: str | None) -> None:
+    """Show the releases in S3, the one to run, and who runs what.
 
     \b
     Examples: terminator releases
@@ -68,15 +68,15 @@ def releases_(asked: Asked, app: str | None) -> None:
     records, trouble = reach.attempt_run(asked, replace(settings, dry_run=True))
     shown = [Seen(each, _of(records, each.app)) for each in found]
     if asked.as_json:
-        out.document([_document(each) for each in shown])
+        output.document([_document(each) for each in shown])
     else:
-        _show(out.console(), shown)
+        _show(output.console(), shown)
     if not apps:
-        out.note("no group has opted in, so there is no app to show; name one with --app")
+        output.note("no group has opted in, so there is no app to show; name one with --app")
     for each in nameless:
-        out.note(f"{quoted(each)} is no name of an app: set the tag terminator:app")
+        output.note(f"{quoted(each)} is no name of an app: set the tag terminator:app")
     if trouble:
-        out.note(f"who runs what is not known: {trouble}")
+        output.note(f"who runs what is not known: {trouble}")
 
 
 def _of(records: Sequence[Record] | None, app: str) -> list[Record] | None:
@@ -110,13 +110,13 @@ def _row(seen: Seen, release: Release) -> Mapping[str, object]:
 def _show(console: Console, shown: Sequence[Seen]) -> None:
     for seen in shown:
         console.print(_title(seen.stream), soft_wrap=True)
-        table = out.table("release", "uploaded (UTC)", "size", "who runs it")
+        table = output.table("release", "uploaded (UTC)", "size", "who runs it")
         for release in seen.stream.releases:
             is_target = release == seen.stream.target
             table.add_row(
                 Text(str(release.version) + (" *" if is_target else ""), "green" * is_target),
-                Text(out.moment(release.modified), "dim"),
-                Text(out.size(release.size), "dim"),
+                Text(output.moment(release.modified), "dim"),
+                Text(output.size(release.size), "dim"),
                 _who(seen.runs(release.version)),
             )
         for version in running.newest_first(strays := seen.strays()):

@@ -9,10 +9,10 @@ import click
 
 from terminator.config import deployment as config
 from terminator.report import record as report
-from terminator_cli import options, out, reach
+from terminator_cli import options, output, reach
+from terminator_cli.exits import DONE, FAILED
 from terminator_cli.options import Asked
 from terminator_cli.reach import Record
-from terminator_cli.stops import DONE, FAILED
 from terminator_cli.table import show
 
 
@@ -48,8 +48,8 @@ def _run(asked: Asked, groups: Sequence[str], *, dry_run: bool) -> None:
 
 def _print(records: Sequence[Record], *, as_json: bool) -> None:
     if as_json:
-        out.document(records)
+        output.document(records)
     elif records:
-        show(out.console(), records)
+        show(output.console(), records)
     else:
-        out.note(report.nothing_to_serve().text)
+        output.note(report.nothing_to_serve().text)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from terminator.text import count, plain
 from terminator_cli import running
-from terminator_cli.out import STYLES
+from terminator_cli.output import STYLES
 from terminator_cli.reach import Record
 
 _NEXT: Final[Mapping[str | None, str]] = {

@@ -14,10 +14,10 @@ from terminator.config import deployment as config
 from terminator.config.deployment import Config
 from terminator.config.values import duration
 from terminator.report import record as report
-from terminator_cli import options, out, reach
+from terminator_cli import options, output, reach
+from terminator_cli.exits import DONE, FAILED, UnusableError
 from terminator_cli.options import Asked
 from terminator_cli.standing import block, summary
-from terminator_cli.stops import DONE, FAILED, UnusableError
 from terminator_cli.watch import Watch, follow
 from terminator_cli.watching import view
 
@@ -57,11 +57,12 @@ def status(
     interval: float,
     timeout: timedelta | None,
 ) -> None:
-    """Show what every group runs, wants and waits for; change nothing.
+    """Show what every group runs, wants and waits for.
 
-    With --watch it stays until every group has converged; not on a terminal it prints a line
-    for each change instead, or with --json an object. Exit status: 0 shown, or converged;
-    1 something failed in some group; 3 not converged within --timeout; 130 interrupted.
+    It changes nothing. With --watch it stays until every group has converged; not on a terminal
+    it prints a line for each change instead, or with --json an object. Exit status: 0 shown, or
+    converged; 1 something failed in some group; 3 not converged within --timeout; 130
+    interrupted.
 
     \b
     Examples: terminator status --group live_asg_web
@@ -74,13 +75,13 @@ def status(
         raise SystemExit(_watch(asked, settings, groups, Watch(interval, timeout)))
     records = reach.run(asked, settings, groups)
     if asked.as_json:
-        out.document([summary(record) for record in records])
+        output.document([summary(record) for record in records])
     elif records:
-        console = out.console()
+        console = output.console()
         for record in records:
             console.print(block(record), "")
     else:
-        out.note(report.nothing_to_serve().text)
+        output.note(report.nothing_to_serve().text)
     raise SystemExit(FAILED if any(map(report.is_failure, records)) else DONE)
 
 

@@ -13,7 +13,7 @@ from terminator.observe import releases
 from terminator.observe.releases import Listing
 from terminator.text import plain, quoted
 from terminator.version import NotAVersionError, Version, same_release
-from terminator_cli.stops import FailedError, UnusableError
+from terminator_cli.exits import FailedError, UnusableError
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client

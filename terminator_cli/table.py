@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.text import Text
 
 from terminator.text import plain
-from terminator_cli import out, running
+from terminator_cli import output, running
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,7 +25,6 @@ def show(console: Console, records: Iterable[Record]) -> None:
 
     In colour on a terminal, plain in a pipe.
     """
-    out.widen(console)
     for record in records:
         console.print(_title(record), soft_wrap=True)
         # Without figures the instances were not asked, and all that is to say is why.
@@ -50,7 +49,7 @@ def _title(record: Record) -> Text:
 
 def _instances(record: Record, *, roomy: bool) -> Table:
     more = ("zone", "launched (UTC)") if roomy else ()
-    table = out.table("instance", "version", "state", *more, "")
+    table = output.table("instance", "version", "state", *more, "")
     for instance in record["instances"]:
         *cells, note = _row(record, instance)
         table.add_row(*(cells if roomy else cells[:3]), note)
@@ -87,4 +86,4 @@ def _decision(record: Record) -> Text:
     kind = record["decision"]
     if kind is None:
         return Text.assemble(("failed", "bold red"), f": {record['reason']}")
-    return Text.assemble((kind, out.STYLES[kind]), f": {record['reason']}")
+    return Text.assemble((kind, output.STYLES[kind]), f": {record['reason']}")

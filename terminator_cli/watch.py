@@ -10,9 +10,9 @@ from typing import Protocol
 
 import click
 
+from terminator_cli.exits import DONE, FAILED, UNCONVERGED, told
 from terminator_cli.reach import Record
 from terminator_cli.standing import has_converged
-from terminator_cli.stops import DONE, FAILED, UNCONVERGED, told
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from terminator.text import plain
-from terminator_cli import out
+from terminator_cli import output
 from terminator_cli.reach import Record
 from terminator_cli.standing import block, has_converged, line, progress, summary, title
 from terminator_cli.watch import View
@@ -29,7 +29,7 @@ def view(*, as_json: bool, within: timedelta | None = None, remark: str = "") ->
 
     `within` is when it gives up, and `remark` what else there is to know.
     """
-    console = out.console()
+    console = output.console()
     if as_json or not console.is_terminal:
         yield Changes(as_json=as_json, remark=remark)
         return
@@ -50,7 +50,7 @@ class Changes:
     def show(self, records: Sequence[Record]) -> None:
         """Print what has changed."""
         if self._remark and not self._before:
-            out.note(self._remark)
+            output.note(self._remark)
         for record in records:
             text = json.dumps(summary(record)) if self._as_json else line(record)
             if self._before.get(record["group"]) != text:
@@ -59,11 +59,11 @@ class Changes:
 
     def trouble(self, text: str) -> None:
         """Print why a look failed, on standard error."""
-        out.note(text)
+        output.note(text)
 
     def end(self, text: str) -> None:
         """Print how it ended, on standard error."""
-        out.note(text)
+        output.note(text)
 
 
 class Screen:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
-from rich.console import Console
 
 from terminator.text import count
-from terminator_cli import options, out
+from terminator_cli import options
+from terminator_cli.exits import FailedError, UnusableError
+from terminator_cli.output import console, document, note, say
 from terminator_cli.recorded import source
 from terminator_cli.recorded.files import order
 from terminator_cli.recorded.fold import Fold, alone, fold
@@ -20,7 +21,6 @@ from terminator_cli.recorded.moments import MomentError, moment
 from terminator_cli.recorded.page import page
 from terminator_cli.recorded.record import FIELDS, Recorded
 from terminator_cli.recorded.source import Wanted
-from terminator_cli.stops import FailedError, UnusableError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -80,10 +80,10 @@ def history(*, limit: int | None, unfolded: bool, as_json: bool, **wanted: Any) 
     name, records = source.load(asked, now)
     if as_json:
         newest = records[-limit:] if limit else records
-        out.document([_whole(each) for each in newest])
+        document([_whole(each) for each in newest])
     elif records:
         folds = alone(records) if unfolded else fold(records)
-        show(Console(), _newest(folds, limit or len(folds)))
+        show(console(), _newest(folds, limit or len(folds)))
     _tell_missing(name, records, asked, now)
 
 
@@ -118,7 +118,7 @@ def report(*, output: Path, **wanted: Any) -> None:  # noqa: ANN401 - as above
     _write(output, page(_dated(name, records)))
     if str(output) != "-":
         groups = count(len({record.group for record in records}), "group")
-        out.say(f"{output}: {count(len(records), 'decision')} about {groups}")
+        say(f"{output}: {count(len(records), 'decision')} about {groups}")
 
 
 def _wanted(**said: Any) -> Wanted:  # noqa: ANN401 - as above
@@ -136,9 +136,9 @@ def _whole(record: Recorded) -> dict[str, object]:
 
 def _tell_missing(name: str, records: Sequence[Recorded], asked: Wanted, now: datetime) -> None:
     if not records:
-        out.note(source.nothing(name, asked, now))
+        note(source.nothing(name, asked, now))
     elif missing := source.missing(records, asked):
-        out.note(f"{name}: no decision about {', '.join(missing)}")
+        note(f"{name}: no decision about {', '.join(missing)}")
 
 
 def _dated(name: str, records: Sequence[Recorded]) -> list[Recorded]:
@@ -149,7 +149,7 @@ def _dated(name: str, records: Sequence[Recorded]) -> list[Recorded]:
         )
     if len(dated) < len(records):
         without = count(len(records) - len(dated), "record")
-        out.note(f"{name}: {without} without a time left out")
+        note(f"{name}: {without} without a time left out")
     return dated
 
 

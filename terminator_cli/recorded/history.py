@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from terminator_cli import out
+from terminator_cli import output
 from terminator_cli.recorded import texts
 from terminator_cli.recorded.fold import Fold
 from terminator_cli.recorded.record import Recorded
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 # Below this the group stands below the decision.
 _ROOMY_WIDTH: Final = 90
-_STYLES: Final = {**out.STYLES, "failed": out.STYLES[None]}
+_STYLES: Final = {**output.STYLES, "failed": output.STYLES[None]}
 
 
 def show(console: Console, folds: Sequence[Fold]) -> None:
@@ -28,7 +28,6 @@ def show(console: Console, folds: Sequence[Fold]) -> None:
 
     In colour on a terminal, plain in a pipe.
     """
-    out.widen(console)
     roomy, dated = console.width >= _ROOMY_WIDTH, _spans_days(folds)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("time (UTC)", no_wrap=True)

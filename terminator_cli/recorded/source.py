@@ -15,11 +15,11 @@ from botocore.config import Config
 
 from terminator.config import deployment as config
 from terminator.text import count
-from terminator_cli import out
+from terminator_cli import output
+from terminator_cli.exits import UnusableError, told
 from terminator_cli.recorded import logs
 from terminator_cli.recorded.files import FileError, Found, from_text
 from terminator_cli.recorded.record import Recorded, shown
-from terminator_cli.stops import UnusableError, told
 
 if TYPE_CHECKING:
     from types_boto3_logs.client import CloudWatchLogsClient
@@ -52,7 +52,7 @@ def load(wanted: Wanted, now: datetime) -> tuple[str, list[Recorded]]:
         name, found = _from_file(wanted.file) if wanted.file else _from_logs(wanted, now)
     if found.skipped:
         skipped = count(len(found.skipped), "record")
-        out.note(f"{name}: {skipped} skipped, the first at {found.skipped[0]}")
+        output.note(f"{name}: {skipped} skipped, the first at {found.skipped[0]}")
     return name, [record for record in found.records if _is_wanted(record, wanted)]
 
 

@@ -13,7 +13,7 @@ from sandbox import acts, fleet, store
 from sandbox.fleet import Fleet
 from sandbox.program import Program, pack
 from terminator.config.release_keys import pointer_key
-from terminator_cli import out
+from terminator_cli import output
 from tests.cli.cli_calls import documented, recording
 from tests.cli.cli_runs import Caller, caller, words
 from tests.fakes.lambda_server import functions
@@ -391,7 +391,7 @@ def test_a_command_calls_what_its_documentation_says_and_no_more(
     ],
 )
 def test_sizes_are_said_in_the_units_that_aws_bills_by(number: int, said: str) -> None:
-    assert out.size(number) == said
+    assert output.size(number) == said
 
 
 PAUSE = "terminator:pause"

@@ -14,8 +14,8 @@ import pytest
 from sandbox import acts, fleet, store
 from sandbox.fleet import Fleet
 from sandbox.program import Program
+from terminator_cli.exits import FailedError
 from terminator_cli.reach import Record
-from terminator_cli.stops import FailedError
 from terminator_cli.watch import Watch, follow
 from tests.cli.cli_runs import Caller, caller, words
 from tests.fakes.lambda_server import Throttled, functions

@@ -14,6 +14,7 @@ from rich.table import Table
 
 # A pipe has no width; what reads it should not find lines cut.
 _PIPE_WIDTH: Final = 160
+# How each decision is shown; without one the group failed.
 STYLES: Final[Mapping[str | None, str]] = {
     "replace": "bold red",
     "canary": "bold yellow",
@@ -23,17 +24,14 @@ STYLES: Final[Mapping[str | None, str]] = {
 }
 
 
-def console(*, stderr: bool = False) -> Console:
-    """Return a console: in colour on a terminal, plain and wide in a pipe."""
-    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
-    widen(made)
-    return made
+def say(text: str) -> None:
+    """Print a line of the answer."""
+    click.echo(text)
 
 
-def widen(console: Console) -> None:
-    """Make a console wide where it is no terminal."""
-    if not console.is_terminal:
-        console.width = max(console.width, _PIPE_WIDTH)
+def note(text: str) -> None:
+    """Print a line beside the answer, on standard error."""
+    click.echo(text, err=True)
 
 
 def document(data: object) -> None:
@@ -41,9 +39,12 @@ def document(data: object) -> None:
     click.echo(json.dumps(data, indent=2))
 
 
-def note(text: str) -> None:
-    """Print a line beside the answer, on standard error."""
-    click.echo(text, err=True)
+def console(*, stderr: bool = False) -> Console:
+    """Return a console: in colour on a terminal, plain and wide in a pipe."""
+    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not made.is_terminal:
+        made.width = max(made.width, _PIPE_WIDTH)
+    return made
 
 
 def table(*headings: str) -> Table:
@@ -67,8 +68,3 @@ def size(number: int) -> str:
             break
         amount, unit = amount / 1000, larger
     return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
-
-
-def say(text: str) -> None:
-    """Print a line of the answer."""
-    click.echo(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 import click
 from boto3.exceptions import Boto3Error
@@ -35,35 +35,9 @@ class FailedError(click.ClickException):
 
 
 class UnusableError(click.ClickException):
-    """Usage or configuration stands in the way."""
+    """Usage, configuration or credentials stand in the way."""
 
     exit_code = UNUSABLE
-
-
-class Commands(click.Group):
-    """A group of commands whose errors are one line, and an exit status that says whose."""
-
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
-        """Run the command that was named."""
-        try:
-            with told():
-                return super().invoke(ctx)
-        except (KeyboardInterrupt, click.Abort):
-            click.echo("\nInterrupted.", err=True)
-            ctx.exit(INTERRUPTED)
-
-
-def confirm(question: str, *, yes: bool) -> None:
-    """Ask before something is changed; `yes` answers.
-
-    Raise UnusableError where nobody can be asked, FailedError where the answer is no.
-    """
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UnusableError(f"{question} Nobody can be asked here: say --yes")
-    if not click.confirm(question, err=True):
-        raise FailedError("nothing was changed")
 
 
 @contextmanager
@@ -84,3 +58,16 @@ def told() -> Iterator[None]:
         raise FailedError(str(error)) from error
     except AWS_ERRORS as error:
         raise FailedError(f"AWS says: {explain(error)}") from error
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is changed; `yes` answers.
+
+    Raise UnusableError where nobody can be asked, FailedError where the answer is no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UnusableError(f"{question} Nobody can be asked here: say --yes")
+    if not click.confirm(question, err=True):
+        raise FailedError("nothing was changed")
