@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
@@ -15,26 +12,9 @@ from terminator.text import plain
 
 AWS_ERRORS = (ClientError, BotoCoreError, ResponseParserError)
 
-Result = TypeVar("Result")
-
 
 class KnownError(Exception):
     """An error whose message says all there is to say."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why something failed, in one line."""
-
-    why: str
-
-
-def attempt(call: Callable[[], Result]) -> Result | Failure:
-    """Return what the call returns, or why it failed: one failure must not stop others."""
-    try:
-        return call()
-    except Exception as error:  # noqa: BLE001 - whatever it is, the others are served
-        return Failure(explain(error))
 
 
 def code(error: ClientError) -> str:

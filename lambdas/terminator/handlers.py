@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from terminator.clients import Aws
     from terminator.config.deployment import Config
-    from terminator.observe.survey import Scope, World
-    from terminator.report.events import Entry
-    from terminator.report.record import Line, Outcome
+    from terminator.observe.snapshot import Scope
+    from terminator.report.log_lines import Line
+    from terminator.report.record import Record
 
 NAMESPACE: Final = "Terminator"
 SERVICE: Final = "terminator"
@@ -46,8 +46,8 @@ class EventError(ValueError):
 
 
 @logger.inject_lambda_context
-def reconcile(event: Mapping[str, Any], context: LambdaContext) -> list[dict[str, object]]:
-    """Serve the groups, and return a decision record for each.
+def reconcile(event: Mapping[str, Any], context: LambdaContext) -> list[dict[str, Any]]:
+    """Serve the groups, and return the record of each as JSON.
 
     The event may narrow the run to an `app` or to `groups` (names), and say `dry_run`; on a
     schedule it says none of these. Raise RunFailedError where anything failed: its message
@@ -57,31 +57,51 @@ def reconcile(event: Mapping[str, Any], context: LambdaContext) -> list[dict[str
     from dataclasses import replace
 
     from terminator.errors import explain
+    from terminator.invoke import probe_through
+    from terminator.observe.snapshot import World
     from terminator.reconcile import reconcile as run
     from terminator.report import events
-    from terminator.report import record as report
     from terminator.text import plain
 
-    config, scope = _config(), _scope(event)
-    config = replace(config, dry_run=_dry_run(event, config))
-    world = _world(context)
+    scope = _scope(event)
+    config = replace(_config(), dry_run=event.get("dry_run", _config().dry_run) is not False)
+    # Who asks for a plan must neither quiet an alarm nor ring one.
+    is_asked_for_a_plan = event.get("dry_run") is True
+
+    def remaining() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    def announce(entries: Sequence[events.Entry]) -> None:
+        if entries and not is_asked_for_a_plan:
+            for problem in events.put(_aws().events, entries, remaining):
+                logger.warning("events could not be put: %s", problem)
+
+    probes = json.loads(os.environ["TERMINATOR_PROBES"])
+    world = World(
+        aws=_aws(),
+        probe=probe_through(_aws().functions_within, probes),
+        clock=lambda: datetime.now(UTC),
+        sleep=time.sleep,
+        remaining=remaining,
+        say=_log,
+    )
     try:
-        outcomes = run(world, config, scope)
+        records = run(world, config, scope)
     except Exception as error:
         why = f"the groups could not be served: {explain(error)}"
         logger.error(why)  # noqa: TRY400 - the line says all, and the runtime adds the rest
-        _announce(event, [events.of_failed_run(explain(error), dry_run=config.dry_run)], world)
+        announce([events.of_failed_run(explain(error), dry_run=config.dry_run)])
         raise RunFailedError(why) from error
-    if event.get("dry_run") is not True:  # who asks for a plan must not quiet an alarm
-        _measure(outcomes, config, scope)
-    records = [report.record(outcome) for outcome in outcomes]
-    _announce(event, events.of_records(records), world)
-    failed = [plain(outcome.name) for outcome in outcomes if outcome.has_failed]
+    if not is_asked_for_a_plan:
+        _measure(records, config, scope)
+    announce(events.of_records(records))
+    answer = [record.to_json() for record in records]
+    failed = [plain(record.group) for record in records if record.has_failed]
     if failed and event.get("records") is True:
-        raise RunFailedError(json.dumps(records))
+        raise RunFailedError(json.dumps(answer))
     if failed:
         raise RunFailedError(f"failed in {', '.join(failed)}")
-    return records
+    return answer
 
 
 @logger.inject_lambda_context
@@ -101,20 +121,6 @@ def release(event: Mapping[str, Any], _context: LambdaContext) -> None:
         ask_reconcile(_aws().functions, os.environ["TERMINATOR_RECONCILE"], verdict.app)
 
 
-def _world(context: LambdaContext) -> World:
-    from terminator.invoke import probe_through
-    from terminator.observe.survey import World
-
-    return World(
-        aws=_aws(),
-        probe=probe_through(_aws().functions_within, json.loads(os.environ["TERMINATOR_PROBES"])),
-        clock=lambda: datetime.now(UTC),
-        sleep=time.sleep,
-        remaining=lambda: context.get_remaining_time_in_millis() / 1000,
-        say=_log,
-    )
-
-
 @cache
 def _aws() -> Aws:
     import boto3
@@ -132,20 +138,16 @@ def _config() -> Config:
 
 
 def _scope(event: Mapping[str, Any]) -> Scope:
-    from terminator.observe.survey import Scope
+    from terminator.observe.snapshot import Scope
 
     app, groups = event.get("app"), event.get("groups")
     if not (app is None or isinstance(app, str)):
         raise EventError("app must be a string")
-    if not (
-        groups is None or (isinstance(groups, list) and all(isinstance(n, str) for n in groups))
-    ):
+    if groups is None:
+        return Scope(app)
+    if not isinstance(groups, list) or not all(isinstance(name, str) for name in groups):
         raise EventError("groups must be a list of names")
-    return Scope(app, None if groups is None else frozenset(groups))
-
-
-def _dry_run(event: Mapping[str, Any], config: Config) -> bool:
-    return event.get("dry_run", config.dry_run) is not False
+    return Scope(app, frozenset(groups))
 
 
 def _log(line: Line) -> None:
@@ -153,39 +155,24 @@ def _log(line: Line) -> None:
     log(line.text, extra=line.fields)
 
 
-def _announce(event: Mapping[str, Any], entries: Sequence[Entry], world: World) -> None:
-    """Put events, which must never fail a run; what somebody asks to be planned is no event."""
-    from terminator.errors import Failure, attempt
-    from terminator.report import bus
-
-    if not entries or event.get("dry_run") is True:
-        return
-    problems = attempt(lambda: bus.put(world.aws.events, entries, world.remaining))
-    for problem in [problems.why] if isinstance(problems, Failure) else problems:
-        logger.warning("events could not be put: %s", problem)
-
-
-def _measure(outcomes: list[Outcome], config: Config, scope: Scope) -> None:
+def _measure(records: Sequence[Record], config: Config, scope: Scope) -> None:
     """Emit metrics; a run for some of the groups says nothing of how all of them are."""
-    from terminator.observe.survey import Scope
-    from terminator.report import record as report
+    from terminator.observe.snapshot import Scope
+    from terminator.report.metrics import counts, metrics
+    from terminator.text import plain
 
-    whole = scope == Scope()
-    _emit(report.metrics(outcomes) if whole else report.counts(outcomes), service=config.name)
-    for outcome in outcomes if config.group_metrics else ():
-        seen = outcome.decision is not None
-        of = report.metrics if seen else report.counts
-        _emit(of([outcome]), service=config.name, group=outcome.name)
+    _emit(metrics(records) if scope == Scope() else counts(records), service=config.name)
+    for record in records if config.group_metrics else ():
+        of_group = metrics if record.decision is not None else counts
+        _emit(of_group([record]), service=config.name, group=plain(record.group))
 
 
 def _emit(totals: Mapping[str, int], service: str, **dimensions: str) -> None:
     from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-    from terminator.text import plain
-
     metrics = EphemeralMetrics(namespace=NAMESPACE, service=service)
     for name, value in dimensions.items():
-        metrics.add_dimension(name, plain(value))
+        metrics.add_dimension(name, value)
     for name, total in totals.items():
         metrics.add_metric(name, MetricUnit.Count, total)
     metrics.flush_metrics()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from time import sleep
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -20,17 +19,20 @@ if TYPE_CHECKING:
 
     from terminator.probe.ask import Answer, Question
 
-
 # An account may be at its limit of concurrent executions for a moment; waited is so many seconds.
 # https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 _THROTTLED: Final = "TooManyRequestsException"
 _PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
+class ReconcileError(Exception):
+    """The deployed reconcile could not be run; the message says why."""
+
+
 def probe_through(
     functions_within: Callable[[float], LambdaClient],
     names: Mapping[str, str],
-    wait: Callable[[float], None] = sleep,
+    wait: Callable[[float], None] | None = None,
 ) -> Probe:
     """Return a probe that invokes the probe function of the instances' VPC.
 
@@ -43,47 +45,29 @@ def probe_through(
     def probe(vpc: str, questions: Sequence[Question], seconds: float) -> list[Answer]:
         if vpc not in names:
             raise ProbeError(f"no probe function is configured for {plain(vpc) or 'no VPC'}")
-        try:
-            invoke = partial(_ask, functions_within, names[vpc], questions)
-            return _patiently(invoke, seconds, wait)
-        except (*AWS_ERRORS, ValueError) as error:
-            raise ProbeError(f"the probe function of {vpc} failed: {explain(error)}") from error
+        pauses = iter(_PAUSES)
+        while True:
+            payload = {"questions": list(questions), "seconds": seconds}
+            try:
+                return _invoke(functions_within(seconds + OVERRUN_SECONDS), names[vpc], payload)
+            except (*AWS_ERRORS, ValueError) as error:
+                throttled = isinstance(error, ClientError) and code(error) == _THROTTLED
+                pause = next(pauses, math.inf)
+                if not throttled or pause >= seconds:
+                    why = f"the probe function of {vpc} failed: {explain(error)}"
+                    raise ProbeError(why) from error
+            (wait or time.sleep)(pause)
+            seconds -= pause
 
     return probe
-
-
-def _patiently(
-    invoke: Callable[[float], list[Answer]], seconds: float, wait: Callable[[float], None]
-) -> list[Answer]:
-    pauses = iter(_PAUSES)
-    while True:
-        try:
-            return invoke(seconds)
-        except ClientError as error:
-            pause = next(pauses, math.inf)
-            if code(error) != _THROTTLED or pause >= seconds:
-                raise
-        wait(pause)
-        seconds -= pause
-
-
-def _ask(
-    functions_within: Callable[[float], LambdaClient],
-    name: str,
-    questions: Sequence[Question],
-    seconds: float,
-) -> list[Answer]:
-    functions = functions_within(seconds + OVERRUN_SECONDS)
-    return _invoke(functions, name, {"questions": list(questions), "seconds": seconds})
 
 
 def _invoke(functions: LambdaClient, name: str, payload: Mapping[str, object]) -> list[Answer]:
     answer = functions.invoke(FunctionName=name, Payload=json.dumps(payload).encode())
     body = answer["Payload"].read()
     if "FunctionError" in answer:
-        raise ProbeError(
-            f"the probe function {name} failed: {plain(body.decode(errors='replace'))}"
-        )
+        told = plain(body.decode(errors="replace"))
+        raise ProbeError(f"the probe function {name} failed: {told}")
     answers: object = json.loads(body)
     return answers if isinstance(answers, list) else []
 
@@ -94,14 +78,10 @@ def ask_reconcile(functions: LambdaClient, name: str, app: str) -> None:
     functions.invoke(FunctionName=name, InvocationType="Event", Payload=payload)
 
 
-class ReconcileError(Exception):
-    """The deployed reconcile could not be run; the message says why."""
-
-
 def run_reconcile(
     functions: LambdaClient, name: str, event: Mapping[str, object]
 ) -> list[dict[str, Any]]:
-    """Invoke the reconcile function, wait for it, and return its decision records.
+    """Invoke the reconcile function, wait for it, and return its records as JSON.
 
     Raise ReconcileError where it did not get so far as to have records. Errors of AWS pass
     through.

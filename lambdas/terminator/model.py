@@ -1,4 +1,4 @@
-"""What was observed, and what was decided: plain data, no behaviour beyond naming it."""
+"""What was observed and what was decided: plain data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from terminator.version import Version
 
 Source = Literal["released", "highest"]
 Kind = Literal["replace", "canary", "hold", "converged"]
-# Why a group is held, in one word: for counting and filtering. docs/runbook.md explains each.
+# Why a group is held, in one word. decide/holds.py has the rules, docs/runbook.md explains each.
 HoldName = Literal[
     "settings_unreadable",
     "deleting",
@@ -44,11 +44,28 @@ ASIDE = ("Standby", "EnteringStandby", "Warmed:", "Terminat", "Detach")
 
 
 @dataclass(frozen=True)
+class NoVersion:
+    """An instance was asked and did not answer with a version; `reason` says what happened."""
+
+    reason: str
+
+
+Answer = Version | NoVersion
+
+
+@dataclass(frozen=True)
+class Unobserved:
+    """Something could not be asked of AWS or of an instance; `reason` says why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Instance:
     """A member of a group as this run saw it.
 
-    `version` is what it answered; `reason` says why it is not available although InService
-    and Healthy (`timeout`, `unhealthy at target group web`). Both None: it was not asked.
+    `answer` is what it answered at `/version`, None where it was not asked. `unserving` says
+    which load balancer sends it no traffic and why (`unhealthy at target group web: …`).
     `launched` is None where it was not looked up. `weight` is its WeightedCapacity.
     """
 
@@ -57,20 +74,35 @@ class Instance:
     lifecycle: str
     health: str
     launched: datetime | None
-    version: Version | None = None
-    reason: str | None = None
+    answer: Answer | None = None
+    unserving: str | None = None
     protected: bool = False
     weight: str | None = None
 
     @property
+    def version(self) -> Version | None:
+        """The version it answered."""
+        return self.answer if isinstance(self.answer, Version) else None
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is not available although it was asked."""
+        return self.answer.reason if isinstance(self.answer, NoVersion) else self.unserving
+
+    @property
     def counted(self) -> bool:
-        """Whether the group counts on it: not in Standby, a warm pool, or leaving."""
+        """Whether the group counts on it: not in Standby, in a warm pool, or leaving."""
         return not self.lifecycle.startswith(ASIDE)
 
     @property
-    def serving(self) -> bool:
+    def in_service(self) -> bool:
         """Whether Auto Scaling says that it is InService and Healthy."""
         return self.lifecycle == "InService" and self.health == "Healthy"
+
+    @property
+    def available(self) -> bool:
+        """Whether it is in service, takes traffic and answered with a version."""
+        return self.in_service and self.version is not None and self.unserving is None
 
 
 @dataclass(frozen=True)
@@ -106,7 +138,7 @@ class NoRelease:
 
 
 @dataclass(frozen=True)
-class Guards:
+class Preflight:
     """What is asked only of a group that would act.
 
     `refresh` is the status of an instance refresh in progress; `alarms` says of each listed
@@ -123,8 +155,8 @@ class Guards:
 class Group:
     """An Auto Scaling group as one run saw it.
 
-    `released` is None where no releases bucket is configured; `guards` is None until they
-    are asked. `status` is set while the group is being deleted.
+    `released` is None where no releases bucket is configured. `status` is set while the group
+    is being deleted.
     """
 
     name: str
@@ -135,7 +167,6 @@ class Group:
     status: str | None = None
     suspended: frozenset[str] = frozenset()
     capacity_type: str | None = None
-    guards: Guards | None = None
 
 
 @dataclass(frozen=True)
@@ -163,26 +194,19 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Hold:
-    """A reason to do nothing: its name, and the reason in words."""
-
-    name: HoldName
-    reason: str
-
-
-@dataclass(frozen=True)
 class Decision:
     """What to do to a group, and why.
 
-    `hold` names the hold, where it is one. `to_terminate` are instance ids in the order in which
-    they go. `figures` is None where the settings cannot be read, so that nothing was asked.
-    `second_look` says that the chosen is presumed outdated and goes only if it is still
-    unavailable when asked again.
+    `hold` names the hold, where it is one, and `needs_attention` says that a person has to
+    act. `to_terminate` are ids in the order in which the instances go. `figures` is None where
+    the settings cannot be read, so that nothing was asked. `look_again` says that the instance
+    is presumed outdated and goes only if it is still unavailable when asked again.
     """
 
     kind: Kind
     reason: str
     figures: Figures | None = None
     to_terminate: tuple[str, ...] = ()
-    second_look: bool = False
+    look_again: bool = False
     hold: HoldName | None = None
+    needs_attention: bool = False

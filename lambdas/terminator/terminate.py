@@ -38,7 +38,7 @@ _CALL_SECONDS: Final = 10
 
 
 @dataclass(frozen=True)
-class Outcomes:
+class Terminations:
     """What AWS answered: ids it accepted, and why the others were deferred or failed."""
 
     terminated: tuple[str, ...] = ()
@@ -47,45 +47,34 @@ class Outcomes:
 
 
 def terminate(
-    autoscaling: AutoScalingClient, to_terminate: Sequence[str], remaining: Callable[[], float]
-) -> Outcomes:
-    """Terminate the to_terminate one call each, so that the group replaces them.
+    autoscaling: AutoScalingClient, ids: Sequence[str], remaining: Callable[[], float]
+) -> Terminations:
+    """Terminate the instances one call each, so that the group replaces them.
 
     Stops at the first that AWS does not accept: a deferral or a failure leaves the rest of
     the group alone for this run. The client must not retry: an answer may have been lost.
     """
     terminated: list[str] = []
-    for chosen in to_terminate:
+    for id_ in ids:
         if remaining() < _CALL_SECONDS:
-            return Outcomes(tuple(terminated), failed={chosen: "time ran out"})
+            return Terminations(tuple(terminated), failed={id_: "time ran out"})
         try:
             autoscaling.terminate_instance_in_auto_scaling_group(
-                InstanceId=chosen, ShouldDecrementDesiredCapacity=False
+                InstanceId=id_, ShouldDecrementDesiredCapacity=False
             )
         except Exception as error:  # noqa: BLE001 - what was terminated must be told
-            return _stopped(tuple(terminated), chosen, error)
-        terminated.append(chosen)
-    return Outcomes(tuple(terminated))
-
-
-def _stopped(terminated: tuple[str, ...], chosen: str, error: Exception) -> Outcomes:
-    why = explain(error)
-    if _is_deferral(error):
-        return Outcomes(terminated, deferred={chosen: why})
-    if _was_refused(error):
-        return Outcomes(terminated, failed={chosen: why})
-    unsure = f"no clear answer, so it may have been terminated: {why}"
-    return Outcomes(terminated, failed={chosen: unsure})
-
-
-def _was_refused(error: Exception) -> bool:
-    """Say whether the call was refused or never sent; an error of the server's says neither."""
-    if isinstance(error, ClientError):
-        return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) < _SERVER_ERROR
-    return isinstance(error, _NEVER_SENT)
+            why = explain(error)
+            if _is_deferral(error):
+                return Terminations(tuple(terminated), deferred={id_: why})
+            if not _was_refused(error):
+                why = f"no clear answer, so it may have been terminated: {why}"
+            return Terminations(tuple(terminated), failed={id_: why})
+        terminated.append(id_)
+    return Terminations(tuple(terminated))
 
 
 def _is_deferral(error: Exception) -> bool:
+    """Say whether the group is busy or the instance has gone: the next run looks anew."""
     if not isinstance(error, ClientError):
         return False
     if code(error) in _BUSY:
@@ -93,3 +82,10 @@ def _is_deferral(error: Exception) -> bool:
     told = explain(error).lower()
     gone = "instance" in told and any(words in told for words in _GONE)
     return code(error) == "ValidationError" and gone
+
+
+def _was_refused(error: Exception) -> bool:
+    """Say whether the call was refused or never sent; an error of the server's says neither."""
+    if isinstance(error, ClientError):
+        return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) < _SERVER_ERROR
+    return isinstance(error, _NEVER_SENT)

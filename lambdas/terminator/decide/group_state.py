@@ -1,4 +1,4 @@
-"""What a group looks like in the words of the design: the facts that the rules ask for."""
+"""What a group looks like in the words of the design: what the rules ask of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Final
 
 from terminator.config.tags import Policy
-from terminator.model import Group, Instance, NoRelease, Released, Source
+from terminator.model import Figures, Group, Instance, NoRelease, Preflight, Released, Source
 from terminator.version import Version, same_release
 
 # The clocks of S3 and EC2 may differ by so much.
@@ -19,35 +19,38 @@ _UNKNOWN_LAUNCH: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Facts:
-    """A group, its policy and the time, sorted into the words of the rules."""
+class GroupState:
+    """A group, its policy and the time, in the words of the rules.
+
+    `preflight` is None until the group would act.
+    """
 
     group: Group
     policy: Policy
     now: datetime
+    preflight: Preflight | None = None
+
+    @cached_property
+    def _asked(self) -> tuple[Instance, ...]:
+        # One that is InService but was not asked is new to this run: in flight.
+        asked = (i for i in self.group.instances if i.answer is not None)
+        return tuple(sorted((i for i in asked if i.in_service), key=lambda instance: instance.id))
 
     @cached_property
     def available(self) -> tuple[Instance, ...]:
         """InService, Healthy, healthy at each load balancer, and answered with a version."""
-        return tuple(i for i in self._seen if i.version is not None and i.reason is None)
+        return tuple(i for i in self._asked if i.available)
 
     @cached_property
     def unavailable(self) -> tuple[Instance, ...]:
-        """InService and Healthy, but not available."""
-        return tuple(i for i in self._seen if i.reason is not None)
+        """InService and Healthy, but silent or unserving."""
+        return tuple(i for i in self._asked if not i.available)
 
     @cached_property
     def in_flight(self) -> int:
-        """Members on their way in or in a state we don't know, or missed, whichever is more."""
-        seen = len(self.available) + len(self.unavailable)
+        """Members on their way in or in a state we don't know, or missing, whichever is more."""
         counted = sum(instance.counted for instance in self.group.instances)
-        return max(counted, self.group.desired) - seen
-
-    @cached_property
-    def _seen(self) -> tuple[Instance, ...]:
-        # One that is InService but was not asked is new to this run: in flight.
-        asked = (i for i in self.group.instances if i.version is not None or i.reason is not None)
-        return tuple(sorted((i for i in asked if i.serving), key=lambda instance: instance.id))
+        return max(counted, self.group.desired) - len(self._asked)
 
     @property
     def minimum(self) -> int:
@@ -102,7 +105,7 @@ class Facts:
         released = self.group.released
         if not isinstance(released, Released):
             return None
-        running = max((i.version for i in self._seen if i.version), default=None)
+        running = max((i.version for i in self._asked if i.version), default=None)
         if running is None or running <= released.release.version or released.repointed:
             return released.since
         dated = released.deleted is not None and released.deleted >= running
@@ -128,37 +131,22 @@ class Facts:
         return tuple(instance for instance in self.available if not self.on_target(instance))
 
     @cached_property
-    def presumed(self) -> tuple[Instance, ...]:
-        """Presumed outdated: silent for so long that it cannot be a boot of the target."""
-        return tuple(i for i in self.unavailable if self._is_presumed(i))
-
-    def _is_presumed(self, instance: Instance) -> bool:
-        if self.since is None or self.on_target(instance):
-            return False
-        return launch(instance) < self.since - CLOCK_DOUBT and self._is_overdue(instance)
-
-    def _is_overdue(self, instance: Instance) -> bool:
-        return self.age(instance) > max(self.group.grace, self.policy.canary_retry)
-
-    @cached_property
     def overdue(self) -> tuple[Instance, ...]:
         """Unavailable, and launched longer ago than any boot may take."""
-        return tuple(i for i in self.unavailable if self._is_overdue(i))
+        longest = max(self.group.grace, self.policy.canary_retry)
+        return tuple(i for i in self.unavailable if self.age(i) > longest)
 
     @cached_property
-    def behind(self) -> timedelta | None:
-        """For how long the group could have followed its target; None where unknown.
-
-        With *highest* nothing dates the target but the longest-lived instance that runs it.
-        """
-        if self.source == "released":
-            return None if self.since is None else self.now - self.since
-        on_target = (self.age(i) for i in self.available if self.on_target(i))
-        return max(on_target, default=None)
+    def presumed(self) -> tuple[Instance, ...]:
+        """Presumed outdated: unavailable for so long that it cannot be a boot of the target."""
+        if self.since is None:
+            return ()
+        before = self.since - CLOCK_DOUBT
+        return tuple(i for i in self.overdue if launch(i) < before and not self.on_target(i))
 
     @cached_property
-    def silent(self) -> tuple[Instance, ...]:
-        """Unavailable and launched since the target became the target: a silent canary."""
+    def not_come_up(self) -> tuple[Instance, ...]:
+        """Unavailable and launched since the target became the target: a canary not come up."""
         if self.since is None:
             return ()
         doubt = self.since - CLOCK_DOUBT
@@ -173,9 +161,15 @@ class Facts:
         return tuple(i for i in self.outdated if launch(i) >= doubt)
 
     @cached_property
-    def newest(self) -> tuple[Instance, ...]:
-        """The most recently launched available instances: all of one second."""
-        return latest(self.available)
+    def behind(self) -> timedelta | None:
+        """For how long the group could have followed its target; None where unknown.
+
+        With *highest* nothing dates the target but the longest-lived instance that runs it.
+        """
+        if self.source == "released":
+            return None if self.since is None else self.now - self.since
+        on_target = (self.age(i) for i in self.available if self.on_target(i))
+        return max(on_target, default=None)
 
     @cached_property
     def proof(self) -> bool:
@@ -200,6 +194,25 @@ class Facts:
         if isinstance(self.group.released, NoRelease):
             return False
         return not (self.outdated or self.unavailable or self.in_flight)
+
+    @cached_property
+    def figures(self) -> Figures:
+        """The figures that a decision is reported with."""
+        return Figures(
+            available=len(self.available),
+            unavailable=len(self.unavailable),
+            in_flight=self.in_flight,
+            outdated=len(self.outdated),
+            minimum=self.minimum,
+            target=self.target,
+            source=self.source,
+            lowest=self.lowest,
+            highest=self.highest,
+            stale=len(self.stale),
+            overdue=len(self.overdue),
+            since=self.since,
+            behind=self.behind,
+        )
 
 
 def launch(instance: Instance) -> datetime:

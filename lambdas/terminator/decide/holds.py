@@ -1,18 +1,18 @@
 """The holds: why nothing is done to a group that has not converged.
 
-Each rule takes the facts and returns its reason, or None where it does not apply.
-`STANDING`, and later `GUARDS`, are in the order in which they are asked. Settings that cannot
-be read hold before any of them.
+`HOLDS` is the one table of them. Each rule takes the state of a group and returns its reason,
+or None where it does not apply. Settings that cannot be read hold before any of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from terminator.decide.group_state import CLOCK_DOUBT, Facts, latest
-from terminator.model import Hold, HoldName, Instance, NoRelease, Released
+from terminator.decide.group_state import CLOCK_DOUBT, GroupState, latest
+from terminator.model import Decision, Figures, HoldName, Instance, NoRelease, Released
 from terminator.text import ago, few, left, quoted
 
 # The processes without which a replacement cannot go well:
@@ -20,239 +20,278 @@ from terminator.text import ago, few, left, quoted
 NEEDED_PROCESSES: Final = ("Launch", "Terminate", "HealthCheck", "AddToLoadBalancer")
 _MOST_DOUBLINGS: Final = 5
 
-Rule = Callable[[Facts], str | None]
-Rules = Mapping[HoldName, Rule]
+AT_ONCE: Final = timedelta(0)
+_DAY: Final = timedelta(days=1)
+# A window opens at least once a week.
+_WEEK_AND_A_DAY: Final = timedelta(days=8)
 
 
-def first(rules: Rules, facts: Facts) -> Hold | None:
+@dataclass(frozen=True)
+class HoldRule:
+    """A hold by its name.
+
+    `patience` is how long a group may be behind its target under it before a person has to
+    act: AT_ONCE where it never ends by itself; None where it ends by itself, or where the
+    metric Overdue or Stale tells of its cause. `reason` is None where the hold is found by
+    more than the state of the group.
+    """
+
+    name: HoldName
+    patience: timedelta | None
+    reason: Callable[[GroupState], str | None] | None = None
+
+
+def first(rules: Iterable[HoldRule], state: GroupState) -> Decision | None:
     """Return the hold of the first rule that applies, None where none does."""
-    for name, rule in rules.items():
-        reason = rule(facts)
+    for rule in rules:
+        reason = rule.reason(state) if rule.reason else None
         if reason is not None:
-            return Hold(name, reason)
+            return hold(rule.name, reason, state.figures)
     return None
 
 
-def _deleting(facts: Facts) -> str | None:
-    status = facts.group.status
+def hold(name: HoldName, reason: str, figures: Figures | None = None) -> Decision:
+    """Return the decision to do nothing, by the name of the hold and its reason."""
+    attention = _needs_attention(name, figures)
+    return Decision("hold", reason, figures, hold=name, needs_attention=attention)
+
+
+def _needs_attention(name: HoldName, figures: Figures | None) -> bool:
+    """Say whether a person has to act.
+
+    Where nothing tells for how long the group has been behind, only what never ends by itself
+    needs one.
+    """
+    patience = HOLDS[name].patience
+    if patience == AT_ONCE:
+        return True
+    if figures is None:
+        return False
+    if name == "no_budget" and figures.in_flight == figures.unavailable == 0:
+        return True  # whole and healthy, and still without a budget: the minimum leaves none
+    return patience is not None and figures.behind is not None and figures.behind > patience
+
+
+def _deleting(state: GroupState) -> str | None:
+    status = state.group.status
     return None if status is None else f"the group is being deleted ({status})"
 
 
-def _paused(facts: Facts) -> str | None:
-    text = facts.policy.pause
+def _paused(state: GroupState) -> str | None:
+    text = state.policy.pause
     if text is None:
         return None
     return f"paused: {quoted(text, limit=256)}" if text else "paused"
 
 
-def _suspended(facts: Facts) -> str | None:
-    suspended = [name for name in NEEDED_PROCESSES if name in facts.group.suspended]
+def _suspended(state: GroupState) -> str | None:
+    suspended = [name for name in NEEDED_PROCESSES if name in state.group.suspended]
     return f"suspended processes: {', '.join(suspended)}" if suspended else None
 
 
-def _weighted(facts: Facts) -> str | None:
-    kind = facts.group.capacity_type
+def _weighted(state: GroupState) -> str | None:
+    kind = state.group.capacity_type
     if kind not in {None, "units"}:
         return f"weighted capacity: the group's desired capacity is measured in {kind}"
-    weighted = [instance for instance in facts.group.instances if instance.weight is not None]
+    weighted = [instance for instance in state.group.instances if instance.weight is not None]
     weighted.sort(key=lambda instance: instance.id)
-    return f"weighted capacity: {ids(weighted)}" if weighted else None
+    return f"weighted capacity: {_ids(weighted)}" if weighted else None
 
 
-def _no_release(facts: Facts) -> str | None:
-    """Hold where the app has no release, or its pointer names none."""
-    released = facts.group.released
+def _no_release(state: GroupState) -> str | None:
+    released = state.group.released
     return released.reason if isinstance(released, NoRelease) else None
 
 
-def _in_the_future(facts: Facts) -> str | None:
-    released = facts.group.released
-    if not isinstance(released, Released) or released.since <= facts.now + CLOCK_DOUBT:
+def _in_the_future(state: GroupState) -> str | None:
+    released = state.group.released
+    if not isinstance(released, Released) or released.since <= state.now + CLOCK_DOUBT:
         return None
-    ahead = left(released.since - facts.now)
+    ahead = left(released.since - state.now)
     return f"the release is dated {ahead} in the future ({released.since.isoformat()})"
 
 
-def _nothing_available(facts: Facts) -> str | None:
-    if facts.available or facts.presumed or facts.group.desired == 0:
+def _nothing_available(state: GroupState) -> str | None:
+    if state.available or state.presumed or state.group.desired == 0:
         return None
-    seen = f": {why(facts.unavailable)}" if facts.unavailable else ""
+    seen = f": {_why(state.unavailable)}" if state.unavailable else ""
     return f"nothing is available and nothing is presumed outdated{seen}"
 
 
-def _nothing_outdated(facts: Facts) -> str | None:
-    if facts.outdated or facts.presumed:
+def _nothing_outdated(state: GroupState) -> str | None:
+    if state.outdated or state.presumed:
         return None
-    waiting = [f"{facts.in_flight} in flight"] if facts.in_flight else []
-    waiting += [f"unavailable {why(facts.unavailable)}"] if facts.unavailable else []
+    waiting = [f"{state.in_flight} in flight"] if state.in_flight else []
+    waiting += [f"unavailable {_why(state.unavailable)}"] if state.unavailable else []
     return f"nothing is outdated; waiting for {' and '.join(waiting)}"
 
 
-def _protected(facts: Facts) -> str | None:
-    candidates = (*facts.presumed, *facts.outdated)
+def _protected(state: GroupState) -> str | None:
+    candidates = (*state.presumed, *state.outdated)
     if not all(instance.protected for instance in candidates):
         return None
-    return f"all that is outdated is protected from scale-in: {ids(candidates)}"
+    return f"all that is outdated is protected from scale-in: {_ids(candidates)}"
 
 
-STANDING: Final[Rules] = {
-    "deleting": _deleting,
-    "paused": _paused,
-    "processes_suspended": _suspended,
-    "weighted_capacity": _weighted,
-    "no_release": _no_release,
-    "release_in_future": _in_the_future,
-    "nothing_available": _nothing_available,
-    "nothing_outdated": _nothing_outdated,
-    "all_protected": _protected,
-}
+def _members_in_flight(state: GroupState) -> str | None:
+    return f"waiting for proof: {state.in_flight} in flight" if state.in_flight else None
 
 
-def pace(facts: Facts) -> Hold | None:
-    """Hold while the target soaks, or without proof while the last try has its time."""
-    if facts.proof:
-        return first({"baking": _baking}, facts)
-    hold = first(_WAITING, facts)
-    return None if hold is None else Hold(hold.name, f"waiting for proof: {hold.reason}")
-
-
-def _baking(facts: Facts) -> str | None:
-    longest = max(facts.age(i) for i in facts.available if facts.on_target(i))
-    wait = facts.group.grace + facts.policy.bake_time - longest
-    if wait <= timedelta(0):
+def _proof_on_its_way(state: GroupState) -> str | None:
+    newest = latest(state.available)
+    if not newest or not all(state.on_target(instance) for instance in newest):
         return None
-    return f"baking {facts.target} for {left(wait).replace(' ', ' more ', 1)}"
-
-
-def _incoming(facts: Facts) -> str | None:
-    return f"{facts.in_flight} in flight" if facts.in_flight else None
-
-
-def _proof_on_its_way(facts: Facts) -> str | None:
-    newest = facts.newest
-    if not newest or not all(facts.on_target(instance) for instance in newest):
-        return None
-    wait = facts.group.grace - facts.age(newest[0])
+    wait = left(state.group.grace - state.age(newest[0]))
     return (
-        f"{ids(newest)} runs {facts.target}; its health check grace period has {left(wait)} to go"
+        f"waiting for proof: {_ids(newest)} runs {state.target}; its health check grace period "
+        f"has {wait} to go"
     )
 
 
-def _silent_canary(facts: Facts) -> str | None:
-    if not facts.silent:
+def _canary_not_come_up(state: GroupState) -> str | None:
+    if not state.not_come_up:
         return None
-    newest = latest(facts.silent)[0]
+    newest = latest(state.not_come_up)[0]
     return (
-        f"{newest.id} launched {ago(facts.age(newest))} is unavailable ({newest.reason}); "
-        f"no other goes until it answers or is replaced"
+        f"waiting for proof: {newest.id} launched {ago(state.age(newest))} is unavailable "
+        f"({newest.reason}); no other goes until it answers or is replaced"
     )
 
 
-def _stale_boots(facts: Facts) -> str | None:
-    if not facts.stale:
+def _boots_stale(state: GroupState) -> str | None:
+    if not state.stale:
         return None
-    newest = latest(facts.stale)[0]
-    doublings = min(len(facts.stale) - 1, _MOST_DOUBLINGS)
-    return _retry(facts, newest, facts.policy.canary_retry * 2**doublings)
+    doublings = min(len(state.stale) - 1, _MOST_DOUBLINGS)
+    return _retry(state, latest(state.stale)[0], state.policy.canary_retry * 2**doublings)
 
 
-def _last_launch(facts: Facts) -> str | None:
-    if facts.since is not None:
+def _launched_lately(state: GroupState) -> str | None:
+    if state.since is not None:
         return None
-    newest = latest((*facts.available, *facts.unavailable))
+    newest = latest((*state.available, *state.unavailable))
     silent = [instance for instance in newest if instance.reason is not None]
     if silent:
-        return f"{silent[0].id}, the last to be launched, is unavailable ({silent[0].reason})"
-    stale = [instance for instance in newest if not facts.on_target(instance)] or newest
-    return _retry(facts, stale[0], facts.policy.canary_retry)
+        last = f"{silent[0].id}, the last to be launched"
+        return f"waiting for proof: {last}, is unavailable ({silent[0].reason})"
+    stale = [instance for instance in newest if not state.on_target(instance)] or newest
+    return _retry(state, stale[0], state.policy.canary_retry)
 
 
-def _retry(facts: Facts, newest: Instance, patience: timedelta) -> str | None:
-    wait = patience - facts.age(newest)
+def _retry(state: GroupState, newest: Instance, patience: timedelta) -> str | None:
+    """Say how long the next canary has to wait after the newest instance."""
+    wait = patience - state.age(newest)
     if wait <= timedelta(0):
         return None
     return (
-        f"{newest.id} launched {ago(facts.age(newest))} still reports {newest.version}; "
-        f"next canary in {left(wait)}"
+        f"waiting for proof: {newest.id} launched {ago(state.age(newest))} still reports "
+        f"{newest.version}; next canary in {left(wait)}"
     )
 
 
-_WAITING: Final[Rules] = {
-    "members_in_flight": _incoming,
-    "proof_on_its_way": _proof_on_its_way,
-    "canary_silent": _silent_canary,
-    "boots_stale": _stale_boots,
-    "launched_lately": _last_launch,
-}
+def _baking(state: GroupState) -> str | None:
+    longest = max(state.age(i) for i in state.available if state.on_target(i))
+    wait = state.group.grace + state.policy.bake_time - longest
+    if wait <= timedelta(0):
+        return None
+    return f"baking {state.target} for {left(wait).replace(' ', ' more ', 1)}"
 
 
-def no_budget(facts: Facts) -> Hold:
+def no_budget(state: GroupState) -> str:
     """Say in figures why no more may go now."""
     figures = (
-        f"{len(facts.available)} available of {facts.group.desired} desired",
-        f"minimum {facts.minimum}",
-        f"max-unavailable {facts.max_unavailable}",
-        f"{facts.in_flight} in flight",
-        f"{len(facts.unavailable)} unavailable",
+        f"{len(state.available)} available of {state.group.desired} desired",
+        f"minimum {state.minimum}",
+        f"max-unavailable {state.max_unavailable}",
+        f"{state.in_flight} in flight",
+        f"{len(state.unavailable)} unavailable",
     )
-    return Hold("no_budget", f"no budget: {', '.join(figures)}")
+    return f"no budget: {', '.join(figures)}"
 
 
-def _window_closed(facts: Facts) -> str | None:
-    """Hold outside the maintenance window."""
-    window = facts.policy.window
-    if window is None or window.is_open(facts.now):
+def presumed_must_wait(state: GroupState) -> str | None:
+    """Say why a presumed outdated instance may not go now; None where it may."""
+    if state.in_flight:
+        return f"{state.in_flight} in flight"
+    if state.not_come_up:
+        return f"others launched since the release are unavailable: {_why(state.not_come_up)}"
+    if state.spare < 0:
+        available = f"only {len(state.available)} available, minimum {state.minimum}"
+        return f"{available}; unavailable are {_why(state.unavailable)}"
+    return None
+
+
+def _window_closed(state: GroupState) -> str | None:
+    window = state.policy.window
+    if window is None or window.is_open(state.now):
         return None
     return f"outside the maintenance window {window.text}"
 
 
-def _refreshing(facts: Facts) -> str | None:
-    """Hold while an instance refresh is in progress."""
-    guards = facts.group.guards
-    if guards is None or guards.refresh is None:
-        return None
-    return f"an instance refresh is in progress ({guards.refresh})"
+def _instance_refresh(state: GroupState) -> str | None:
+    refresh = state.preflight.refresh if state.preflight else None
+    return f"an instance refresh is in progress ({refresh})" if refresh else None
 
 
-def _alarmed(facts: Facts) -> str | None:
-    """Hold while a listed CloudWatch alarm is ringing, or does not exist."""
-    guards = facts.group.guards
-    return "; ".join(guards.alarms) or None if guards is not None else None
+def _alarm(state: GroupState) -> str | None:
+    return "; ".join(state.preflight.alarms) or None if state.preflight else None
 
 
-GUARDS: Final[Rules] = {
-    "window_closed": _window_closed,
-    "instance_refresh": _refreshing,
-    "alarm": _alarmed,
+def _zip_unreadable(state: GroupState) -> str | None:
+    problem = state.preflight.zip_problem if state.preflight else None
+    return f"the zip of {state.target} cannot be read: {problem}" if problem else None
+
+
+# In the order in which they are asked.
+STANDING: Final = (
+    HoldRule("deleting", None, _deleting),
+    HoldRule("paused", _DAY, _paused),
+    HoldRule("processes_suspended", AT_ONCE, _suspended),
+    HoldRule("weighted_capacity", AT_ONCE, _weighted),
+    HoldRule("no_release", AT_ONCE, _no_release),
+    HoldRule("release_in_future", AT_ONCE, _in_the_future),
+    HoldRule("nothing_available", AT_ONCE, _nothing_available),
+    HoldRule("nothing_outdated", None, _nothing_outdated),
+    HoldRule("all_protected", AT_ONCE, _protected),
+)
+WITHOUT_PROOF: Final = (
+    HoldRule("members_in_flight", _DAY, _members_in_flight),
+    HoldRule("proof_on_its_way", None, _proof_on_its_way),
+    HoldRule("canary_silent", None, _canary_not_come_up),
+    HoldRule("boots_stale", None, _boots_stale),
+    HoldRule("launched_lately", _DAY, _launched_lately),
+)
+WITH_PROOF: Final = (HoldRule("baking", None, _baking),)
+# Asked only of groups that would act.
+GUARDS: Final = (
+    HoldRule("window_closed", _WEEK_AND_A_DAY, _window_closed),
+    HoldRule("instance_refresh", _DAY, _instance_refresh),
+    HoldRule("alarm", AT_ONCE, _alarm),
+)
+ZIP_UNREADABLE: Final = HoldRule("zip_unreadable", AT_ONCE, _zip_unreadable)
+# Found by plan and reconcile, not by the state of the group alone.
+_FOUND_ELSEWHERE: Final = (
+    HoldRule("settings_unreadable", AT_ONCE),
+    HoldRule("no_budget", _DAY),
+    HoldRule("presumed_waits", None),
+    HoldRule("group_changed", _DAY),
+    HoldRule("instance_spared", _DAY),
+)
+HOLDS: Final[Mapping[HoldName, HoldRule]] = {
+    rule.name: rule
+    for rule in (
+        *STANDING,
+        *WITHOUT_PROOF,
+        *WITH_PROOF,
+        *GUARDS,
+        ZIP_UNREADABLE,
+        *_FOUND_ELSEWHERE,
+    )
 }
 
 
-def zip_unreadable(facts: Facts) -> Hold | None:
-    """Hold where the target's zip cannot be read."""
-    guards = facts.group.guards
-    if guards is None or guards.zip_problem is None:
-        return None
-    reason = f"the zip of {facts.target} cannot be read: {guards.zip_problem}"
-    return Hold("zip_unreadable", reason)
-
-
-def deferred_presumed(facts: Facts) -> str | None:
-    """Say why a presumed outdated instance may not go now; None where it may."""
-    if facts.in_flight:
-        return f"{facts.in_flight} in flight"
-    if facts.silent:
-        return f"others launched since the release are unavailable: {why(facts.silent)}"
-    if facts.spare < 0:
-        few = f"only {len(facts.available)} available, minimum {facts.minimum}"
-        return f"{few}; unavailable are {why(facts.unavailable)}"
-    return None
-
-
-def ids(instances: Sequence[Instance]) -> str:
-    """Return the ids of a few instances, and how many more there are."""
+def _ids(instances: Sequence[Instance]) -> str:
     return few([instance.id for instance in instances])
 
 
-def why(instances: Sequence[Instance]) -> str:
-    """Return a few unavailable instances, each with its reason, and how many more there are."""
+def _why(instances: Sequence[Instance]) -> str:
     return few([f"{instance.id} ({instance.reason})" for instance in instances])

@@ -1,177 +1,142 @@
 """The decision: which instances of a group may go now, and why.
 
-`plan` does no I/O and reads neither the clock nor the environment. The same observation
-gives the same to_terminate, whatever order its instances are listed in.
+`plan` and `guard` do no I/O and read neither the clock nor the environment. The same
+observation gives the same choice, whatever order its instances are listed in.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 
-from terminator import text as words
 from terminator.config.tags import Policy
 from terminator.decide import holds
-from terminator.decide.group_state import Facts, launch
-from terminator.model import Decision, Figures, Group, Hold, HoldName, Instance, Kind
+from terminator.decide.group_state import GroupState, launch
+from terminator.decide.holds import hold
+from terminator.model import Decision, Group, Instance, Kind, Preflight
+from terminator.text import count
 from terminator.version import Version
-
-
-@dataclass(frozen=True)
-class _Choice:
-    kind: Kind
-    reason: str
-    to_terminate: tuple[Instance, ...] = ()
-    second_look: bool = False
-    hold: HoldName | None = None
 
 
 def plan(group: Group, policy: Policy, now: datetime) -> Decision:
     """Decide what to do to the group now; `now` is a time with a zone.
 
-    Guards that were not asked yet (`group.guards` is None) hold nothing: plan again with
-    them before acting.
+    A decision to terminate still has to pass `guard`.
     """
     if policy.problems:
-        return Decision("hold", "; ".join(policy.problems), hold="settings_unreadable")
-    facts = Facts(group, policy, now)
-    choice = _choose(facts)
-    return Decision(
-        kind=choice.kind,
-        reason=choice.reason,
-        figures=_figures(facts),
-        to_terminate=tuple(instance.id for instance in choice.to_terminate),
-        second_look=choice.second_look,
-        hold=choice.hold,
-    )
+        return hold("settings_unreadable", "; ".join(policy.problems))
+    state = GroupState(group, policy, now)
+    if state.converged:
+        running = count(len(state.available), "instance")
+        reason = f"{running} on {state.target}" if state.available else "no instance is wanted"
+        return Decision("converged", reason, state.figures)
+    pace = holds.WITH_PROOF if state.proof else holds.WITHOUT_PROOF
+    held = holds.first(holds.STANDING, state) or holds.first(pace, state)
+    return held or _choose(state, (*state.presumed, *state.outdated))
 
 
-def _figures(facts: Facts) -> Figures:
-    return Figures(
-        available=len(facts.available),
-        unavailable=len(facts.unavailable),
-        in_flight=facts.in_flight,
-        outdated=len(facts.outdated),
-        minimum=facts.minimum,
-        target=facts.target,
-        source=facts.source,
-        lowest=facts.lowest,
-        highest=facts.highest,
-        stale=len(facts.stale),
-        overdue=len(facts.overdue),
-        since=facts.since,
-        behind=facts.behind,
-    )
+def guard(
+    decision: Decision, group: Group, policy: Policy, now: datetime, preflight: Preflight
+) -> Decision:
+    """Return the decision, or what is left of it under the guards of a group that would act.
+
+    The window and alarms hold neither an instance above the target nor a presumed outdated
+    one that was launched after every available one: they must not keep a bad release, or its
+    failed boot, in place.
+    """
+    state = GroupState(group, policy, now, preflight)
+    for rule in holds.GUARDS:
+        held = holds.first([rule], state) if decision.to_terminate else None
+        if held is not None:
+            urgent = () if rule.name == "instance_refresh" else _urgent(state)
+            decision = _choose(state, urgent)
+            decision = decision if decision.to_terminate else held
+    if decision.kind == "canary":
+        return holds.first([holds.ZIP_UNREADABLE], state) or decision
+    return decision
 
 
-def _choose(facts: Facts) -> _Choice:
-    if facts.converged:
-        return _Choice("converged", _converged(facts))
-    if hold := holds.first(holds.STANDING, facts) or holds.pace(facts):
-        return _held(hold)
-    return _guarded(facts, _pick(facts, (*facts.presumed, *facts.outdated)))
+def _urgent(state: GroupState) -> tuple[Instance, ...]:
+    newest = max(map(launch, state.available), default=None)
+    failed_boots = (i for i in state.presumed if newest is None or launch(i) > newest)
+    return (*failed_boots, *filter(state.above_target, state.outdated))
 
 
-def _held(hold: Hold) -> _Choice:
-    return _Choice("hold", hold.reason, hold=hold.name)
+def confirmed(before: Decision, now: Decision) -> Decision:
+    """Return the later decision with those instances only that both chose."""
+    both = frozenset(before.to_terminate)
+    to_terminate = tuple(each for each in now.to_terminate if each in both)
+    # The zip was read for a canary only.
+    unread = now.kind == "canary" and before.kind != "canary"
+    if now.to_terminate and (not to_terminate or unread or before.look_again != now.look_again):
+        reason = "the group has changed since this run began: both plans chose nothing alike"
+        return hold("group_changed", reason, now.figures)
+    return replace(now, to_terminate=to_terminate)
 
 
-def _converged(facts: Facts) -> str:
-    running = words.count(len(facts.available), "instance")
-    return f"{running} on {facts.target}" if facts.available else "no instance is wanted"
-
-
-def _guarded(facts: Facts, choice: _Choice) -> _Choice:
-    # Window and alarms must not keep a bad release, or its failed_boot, in place.
-    for name, rule in holds.GUARDS.items():
-        hold = holds.first({name: rule}, facts) if choice.to_terminate else None
-        if hold is not None:
-            urgent = () if name == "instance_refresh" else _urgent(facts)
-            choice = _pick(facts, urgent)
-            choice = choice if choice.to_terminate else _held(hold)
-    if choice.kind == "canary" and (hold := holds.zip_unreadable(facts)):
-        return _held(hold)
-    return choice
-
-
-def _urgent(facts: Facts) -> tuple[Instance, ...]:
-    newest = max(map(launch, facts.available), default=None)
-    failed_boots = (i for i in facts.presumed if newest is None or launch(i) > newest)
-    return (*failed_boots, *filter(facts.above_target, facts.outdated))
-
-
-def _pick(facts: Facts, candidates: Sequence[Instance]) -> _Choice:
-    """Choose the to_terminate among the candidates, or hold because nothing of them may go."""
-    presumed_ids = {instance.id for instance in facts.presumed}
+def _choose(state: GroupState, candidates: Sequence[Instance]) -> Decision:
+    """Choose who goes among the candidates, or hold because none of them may."""
     free = [instance for instance in candidates if not instance.protected]
-    presumed = [instance for instance in free if instance.id in presumed_ids]
-    waits = holds.deferred_presumed(facts)
+    presumed = [instance for instance in free if not instance.available]
+    outdated = [instance for instance in free if instance.available]
+    waits = holds.presumed_must_wait(state)
     if presumed and waits is None:
-        return _presumed(facts, min(presumed, key=_age_first))
-    outdated = [instance for instance in free if instance.id not in presumed_ids]
-    if outdated and facts.budget:
-        return _outdated(facts, outdated)
+        return _choose_presumed(state, min(presumed, key=_oldest_first))
+    if outdated and state.budget:
+        return _choose_outdated(state, outdated)
     if presumed and not outdated:
         waiting = f"{presumed[0].id} is presumed outdated, but {waits}"
-        return _held(Hold("presumed_waits", waiting))
-    return _held(holds.no_budget(facts))
+        return hold("presumed_waits", waiting, state.figures)
+    return hold("no_budget", holds.no_budget(state), state.figures)
 
 
-def _presumed(facts: Facts, chosen: Instance) -> _Choice:
+def _choose_presumed(state: GroupState, chosen: Instance) -> Decision:
     reason = (
-        f"{chosen.id} is presumed outdated: launched before {facts.target} became the "
-        f"target, it is unavailable ({chosen.reason})"
+        f"{chosen.id} is presumed outdated: launched before {state.target} became the target, "
+        f"it is unavailable ({chosen.reason})"
     )
-    return _Choice(_kind(facts), reason, (chosen,), second_look=True)
+    kind: Kind = "replace" if state.proof else "canary"
+    return Decision(kind, reason, state.figures, (chosen.id,), look_again=True)
 
 
-def _outdated(facts: Facts, candidates: Sequence[Instance]) -> _Choice:
-    allowed = facts.budget if facts.proof else 1
-    to_terminate = tuple(islice(_in_order(facts, candidates), allowed))
-    if facts.proof:
-        outdated = words.count(len(facts.outdated), "outdated instance")
-        fit = "fits" if len(to_terminate) == 1 else "fit"
-        return _Choice(
-            "replace", f"{len(to_terminate)} of {outdated} {fit} the budget", to_terminate
-        )
-    first = to_terminate[0]
-    return _Choice("canary", f"{first.id} goes first, to prove {facts.target}", to_terminate)
+def _choose_outdated(state: GroupState, candidates: Sequence[Instance]) -> Decision:
+    allowed = state.budget if state.proof else 1
+    chosen = tuple(each.id for each in islice(_in_order(state, candidates), allowed))
+    if not state.proof:
+        reason = f"{chosen[0]} goes first, to prove {state.target}"
+        return Decision("canary", reason, state.figures, chosen)
+    fit = "fits" if len(chosen) == 1 else "fit"
+    outdated = count(len(state.outdated), "outdated instance")
+    reason = f"{len(chosen)} of {outdated} {fit} the budget"
+    return Decision("replace", reason, state.figures, chosen)
 
 
-def _kind(facts: Facts) -> Kind:
-    return "replace" if facts.proof else "canary"
-
-
-def _in_order(facts: Facts, candidates: Iterable[Instance]) -> Iterator[Instance]:
+def _in_order(state: GroupState, candidates: Iterable[Instance]) -> Iterator[Instance]:
     """Yield the candidates in the order in which they go.
 
     Above the target the highest first, then the lowest first; of one version from the
     Availability Zone with most available instances left, then the oldest, then by id.
     """
     tiers: dict[Version, list[Instance]] = defaultdict(list)
-    for instance in candidates:
+    for instance in sorted(candidates, key=_oldest_first):
         if instance.version is not None:
             tiers[instance.version].append(instance)
-    above = {version for version in tiers if facts.above_target(tiers[version][0])}
-    left = Counter(instance.zone for instance in facts.available)
+    above = {version for version in tiers if state.above_target(tiers[version][0])}
+    left = Counter(instance.zone for instance in state.available)
     for version in (*sorted(above, reverse=True), *sorted(tiers.keys() - above)):
-        yield from _by_zone(tiers[version], left)
+        zones: dict[str, deque[Instance]] = defaultdict(deque)
+        for instance in tiers[version]:
+            zones[instance.zone].append(instance)
+        while zones:
+            zone = min(zones, key=lambda name: (-left[name], _oldest_first(zones[name][0])))
+            yield zones[zone].popleft()
+            left[zone] -= 1
+            if not zones[zone]:
+                del zones[zone]
 
 
-def _by_zone(tier: Sequence[Instance], left: Counter[str]) -> Iterator[Instance]:
-    queues: dict[str, deque[Instance]] = defaultdict(deque)
-    for instance in sorted(tier, key=_age_first):
-        queues[instance.zone].append(instance)
-    while queues:
-        zone = min(queues, key=lambda name: (-left[name], _age_first(queues[name][0])))
-        yield queues[zone].popleft()
-        left[zone] -= 1
-        if not queues[zone]:
-            del queues[zone]
-
-
-def _age_first(instance: Instance) -> tuple[datetime, str]:
+def _oldest_first(instance: Instance) -> tuple[datetime, str]:
     return launch(instance), instance.id

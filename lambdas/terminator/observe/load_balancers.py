@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 # `unused` says that no load balancer uses the target group, so nothing of the instance:
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
-_TARGET_FINE: Final = frozenset({"healthy", "unused"})
+_TARGET_HEALTHY: Final = frozenset({"healthy", "unused"})
 _NOUNS: Final = {"elbv2": "target group", "elb": "load balancer"}
 
 
 @dataclass(frozen=True, order=True)
-class Balancer:
+class LoadBalancer:
     """A target group (`elbv2`, by ARN), a classic load balancer (`elb`, by name), or another."""
 
     kind: str
@@ -34,55 +34,50 @@ class Balancer:
 
 @dataclass(frozen=True)
 class Health:
-    """What a load balancer says: `ill` maps the ids of unhealthy instances to its reason."""
+    """What a load balancer says: `unhealthy` maps the ids of instances to its reason."""
 
-    fine: frozenset[str] = frozenset()
-    ill: Mapping[str, str] = field(default_factory=dict)
+    healthy: frozenset[str] = frozenset()
+    unhealthy: Mapping[str, str] = field(default_factory=dict)
 
 
-def of_group(group: AutoScalingGroupTypeDef) -> list[Balancer]:
+def attached_to(group: AutoScalingGroupTypeDef) -> list[LoadBalancer]:
     """Return the load balancers that a group is attached to."""
-    attached = {Balancer("elbv2", arn) for arn in group.get("TargetGroupARNs", ())}
-    attached |= {Balancer("elb", name) for name in group.get("LoadBalancerNames", ())}
+    attached = {LoadBalancer("elbv2", arn) for arn in group.get("TargetGroupARNs", ())}
+    attached |= {LoadBalancer("elb", name) for name in group.get("LoadBalancerNames", ())}
     for source in group.get("TrafficSources", ()):
-        attached.add(Balancer(source.get("Type", "elbv2"), source.get("Identifier", "")))
+        attached.add(LoadBalancer(source.get("Type", "elbv2"), source.get("Identifier", "")))
     return sorted(attached)
 
 
-def ask(aws: Aws, balancer: Balancer) -> Health:
+def describe_health(aws: Aws, load_balancer: LoadBalancer) -> Health:
     """Ask a load balancer about all its instances; errors pass through."""
-    match balancer.kind:
+    match load_balancer.kind:
         case "elbv2":
-            return _target_group(aws, balancer.id)
+            answer = aws.elbv2.describe_target_health(TargetGroupArn=load_balancer.id)
+            healthy, unhealthy = set[str](), dict[str, str]()
+            for each in answer["TargetHealthDescriptions"]:
+                state = each["TargetHealth"].get("State", "unknown")
+                if state in _TARGET_HEALTHY:
+                    healthy.add(each["Target"]["Id"])
+                else:
+                    unhealthy[each["Target"]["Id"]] = each["TargetHealth"].get("Reason", state)
+            return Health(frozenset(healthy), unhealthy)
         case "elb":
-            return _classic(aws, balancer.id)
+            states = aws.elb.describe_instance_health(LoadBalancerName=load_balancer.id)
+            found = {each["InstanceId"]: each["State"] for each in states["InstanceStates"]}
+            return Health(
+                frozenset(id_ for id_, state in found.items() if state == "InService"),
+                {id_: state for id_, state in found.items() if state != "InService"},
+            )
         case _:
             raise KnownError("only target groups and classic load balancers are known")
 
 
-def _target_group(aws: Aws, arn: str) -> Health:
-    fine, ill = set[str](), dict[str, str]()
-    for each in aws.elbv2.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]:
-        state = each["TargetHealth"].get("State", "unknown")
-        if state in _TARGET_FINE:
-            fine.add(each["Target"]["Id"])
-        else:
-            ill[each["Target"]["Id"]] = each["TargetHealth"].get("Reason", state)
-    return Health(frozenset(fine), ill)
-
-
-def _classic(aws: Aws, name: str) -> Health:
-    states = aws.elb.describe_instance_health(LoadBalancerName=name)["InstanceStates"]
-    fine = {each["InstanceId"] for each in states if each["State"] == "InService"}
-    ill = {each["InstanceId"]: each["State"] for each in states if each["State"] != "InService"}
-    return Health(frozenset(fine), ill)
-
-
-def complaint(instance: str, health: Mapping[Balancer, Health]) -> str | None:
-    """Say at which of the load balancers the instance is not healthy, None where at none."""
-    for balancer, seen in sorted(health.items(), key=lambda item: item[0]):
-        if instance in seen.ill:
-            return f"unhealthy at {balancer}: {plain(seen.ill[instance])}"
-        if instance not in seen.fine:
-            return f"not registered with {balancer}"
+def unserving(instance: str, health: Mapping[LoadBalancer, Health]) -> str | None:
+    """Say at which of the load balancers the instance takes no traffic, None where at none."""
+    for load_balancer, seen in sorted(health.items(), key=lambda item: item[0]):
+        if instance in seen.unhealthy:
+            return f"unhealthy at {load_balancer}: {plain(seen.unhealthy[instance])}"
+        if instance not in seen.healthy:
+            return f"not registered with {load_balancer}"
     return None

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from terminator.config.tags import Policy
-from terminator.errors import Failure, KnownError, attempt
+from terminator.errors import KnownError, explain
+from terminator.model import Answer, NoVersion, Unobserved
 from terminator.text import plain
 from terminator.version import NotAVersionError, Version
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import InstanceTypeDef
 
-    from terminator.probe.ask import Answer, Question
+    from terminator.probe.ask import Answer as ProbeAnswer
+    from terminator.probe.ask import Question
 
 # The probe caps its reasons; one that is longer was not made by it.
 _LONGEST_REASON: Final = 300
@@ -34,88 +35,79 @@ OVERRUN_SECONDS: Final = 15.0
 _LONGEST_SECONDS: Final = 60.0
 
 # Asks instances of one VPC, in several threads; the number is the seconds it may take.
-Probe = Callable[[str, "Sequence[Question]", float], "Sequence[Answer]"]
+Probe = Callable[[str, "Sequence[Question]", float], "Sequence[ProbeAnswer]"]
 
 
 class ProbeError(KnownError):
     """Instances of a VPC could not be asked; the message says why."""
 
 
-def take(
+def ask_instances(
     probe: Probe,
     seconds: Callable[[], float],
     rows: Mapping[str, InstanceTypeDef],
     policies: Mapping[str, Policy],
-) -> tuple[dict[str, Version | str], dict[str, str]]:
+) -> dict[str, Answer | Unobserved]:
     """Ask each instance for its version; a part that fails costs the others nothing.
 
-    `seconds` tells how long all may take from now on. `policies` maps the ids of
-    those to ask to their groups' policies. Return what each answered, and for the rest why it
-    was not asked.
+    `seconds` tells how long all may take from now on. `rows` are the instances as EC2 describes
+    them, and `policies` maps the ids of those to ask to their groups' policies. Return what
+    each answered, or why it was not asked.
     """
-    seen: dict[str, Version | str] = {}
-    failures = dict.fromkeys(policies, "it was not asked: time ran out, or the probe failed")
-    failures |= {id_: "it has no address" for id_ in policies if not _address(rows[id_])}
-    parts = list(_parts(_questions(rows, policies)))
-    waves = [-(-left // AT_ONCE) for left in range(len(parts), 0, -1)]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        answered = list(pool.map(partial(_ask, probe, seconds), parts, waves))
-    for (_, questions), answers in zip(parts, answered, strict=True):
-        ids = [question["instance"] for question in questions]
-        if isinstance(answers, Failure):
-            failures |= dict.fromkeys(ids, answers.why)
-        else:
-            seen |= _valid(answers, frozenset(ids))
-    return seen, {id_: why for id_, why in failures.items() if id_ not in seen}
-
-
-def _ask(
-    probe: Probe, seconds: Callable[[], float], part: tuple[str, list[Question]], waves: int
-) -> Sequence[Answer] | Failure:
-    """Ask a part, with so many waves of parts still to come, its own among them."""
-    share = min(_LONGEST_SECONDS, seconds() / waves)
-    if share <= 0:
-        return Failure("it was not asked: time ran out")
-    return attempt(lambda: probe(*part, share))
-
-
-def _parts(vpcs: Mapping[str, list[Question]]) -> Iterator[tuple[str, list[Question]]]:
-    """Cut the questions to each VPC into parts of nearly the same size."""
-    for vpc, questions in sorted(vpcs.items()):
-        number = -(-len(questions) // PART)
-        yield from ((vpc, questions[first::number]) for first in range(number))
-
-
-def _address(row: InstanceTypeDef) -> str | None:
-    return row.get("PrivateIpAddress")
-
-
-def _questions(
-    rows: Mapping[str, InstanceTypeDef], policies: Mapping[str, Policy]
-) -> dict[str, list[Question]]:
+    unasked = Unobserved("it was not asked: time ran out, or the probe failed")
+    seen: dict[str, Answer | Unobserved] = dict.fromkeys(policies, unasked)
     vpcs: dict[str, list[Question]] = defaultdict(list)
-    for id_ in sorted(id_ for id_ in policies if _address(rows[id_])):
-        vpcs[rows[id_].get("VpcId", "")].append(_question(rows[id_], policies[id_]))
-    return vpcs
+    for id_ in sorted(policies):
+        address = rows[id_].get("PrivateIpAddress")
+        if address:
+            vpcs[rows[id_].get("VpcId", "")].append(_question(id_, address, policies[id_]))
+        else:
+            seen[id_] = Unobserved("it has no address")
+    parts = [
+        (vpc, questions[first::number])
+        for vpc, questions in sorted(vpcs.items())
+        for number in (-(-len(questions) // PART),)
+        for first in range(number)
+    ]
+    waves = [-(-left // AT_ONCE) for left in range(len(parts), 0, -1)]
+
+    def ask(part: tuple[str, list[Question]], waves: int) -> Mapping[str, Answer | Unobserved]:
+        """Ask a part, with so many waves of parts still to come, its own among them."""
+        vpc, questions = part
+        share = min(_LONGEST_SECONDS, seconds() / waves)
+        if share <= 0:
+            failure = "it was not asked: time ran out"
+        else:
+            try:
+                return _valid(probe(vpc, questions, share), questions)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others are asked
+                failure = explain(error)
+        return {question["instance"]: Unobserved(failure) for question in questions}
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for answers in pool.map(ask, parts, waves):
+            seen |= answers
+    return seen
 
 
-def _question(row: InstanceTypeDef, policy: Policy) -> Question:
+def _question(id_: str, address: str, policy: Policy) -> Question:
     return {
-        "instance": row["InstanceId"],
-        "url": f"{policy.scheme}://{row['PrivateIpAddress']}:{policy.port}{policy.path}",
+        "instance": id_,
+        "url": f"{policy.scheme}://{address}:{policy.port}{policy.path}",
         "host": policy.host,
         "version_field": policy.version_field,
     }
 
 
-def _valid(answers: Sequence[Answer], ids: frozenset[str]) -> dict[str, Version | str]:
+def _valid(answers: Sequence[ProbeAnswer], questions: Sequence[Question]) -> dict[str, Answer]:
     """Keep what answers a question that was asked, once: the rest was not answered."""
-    rows = [_sighting(row) for row in answers] if isinstance(answers, list) else []
+    ids = {question["instance"] for question in questions}
+    rows = [_read(row) for row in answers] if isinstance(answers, list) else []
     times = Counter(row[0] for row in rows if row is not None)
     return {row[0]: row[1] for row in rows if row and row[0] in ids and times[row[0]] == 1}
 
 
-def _sighting(row: object) -> tuple[str, Version | str] | None:
+def _read(row: object) -> tuple[str, Answer] | None:
     match row:
         case {"instance": str(id_), "version": str(text), "reason": None}:
             try:
@@ -123,12 +115,9 @@ def _sighting(row: object) -> tuple[str, Version | str] | None:
             except NotAVersionError:
                 return None
         case {"instance": str(id_), "version": None, "reason": str(reason)} if reason:
-            return id_, reason if _is_ours(reason) else plain(reason)
+            # The probe's own reasons are short, printable and marked where they were cut.
+            is_plain = reason.isprintable() and reason.replace("…", "").isascii()
+            is_ours = is_plain and len(reason) <= _LONGEST_REASON
+            return id_, NoVersion(reason if is_ours else plain(reason))
         case _:
             return None
-
-
-def _is_ours(reason: str) -> bool:
-    """Say whether the probe may have made this reason: short, printable, marked where cut."""
-    is_plain = reason.isprintable() and reason.replace("…", "").isascii()
-    return is_plain and len(reason) <= _LONGEST_REASON

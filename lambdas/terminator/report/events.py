@@ -1,4 +1,4 @@
-"""What a run tells EventBridge: decision records turned into events.
+"""What a run tells EventBridge: records turned into events.
 
 Nothing is remembered from run to run, so a hold that needs somebody, and a failure, are told
 by every run that sees them. docs/events.md describes the events, and events.schema.json beside
@@ -8,35 +8,32 @@ it their details.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
+
+from terminator.errors import explain
+from terminator.report.record import Record
+from terminator.text import plain
+
+if TYPE_CHECKING:
+    from types_boto3_events.client import EventBridgeClient
 
 SOURCE: Final = "terminator"
 REPLACEMENT: Final = "Terminator Replacement"
 HOLD: Final = "Terminator Hold"
 FAILURE: Final = "Terminator Failure"
 
-_VERSION: Final = 1
+_SCHEMA_VERSION: Final = 2
+# So that no event outgrows what PutEvents takes.
 _MOST_IDS: Final = 1000
-_MOST_UNREADABLE: Final = 20
+_MOST_INSTANCES: Final = 100
 _LONGEST_REASON: Final = 4000
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 ENTRIES_A_CALL: Final = 10
 BYTES_A_CALL: Final = 256 * 1024
-
-_FIGURES: Final = (
-    "target_source",
-    "lowest",
-    "highest",
-    "desired",
-    "minimum",
-    "available",
-    "unavailable",
-    "in_flight",
-    "outdated",
-)
-
-Record = Mapping[str, Any]
+# One call, tried twice, takes no longer.
+CALL_SECONDS: Final = 20.0
 
 
 class Entry(TypedDict):
@@ -48,94 +45,82 @@ class Entry(TypedDict):
 
 
 def of_records(records: Iterable[Record]) -> list[Entry]:
-    """Return the events of a run, in the order of its decision records."""
+    """Return the events of a run, in the order of its records."""
     return [entry for record in records for entry in _of(record)]
 
 
-def of_failed_run(why: str, *, dry_run: bool) -> Entry:
-    """Return the event of a run that failed before it served any group."""
-    record: Record = {
-        **dict.fromkeys(("group", "app", "target", "decision")),
-        "terminated": [],
-        "deferred": {},
-        "failed": {},
-        "reason": why,
-        "dry_run": dry_run,
-    }
-    return _entry(FAILURE, record, _acted(record))
-
-
 def _of(record: Record) -> Iterator[Entry]:
-    if record["terminated"]:
-        yield _entry(REPLACEMENT, record, {**_figures(record), **_acted(record)})
-    if _needs_somebody(record):
-        yield _entry(HOLD, record, {**_figures(record), **_hold(record)})
-    if record["decision"] is None or record["failed"]:
-        reason = _cut(_failure(record))
-        yield _entry(FAILURE, record, {"reason": reason, **_acted(record)})
+    if record.terminated:
+        yield _entry(REPLACEMENT, record)
+    if record.decision == "hold" and (record.needs_attention or record.stale or record.overdue):
+        yield _entry(HOLD, record)
+    if record.has_failed:
+        failed = [f"failed to terminate {id_}: {why}" for id_, why in record.failed.items()]
+        yield _entry(FAILURE, record, "; ".join(failed))
 
 
-def _needs_somebody(record: Record) -> bool:
-    is_hold = record["decision"] == "hold"
-    return is_hold and bool(record["needs_attention"] or record["stale"] or record["overdue"])
+def of_failed_run(why: str, *, dry_run: bool) -> Entry:
+    """Return the event of a run that failed before it served any group: it names none."""
+    return _entry(FAILURE, Record(group="", reason=why, dry_run=dry_run))
 
 
-def _failure(record: Record) -> str:
-    if record["decision"] is None:
-        return str(record["reason"])
-    return "; ".join(f"failed to terminate {id_}: {why}" for id_, why in record["failed"].items())
-
-
-def _figures(record: Record) -> dict[str, Any]:
-    return {name: record[name] for name in _FIGURES}
-
-
-def _acted(record: Record) -> dict[str, Any]:
-    return {
-        "terminated": list(record["terminated"][:_MOST_IDS]),
-        "terminated_count": len(record["terminated"]),
-        "deferred": dict(record["deferred"]),
-        "failed": dict(record["failed"]),
-    }
-
-
-def _hold(record: Record) -> dict[str, Any]:
-    silent = [each for each in record["instances"] if each["reason"] is not None]
-    return {
-        **{name: record[name] for name in ("hold", "since", "needs_attention", "stale", "overdue")},
-        "unavailable_instances": [
-            {name: each[name] for name in ("id", "launched", "reason")}
-            for each in silent[:_MOST_UNREADABLE]
-        ],
-    }
-
-
-def _entry(kind: str, record: Record, more: Mapping[str, Any]) -> Entry:
+def _entry(kind: str, record: Record, reason: str = "") -> Entry:
+    """Return an event with the record, whole but for what is cut of long lists and texts."""
+    reason = reason or record.reason
+    if len(reason) > _LONGEST_REASON:
+        reason = f"{reason[: _LONGEST_REASON - 3]}..."
+    # Those that are not available say why somebody may have to look.
+    instances = sorted(record.instances, key=lambda instance: instance.available)
+    cut = replace(
+        record,
+        reason=reason,
+        to_terminate=record.to_terminate[:_MOST_IDS],
+        terminated=record.terminated[:_MOST_IDS],
+        instances=tuple(instances[:_MOST_INSTANCES]),
+    )
     detail = {
-        "schema_version": _VERSION,
-        **{name: record[name] for name in ("group", "app", "target", "decision")},
-        "reason": _cut(record["reason"]),
-        "dry_run": record["dry_run"],
-        **more,
+        "schema_version": _SCHEMA_VERSION,
+        **cut.to_json(),
+        "group": record.group or None,
+        "terminated_count": len(record.terminated),
     }
     return Entry(Source=SOURCE, DetailType=kind, Detail=json.dumps(detail))
 
 
-def _cut(reason: str) -> str:
-    short = len(reason) <= _LONGEST_REASON
-    return reason if short else f"{reason[: _LONGEST_REASON - 3]}..."
+def put(
+    client: EventBridgeClient, entries: Sequence[Entry], remaining: Callable[[], float]
+) -> list[str]:
+    """Put the events, and return what went wrong; nothing is raised for it.
+
+    `remaining` tells the seconds that are left: what they do not allow is not put.
+    """
+    problems: list[str] = []
+    for call in calls(entries):
+        if remaining() < CALL_SECONDS:
+            return [*problems, "time ran out"]
+        try:
+            # Each has the fields that are required, and none of the others.
+            answer = client.put_events(Entries=cast("Any", call))
+            problems += [
+                f"{plain(each['ErrorCode'])}: {plain(each.get('ErrorMessage', ''))}"
+                for each in answer["Entries"]
+                if "ErrorCode" in each
+            ]
+        except Exception as error:  # noqa: BLE001 - an event must never fail a run
+            problems.append(explain(error))
+    return problems
 
 
-def batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+def calls(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
     """Yield the entries in as many calls of PutEvents as its limits ask for."""
-    batch: list[Entry] = []
+    call: list[Entry] = []
     for entry in entries:
-        if len(batch) == ENTRIES_A_CALL or sum(map(size, [*batch, entry])) > BYTES_A_CALL:
-            yield batch
-            batch = []
-        batch.append(entry)
-    if batch:
-        yield batch
+        if len(call) == ENTRIES_A_CALL or sum(map(size, [*call, entry])) > BYTES_A_CALL:
+            yield call
+            call = []
+        call.append(entry)
+    if call:
+        yield call
 
 
 def size(entry: Entry) -> int:

@@ -1,213 +1,301 @@
-"""What a run says: log lines, decision records and metrics."""
+"""The record of a decision: one schema for the log, events, the command line and the report."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar, cast, get_args
 
-from terminator.config.tags import ENABLED_TAG
-from terminator.decide import attention
-from terminator.model import Decision, Group, Instance
-from terminator.terminate import Outcomes
-from terminator.text import count, plain
+from terminator.model import ASIDE, Decision, Group, HoldName, Kind, Source
+from terminator.terminate import Terminations
+from terminator.text import quoted
 
-Level = Literal["info", "warning", "error"]
-Record = dict[str, object]
+Read = TypeVar("Read")
+
+_LONGEST: Final = 4000
+# Far above any group; what is counted is also drawn.
+_MOST: Final = 100_000
+# A picture of time has room for so many years, and no arithmetic on these overflows.
+_EARLIEST: Final = datetime(2006, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+class RecordError(ValueError):
+    """Not a record; the message names the field, its text and what is expected."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a group in one run.
+class InstanceRecord:
+    """An instance as a record lists it; `version` and `reason` both None: it was not asked."""
 
-    `decision` is None where it was never planned; `error` then says why. `acted` is what AWS
-    answered.
+    id: str
+    zone: str
+    lifecycle: str
+    health: str
+    launched: datetime | None
+    version: str | None
+    reason: str | None
+
+    @property
+    def counted(self) -> bool:
+        """Whether the group counted on it: not in Standby, in a warm pool, or leaving."""
+        return not self.lifecycle.startswith(ASIDE)
+
+    @property
+    def available(self) -> bool:
+        """Whether it was InService, Healthy, and answered with a version."""
+        in_service = self.lifecycle == "InService" and self.health == "Healthy"
+        return in_service and self.version is not None and self.reason is None
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was decided about a group in one run, why, and what became of it.
+
+    Figures are None where they were not asked, and times are in UTC. `decision` is None where
+    the group could not be served; `reason` then says why. `to_terminate` are the ids of those
+    chosen to go, of which `terminated` AWS accepted; `deferred` and `failed` map the ids of
+    others to AWS's reason. `at` is when it was decided, None where nothing says so.
     """
 
-    name: str
+    group: str
     app: str | None = None
-    group: Group | None = None
-    decision: Decision | None = None
-    acted: Outcomes = field(default_factory=Outcomes)
-    error: str | None = None
+    desired: int | None = None
+    minimum: int | None = None
+    target: str | None = None
+    target_source: Source | None = None
+    lowest: str | None = None
+    highest: str | None = None
+    available: int | None = None
+    unavailable: int | None = None
+    in_flight: int | None = None
+    outdated: int | None = None
+    stale: int | None = None
+    overdue: int | None = None
+    since: datetime | None = None
+    decision: Kind | None = None
+    reason: str = ""
+    hold: HoldName | None = None
+    needs_attention: bool = False
+    to_terminate: tuple[str, ...] = ()
+    terminated: tuple[str, ...] = ()
+    deferred: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
     dry_run: bool = False
+    instances: tuple[InstanceRecord, ...] = ()
+    at: datetime | None = None
 
-    @property
-    def to_terminate(self) -> tuple[str, ...]:
-        """The ids of those that were chosen to go."""
-        return self.decision.to_terminate if self.decision is not None else ()
-
-    @property
-    def is_doubted(self) -> bool:
-        """Whether the chosen has to be looked at twice."""
-        return self.decision is not None and self.decision.second_look
+    @classmethod
+    def of(  # noqa: PLR0913 - a group may fail before each of these is known
+        cls,
+        name: str,
+        app: str | None = None,
+        group: Group | None = None,
+        decision: Decision | None = None,
+        done: Terminations | None = None,
+        *,
+        error: str = "",
+        dry_run: bool,
+    ) -> Record:
+        """Return the record of a group; `error` says why where there is no decision."""
+        figures = decision.figures if decision else None
+        done = done or Terminations()
+        return cls(
+            group=name,
+            app=app,
+            desired=group.desired if group else None,
+            minimum=figures.minimum if figures else None,
+            target=str(figures.target) if figures and figures.target else None,
+            target_source=figures.source if figures else None,
+            lowest=str(figures.lowest) if figures and figures.lowest else None,
+            highest=str(figures.highest) if figures and figures.highest else None,
+            available=figures.available if figures else None,
+            unavailable=figures.unavailable if figures else None,
+            in_flight=figures.in_flight if figures else None,
+            outdated=figures.outdated if figures else None,
+            stale=figures.stale if figures else None,
+            overdue=figures.overdue if figures else None,
+            since=figures.since if figures else None,
+            decision=decision.kind if decision else None,
+            reason=decision.reason if decision else error,
+            hold=decision.hold if decision else None,
+            needs_attention=decision.needs_attention if decision else False,
+            to_terminate=decision.to_terminate if decision else (),
+            terminated=done.terminated,
+            deferred=dict(done.deferred),
+            failed=dict(done.failed),
+            dry_run=dry_run,
+            instances=tuple(
+                InstanceRecord(
+                    id=each.id,
+                    zone=each.zone,
+                    lifecycle=each.lifecycle,
+                    health=each.health,
+                    launched=each.launched,
+                    version=str(each.version) if each.version else None,
+                    reason=each.reason,
+                )
+                for each in (group.instances if group else ())
+            ),
+        )
 
     @property
     def has_failed(self) -> bool:
         """Whether anything failed."""
-        return self.error is not None or bool(self.acted.failed)
+        return self.decision is None or bool(self.failed)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as plain JSON: times as ISO 8601, `timestamp` for when it was."""
+        found = {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+        at = found.pop("at")
+        return found if at is None else {"timestamp": at, **found}
+
+    @classmethod
+    def from_json(cls, of: Mapping[str, Any], at: datetime | None = None) -> Record:
+        """Read a record back from JSON that anybody may have written.
+
+        Text is capped, and what cannot be printed in it escaped. What is absent is None or
+        empty. Its own `timestamp` goes before `at`, the time of whoever kept it. Raise
+        RecordError where a field is not what it should be.
+        """
+        return cls(
+            group=_named(of, "group"),
+            app=_text(of, "app"),
+            desired=_number(of, "desired"),
+            minimum=_number(of, "minimum"),
+            target=_text(of, "target"),
+            target_source=cast("Source | None", _one_of(of, "target_source", get_args(Source))),
+            lowest=_text(of, "lowest"),
+            highest=_text(of, "highest"),
+            available=_number(of, "available"),
+            unavailable=_number(of, "unavailable"),
+            in_flight=_number(of, "in_flight"),
+            outdated=_number(of, "outdated"),
+            stale=_number(of, "stale"),
+            overdue=_number(of, "overdue"),
+            since=_time(of, "since"),
+            decision=cast("Kind | None", _one_of(of, "decision", get_args(Kind))),
+            reason=_text(of, "reason") or "",
+            hold=cast("HoldName | None", _one_of(of, "hold", get_args(HoldName))),
+            needs_attention=of.get("needs_attention") is True,
+            to_terminate=_texts(of, "to_terminate"),
+            terminated=_texts(of, "terminated"),
+            deferred=_reasons(of, "deferred"),
+            failed=_reasons(of, "failed"),
+            dry_run=of.get("dry_run") is True,
+            instances=tuple(
+                InstanceRecord(
+                    id=_named(each, "id"),
+                    zone=_text(each, "zone") or "",
+                    lifecycle=_text(each, "lifecycle") or "",
+                    health=_text(each, "health") or "",
+                    launched=_time(each, "launched"),
+                    version=_text(each, "version"),
+                    reason=_text(each, "reason"),
+                )
+                for each in _list(of, "instances", dict, "a list of instances")
+            ),
+            at=_time(of, "timestamp") or at,
+        )
 
 
-@dataclass(frozen=True)
-class Line:
-    """A log line: text for a person, and the fields of the record where it is the last."""
-
-    text: str
-    level: Level = "info"
-    fields: Mapping[str, object] = field(default_factory=dict)
+def is_record(of: object) -> bool:
+    """Say whether a JSON value is meant as a record, not as another line of the log."""
+    return isinstance(of, dict) and "group" in of and "to_terminate" in of
 
 
-Say = Callable[[Line], None]
+def shown(text: str, longest: int = _LONGEST) -> str:
+    """Return text capped, with what cannot be printed escaped.
 
-
-def opening(name: str, decision: Decision) -> list[Line]:
-    """Return the lines that say what was seen and chosen, before anything is done."""
-    figures = decision.figures
-    if figures is None:
-        return []
-    seen = (
-        f"{figures.available} available, {figures.unavailable} unavailable, "
-        f"{figures.in_flight} in flight, minimum {figures.minimum}"
-    )
-    chosen = (
-        f"lowest version {figures.lowest or 'none'}, highest version "
-        f"{figures.highest or 'none'}, {count(len(decision.to_terminate), 'instance')} to terminate"
-    )
-    why = [_line(name, f"{decision.kind}: {decision.reason}")] if decision.to_terminate else []
-    return [_line(name, seen), _line(name, chosen), *why]
-
-
-def acting(group: Group, decision: Decision) -> Line:
-    """Return the line that announces termination."""
-    members = sum(instance.counted for instance in group.instances)
-    announced = f"terminating {len(decision.to_terminate)} of {count(members, 'instance')}"
-    return _line(group.name, announced)
-
-
-def nothing_to_serve() -> Line:
-    """Return the line of a run that found no group at all."""
-    return Line(f"no group to serve: none in scope has the tag {ENABLED_TAG} = true", "warning")
-
-
-def closing(outcome: Outcome) -> list[Line]:
-    """Return the lines that say what became of the group; the last has the record."""
-    *before, (text, level) = _closing(outcome)
-    lines = [_line(outcome.name, words, how) for words, how in before]
-    return [*lines, Line(f"{plain(outcome.name)} => {text}", level, record(outcome))]
-
-
-def _closing(outcome: Outcome) -> list[tuple[str, Level]]:
-    decision = outcome.decision
-    if outcome.error is not None or decision is None:
-        return [(f"failed: {outcome.error}", "error")]
-    if not decision.to_terminate:
-        converged = "converged, " if decision.kind == "converged" else ""
-        return [(f"no action taken: {converged}{decision.reason}", "info")]
-    if outcome.dry_run:
-        return [(f"dry run: would terminate instance ids {_listed(decision.to_terminate)}", "info")]
-    return _acted(outcome.acted)
-
-
-def _acted(acted: Outcomes) -> list[tuple[str, Level]]:
-    lines: list[tuple[str, Level]] = []
-    if acted.terminated:
-        lines.append((f"terminating instance ids {_listed(acted.terminated)}", "info"))
-    lines += [(f"deferred {id_}: {why}", "warning") for id_, why in acted.deferred.items()]
-    lines += [(f"failed to terminate {id_}: {why}", "error") for id_, why in acted.failed.items()]
-    return lines if acted.deferred or acted.failed else [*lines, ("complete", "info")]
-
-
-def _listed(ids: Sequence[str]) -> str:
-    return f"[{' '.join(ids)}]"
-
-
-def _line(name: str, text: str, level: Level = "info") -> Line:
-    return Line(f"{plain(name)} => {text}", level)
-
-
-def record(outcome: Outcome) -> Record:
-    """Return the decision of a group as the object that logs carry and `--json` prints.
-
-    A group that was never planned has no decision (None), and its error as the reason. What
-    was not asked is None, not 0.
+    That is every control character, bidirectional mark and lone surrogate.
     """
-    group, decision, acted = outcome.group, outcome.decision, outcome.acted
-    figures = decision.figures if decision else None
-    return {
-        "group": outcome.name,
-        "app": outcome.app,
-        "desired": group.desired if group else None,
-        "minimum": figures.minimum if figures else None,
-        "target": _text(figures.target) if figures else None,
-        "target_source": figures.source if figures else None,
-        "lowest": _text(figures.lowest) if figures else None,
-        "highest": _text(figures.highest) if figures else None,
-        "available": figures.available if figures else None,
-        "unavailable": figures.unavailable if figures else None,
-        "in_flight": figures.in_flight if figures else None,
-        "outdated": figures.outdated if figures else None,
-        "stale": figures.stale if figures else None,
-        "overdue": figures.overdue if figures else None,
-        "since": figures.since.isoformat() if figures and figures.since else None,
-        "decision": decision.kind if decision else None,
-        "reason": decision.reason if decision else outcome.error,
-        "hold": decision.hold if decision else None,
-        "needs_attention": attention.needs_attention(decision) if decision else None,
-        "to_terminate": list(decision.to_terminate) if decision else [],
-        "terminated": list(acted.terminated),
-        "deferred": dict(acted.deferred),
-        "failed": dict(acted.failed),
-        "dry_run": outcome.dry_run,
-        "instances": [_instance(instance) for instance in group.instances] if group else [],
-    }
+    capped = text if len(text) <= longest else f"{text[:longest]}…"
+    if capped.isprintable():
+        return capped
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape", "surrogatepass").decode()
+        for each in capped
+    )
 
 
-def is_failure(of: Mapping[str, object]) -> bool:
-    """Say whether a record tells that something failed in its group."""
-    return of["decision"] is None or bool(of["failed"])
+def _plain(value: object) -> object:
+    match value:
+        case datetime():
+            return value.astimezone(UTC).isoformat()
+        case InstanceRecord():
+            return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+        case tuple():
+            return [_plain(each) for each in value]
+        case Mapping():
+            return dict(value)
+        case _:
+            return value
 
 
-def _instance(instance: Instance) -> Record:
-    return {
-        "id": instance.id,
-        "zone": instance.zone,
-        "lifecycle": instance.lifecycle,
-        "health": instance.health,
-        "launched": instance.launched.isoformat() if instance.launched else None,
-        "version": _text(instance.version),
-        "reason": instance.reason,
-    }
+def _named(of: Mapping[str, Any], name: str) -> str:
+    text = _text(of, name)
+    if not text:
+        raise _refused(name, of.get(name), "a name")
+    return text
 
 
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
+def _text(of: Mapping[str, Any], name: str) -> str | None:
+    value = of.get(name)
+    if value is not None and not isinstance(value, str):
+        raise _refused(name, value, "text")
+    return None if value is None else shown(value)
 
 
-def metrics(outcomes: Iterable[Outcome]) -> dict[str, int]:
-    """Return the metrics of these groups, summed."""
-    outcomes = list(outcomes)
-    decisions = [each.decision for each in outcomes if each.decision is not None]
-    figures = [each.figures for each in decisions if each.figures is not None]
-    # Where a group could not be observed, 0 would say that its silent instances had answered.
-    whole = len(decisions) == len(outcomes)
-    overdue = {"Overdue": sum(each.overdue for each in figures)} if whole else {}
-    return {
-        "Available": sum(each.available for each in figures),
-        "Unavailable": sum(each.unavailable for each in figures),
-        "InFlight": sum(each.in_flight for each in figures),
-        "Outdated": sum(each.outdated for each in figures),
-        "Stale": sum(each.stale for each in figures),
-        **overdue,
-        "Held": sum(each.kind == "hold" for each in decisions),
-        "NeedsAttention": sum(map(attention.needs_attention, decisions)),
-        **counts(outcomes),
-    }
+def _one_of(of: Mapping[str, Any], name: str, accepted: tuple[str, ...]) -> str | None:
+    value = _text(of, name)
+    if value is not None and value not in accepted:
+        raise _refused(name, value, f"one of {', '.join(accepted)}, or null")
+    return value
 
 
-def counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
-    """Return the metrics that count what happened, which hold for a part of the groups too."""
-    outcomes = list(outcomes)
-    return {
-        "Terminated": sum(len(each.acted.terminated) for each in outcomes),
-        "Failed": sum(each.has_failed for each in outcomes),
-    }
+def _number(of: Mapping[str, Any], name: str) -> int | None:
+    value = of.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MOST:
+        raise _refused(name, value, f"a number from 0 to {_MOST}")
+    return value
+
+
+def _time(of: Mapping[str, Any], name: str) -> datetime | None:
+    text = _text(of, name)
+    if text is None:
+        return None
+    expected = "a time such as 2026-11-18T12:00:00+00:00, from 2006 to 2099"
+    try:
+        read = datetime.fromisoformat(text)
+        read = (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise _refused(name, text, expected) from error
+    if not _EARLIEST <= read < _LATEST:
+        raise _refused(name, text, expected)
+    return read
+
+
+def _list(of: Mapping[str, Any], name: str, kind: type[Read], expected: str) -> list[Read]:
+    value = of.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(each, kind) for each in value):
+        raise _refused(name, value, expected)
+    return value
+
+
+def _texts(of: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    return tuple(map(shown, _list(of, name, str, "a list of instance ids")))
+
+
+def _reasons(of: Mapping[str, Any], name: str) -> dict[str, str]:
+    value = of.get(name) or {}
+    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+        raise _refused(name, value, "an object of instance ids and reasons")
+    return {shown(id_): shown(why) for id_, why in value.items()}
+
+
+def _refused(name: str, value: object, expected: str) -> RecordError:
+    text = quoted(value if isinstance(value, str) else repr(value))
+    return RecordError(f"{name} says {text}; expected is {expected}")

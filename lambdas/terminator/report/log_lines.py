@@ -1,0 +1,83 @@
+"""What a run says in the log, in lines that a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from terminator.config.tags import ENABLED_TAG
+from terminator.model import Decision, Group
+from terminator.report.record import Record
+from terminator.text import count, plain
+
+Level = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A log line: text for a person, and the record as fields where it is a group's last."""
+
+    text: str
+    level: Level = "info"
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+Say = Callable[[Line], None]
+
+
+def nothing_to_serve() -> Line:
+    """Return the line of a run that found no group at all."""
+    return Line(f"no group to serve: none in scope has the tag {ENABLED_TAG} = true", "warning")
+
+
+def opening(name: str, decision: Decision) -> list[Line]:
+    """Return the lines that say what was seen and chosen, before anything is done."""
+    figures = decision.figures
+    if figures is None:
+        return []
+    target = f"{figures.target} ({figures.source})" if figures.target else "none"
+    seen = (
+        f"{figures.available} available, {figures.unavailable} unavailable, "
+        f"{figures.in_flight} in flight, minimum {figures.minimum}, target {target}"
+    )
+    chosen = (
+        f"lowest version {figures.lowest or 'none'}, highest version {figures.highest or 'none'}, "
+        f"{count(len(decision.to_terminate), 'instance')} to terminate"
+    )
+    why = [f"{decision.kind}: {decision.reason}"] if decision.to_terminate else []
+    return [Line(f"{plain(name)} => {text}") for text in (seen, chosen, *why)]
+
+
+def acting(group: Group, decision: Decision) -> Line:
+    """Return the line that announces termination."""
+    members = count(sum(instance.counted for instance in group.instances), "instance")
+    return Line(f"{plain(group.name)} => terminating {len(decision.to_terminate)} of {members}")
+
+
+def closing(record: Record) -> list[Line]:
+    """Return the lines that say what became of the group; the last has the record."""
+    name = plain(record.group)
+    *before, (text, level) = _closing(record)
+    lines = [Line(f"{name} => {words}", how) for words, how in before]
+    return [*lines, Line(f"{name} => {text}", level, record.to_json())]
+
+
+def _closing(record: Record) -> list[tuple[str, Level]]:
+    if record.decision is None:
+        return [(f"failed: {record.reason}", "error")]
+    if not record.to_terminate:
+        converged = "converged, " if record.decision == "converged" else ""
+        return [(f"no action taken: {converged}{record.reason}", "info")]
+    if record.dry_run:
+        return [(f"dry run: would terminate instance ids {_listed(record.to_terminate)}", "info")]
+    lines: list[tuple[str, Level]] = []
+    if record.terminated:
+        lines.append((f"terminating instance ids {_listed(record.terminated)}", "info"))
+    lines += [(f"deferred {id_}: {why}", "warning") for id_, why in record.deferred.items()]
+    lines += [(f"failed to terminate {id_}: {why}", "error") for id_, why in record.failed.items()]
+    return lines if record.deferred or record.failed else [*lines, ("complete", "info")]
+
+
+def _listed(ids: Sequence[str]) -> str:
+    return f"[{' '.join(ids)}]"
