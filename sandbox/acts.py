@@ -88,7 +88,7 @@ def _broken(stage: Stage) -> None:
     stage.scheduled(4)
     stage.tell("two days pass")
     stage.fleet.wait(timedelta(days=2))
-    held = stage.scheduled().decision(API)
+    held = stage.scheduled().about(API)
     stage.check("two days of silence cost one instance", holds=stage.lost(API) == before + 1)
     waits = held is not None and "no other goes until it answers" in held.reason
     stage.check("the log says what is waited for", holds=waits)

@@ -22,9 +22,9 @@ from terminator_cli.recorded.page import page
 
 _FOLDER: Final = Path(".sandbox")
 _CAST: Final = (
-    f"Two groups of {acts.SIZE} instances run 1.0.266 with minimum {acts.MINIMUM}; max-unavailable of "
-    f"{acts.WEB} is 100%, that of {acts.API} 25%. A machine boots in two minutes, a grace "
-    "period takes one, the schedule runs every five: on the fleet's own clock, which is put "
+    f"Two groups of {acts.SIZE} instances run 1.0.266 with minimum {acts.MINIMUM}; "
+    f"max-unavailable of {acts.WEB} is 100%, that of {acts.API} 25%. A machine boots in two "
+    "minutes, a grace period takes one, the schedule runs every five: on the fleet's own clock, which is put "
     "forward instead of waiting."
 )
 
@@ -99,11 +99,11 @@ def _keep(stage: Stage) -> None:
 
 def _measured(stage: Stage) -> dict[str, list[str]]:
     served = {
-        group: [o for run in stage.runs for o in run.outcomes if o.name == group]
+        group: [each for run in stage.runs for each in run.records if each.group == group]
         for group in GROUPS
     }
-    kinds = {group: [o.decision.kind for o in served[group] if o.decision] for group in GROUPS}
-    terminated = {group: sum(len(o.acted.terminated) for o in served[group]) for group in GROUPS}
+    kinds = {group: [record.decision for record in served[group]] for group in GROUPS}
+    terminated = {group: sum(len(each.terminated) for each in served[group]) for group in GROUPS}
     return {
         "runs that served it": [str(len(served[group])) for group in GROUPS],
         "held": [str(kinds[group].count("hold")) for group in GROUPS],

@@ -17,7 +17,7 @@ from sandbox.endpoints import Endpoints
 from sandbox.local_aws import LocalAws
 from sandbox.program import Program
 from terminator.clients import Aws
-from terminator.observe import autoscaling as describe
+from terminator.observe.autoscaling import describe_groups, describe_instances, tags_of
 
 if TYPE_CHECKING:
     from types_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
@@ -116,7 +116,7 @@ class Fleet:
     def sync(self) -> None:
         """Boot what was launched, end what was terminated, and take note of availability."""
         with self._lock:
-            groups = describe.describe_groups(self.aws.autoscaling, [], tagged=True)
+            groups = describe_groups(self.aws.autoscaling, [], tagged=True)
             homes = {
                 member["InstanceId"]: group for group in groups for member in group["Instances"]
             }
@@ -134,7 +134,7 @@ class Fleet:
         self.endpoints.close(machine.address)
 
     def _launch(self, homes: Mapping[str, AutoScalingGroupTypeDef]) -> None:
-        rows, _ = describe.describe_instances(self.aws.ec2, sorted(homes))
+        rows, _ = describe_instances(self.aws.ec2, sorted(homes))
         apps = {id_: self._app(homes[id_]) for id_ in rows}
         programs = {app: store.boot(self.aws, app) for app in set(apps.values())}
         for id_, row in rows.items():
@@ -154,7 +154,7 @@ class Fleet:
 
     @staticmethod
     def _app(group: AutoScalingGroupTypeDef) -> str:
-        return describe.tags(group).get("terminator:app", group["AutoScalingGroupName"])
+        return tags_of(group).get("terminator:app", group["AutoScalingGroupName"])
 
     def _come_up(self) -> None:
         now = self.clock.now()

@@ -13,11 +13,11 @@ from sandbox.fleet import Fleet
 from terminator import upload
 from terminator.config import deployment as config
 from terminator.config.deployment import Bucket, Config
-from terminator.model import Decision
-from terminator.observe.survey import Scope, World
+from terminator.observe.snapshot import Scope, World
 from terminator.probe.ask import Answer, Limits, Question, ask
 from terminator.reconcile import reconcile
-from terminator.report.record import Line, Outcome, Record, record
+from terminator.report.log_lines import Line
+from terminator.report.record import Record
 
 # Loopback answers at once: who is silent for so long here is silent.
 _LIMITS: Final = Limits(read=2.0, whole=4.0, concurrency=64)
@@ -29,11 +29,11 @@ class Run:
 
     at: datetime
     lines: tuple[str, ...]
-    outcomes: tuple[Outcome, ...]
+    records: tuple[Record, ...]
 
-    def decision(self, group: str) -> Decision | None:
-        """Return the decision about a group."""
-        return next((o.decision for o in self.outcomes if o.name == group), None)
+    def about(self, group: str) -> Record | None:
+        """Return the record of a group."""
+        return next((record for record in self.records if record.group == group), None)
 
 
 def settings(*, bucket: bool = True) -> Config:
@@ -45,9 +45,11 @@ def settings(*, bucket: bool = True) -> Config:
 def run(fleet: Fleet, of: Config | None = None, scope: Scope | None = None) -> Run:
     """Run reconcile once, as the schedule does."""
     at, lines = fleet.clock.now(), list[Line]()
-    outcomes = reconcile(world(fleet, lines), of or settings(), scope)
+    records = reconcile(world(fleet, lines), of or settings(), scope or Scope())
     fleet.sync()
-    return Run(at, tuple(line.text for line in lines), tuple(outcomes))
+    return Run(
+        at, tuple(line.text for line in lines), tuple(replace(record, at=at) for record in records)
+    )
 
 
 def world(fleet: Fleet, lines: list[Line]) -> World:
@@ -74,10 +76,6 @@ def deliver(fleet: Fleet, event: store.Event) -> tuple[list[str], list[Run]]:
     return [str(verdict) for verdict in verdicts], runs
 
 
-def records(runs: Iterable[Run]) -> list[Record]:
-    """Return the decision records of these runs, each with its time as the logs have it."""
-    return [
-        {"timestamp": run.at.isoformat(timespec="milliseconds"), **record(outcome)}
-        for run in runs
-        for outcome in run.outcomes
-    ]
+def records(runs: Iterable[Run]) -> list[dict[str, object]]:
+    """Return the records of these runs as the logs have them."""
+    return [record.to_json() for run in runs for record in run.records]

@@ -65,8 +65,8 @@ class Stage:
         """Let the schedule run until the groups have converged, at most twenty times."""
         for _ in range(_MOST_RUNS):
             last = self.scheduled()
-            decisions = [last.decision(group) for group in groups]
-            if all(each is not None and each.kind == "converged" for each in decisions):
+            found = [last.about(group) for group in groups]
+            if all(each is not None and each.decision == "converged" for each in found):
                 return True
         return False
 

@@ -10,8 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sandbox.runs import Run
-from terminator.model import Instance
-from terminator.report.record import Outcome
+from terminator.report.record import InstanceRecord, Record
 
 _COLOURS: Final = ("blue", "green", "magenta", "cyan", "yellow")
 _INK: Final = {"blue": "white", "magenta": "white"} | dict.fromkeys(
@@ -31,35 +30,31 @@ def timeline(group: str, runs: Sequence[Run], begun: datetime) -> Table:
     )
     for heading in ("min", "instances", "avail/min", "decision"):
         table.add_column(heading, no_wrap=True, justify="right" if heading == "min" else "left")
-    seen = [(run.at, outcome) for run in runs for outcome in run.outcomes if outcome.name == group]
-    colours = _colours(outcome for _, outcome in seen)
-    for at, outcome in seen:
-        table.add_row(f"{(at - begun).total_seconds() / 60:.0f}", *_row(outcome, colours))
+    seen = [(run.at, record) for run in runs for record in run.records if record.group == group]
+    colours = _colours(record for _, record in seen)
+    for at, record in seen:
+        table.add_row(f"{(at - begun).total_seconds() / 60:.0f}", *_row(record, colours))
     return table
 
 
-def _colours(outcomes: Iterable[Outcome]) -> dict[str, str]:
+def _colours(records: Iterable[Record]) -> dict[str, str]:
     versions = dict.fromkeys(
-        str(instance.version)
-        for outcome in outcomes
-        for instance in (outcome.group.instances if outcome.group else ())
-        if instance.version
+        instance.version for record in records for instance in record.instances if instance.version
     )
     return {version: _COLOURS[n % len(_COLOURS)] for n, version in enumerate(versions)}
 
 
-def _row(outcome: Outcome, colours: dict[str, str]) -> tuple[Text, str, Text]:
-    group, decision = outcome.group, outcome.decision
-    if group is None or decision is None or decision.figures is None:
+def _row(record: Record, colours: dict[str, str]) -> tuple[Text, str, Text]:
+    if record.decision is None or record.available is None:
         return Text(""), "", Text("failed", "red")
-    cells = Text(" ").join(_cell(each, colours) for each in group.instances if each.counted)
-    available = f"{decision.figures.available}/{decision.figures.minimum}"
-    to_terminate = f" {len(decision.to_terminate)}" if decision.to_terminate else ""
-    return cells, available, Text(decision.kind + to_terminate, _KINDS[decision.kind])
+    cells = Text(" ").join(_cell(each, colours) for each in record.instances if each.counted)
+    available = f"{record.available}/{record.minimum}"
+    to_terminate = f" {len(record.to_terminate)}" if record.to_terminate else ""
+    return cells, available, Text(record.decision + to_terminate, _KINDS[record.decision])
 
 
-def _cell(instance: Instance, colours: dict[str, str]) -> Text:
+def _cell(instance: InstanceRecord, colours: dict[str, str]) -> Text:
     if instance.version is None or instance.reason is not None:
         return Text(f" {'silent':^7} ", _SILENT)
-    colour = colours[str(instance.version)]
-    return Text(f" {instance.version!s:^7} ", f"{_INK[colour]} on {colour}")
+    colour = colours[instance.version]
+    return Text(f" {instance.version:^7} ", f"{_INK[colour]} on {colour}")

@@ -7,8 +7,9 @@ from typing import Any, get_args
 
 import pytest
 
-from terminator.decide.attention import PATIENCE, needs_attention
-from terminator.model import Decision, Figures, Group, Guards, HoldName, NoRelease
+from terminator.decide.holds import HOLDS
+from terminator.decide.holds import hold as hold_of
+from terminator.model import Decision, Figures, Group, HoldName, NoRelease, Preflight
 from tests.decide.builders import decide, group, member, released, unasked
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -50,32 +51,31 @@ def held(hold: HoldName, behind: timedelta | None, **more: Any) -> Decision:
     seen: dict[str, Any] = {"available": 2, "unavailable": 0, "in_flight": 1, "outdated": 2}
     seen |= {"minimum": 1, "source": "released", "stale": 0, "overdue": 0, **more}
     nothing: dict[str, Any] = dict.fromkeys(("target", "lowest", "highest", "since"))
-    return Decision("hold", "why", Figures(**seen, **nothing, behind=behind), hold=hold)
+    return hold_of(hold, "why", Figures(**seen, **nothing, behind=behind))
 
 
-def test_every_hold_is_judged() -> None:
+def test_every_hold_is_in_the_table_and_judged() -> None:
     judged = [AT_ONCE, AFTER_A_DAY, AFTER_A_WEEK, NEVER]
     assert sorted(name for names in judged for name in names) == sorted(get_args(HoldName))
-    assert PATIENCE.keys() == set(get_args(HoldName))
+    assert HOLDS.keys() == set(get_args(HoldName))
 
 
 @pytest.mark.parametrize("hold", get_args(HoldName))
 @pytest.mark.parametrize("behind", [None, HOUR, 2 * DAY, 9 * DAY])
-def test_a_hold_is_stuck_when_its_patience_is_over(
+def test_a_hold_needs_attention_when_its_patience_is_over(
     hold: HoldName, behind: timedelta | None
 ) -> None:
     lasted = behind or timedelta(0)
     late = (hold in AFTER_A_DAY and lasted > DAY) or (hold in AFTER_A_WEEK and lasted > 8 * DAY)
-    assert needs_attention(held(hold, behind)) == (hold in AT_ONCE or late)
+    assert held(hold, behind).needs_attention == (hold in AT_ONCE or late)
 
 
-@pytest.mark.parametrize("kind", ["replace", "canary", "converged"])
-def test_what_is_no_hold_is_not_stuck(kind: Any) -> None:
-    assert not needs_attention(Decision(kind, "why", held("paused", 9 * DAY).figures))
+def test_what_is_no_hold_needs_no_attention() -> None:
+    assert not decide(group(*PROVEN), minimum="1", max_unavailable="100%").needs_attention
 
 
-def test_settings_that_cannot_be_read_are_stuck_without_any_figures() -> None:
-    assert needs_attention(Decision("hold", "why", hold="settings_unreadable"))
+def test_settings_that_cannot_be_read_need_attention_without_any_figures() -> None:
+    assert hold_of("settings_unreadable", "why").needs_attention
 
 
 @pytest.mark.parametrize(
@@ -86,10 +86,10 @@ def test_settings_that_cannot_be_read_are_stuck_without_any_figures() -> None:
         ({"in_flight": 0, "unavailable": 1}, False),
     ],
 )
-def test_a_minimum_that_leaves_a_whole_group_no_budget_is_stuck_at_once(
-    seen: dict[str, int], *, stuck: bool
+def test_a_minimum_that_leaves_a_whole_group_no_budget_needs_attention_at_once(
+    seen: dict[str, int], *, needs_attention: bool
 ) -> None:
-    assert needs_attention(held("no_budget", timedelta(0), **seen)) == stuck
+    assert held("no_budget", timedelta(0), **seen).needs_attention == needs_attention
 
 
 OLD = [member("i-a", up=30), member("i-b", up=20)]
@@ -121,9 +121,9 @@ SEEN: list[tuple[Group, dict[str, str], HoldName]] = [
     (group(*PROVEN), {"minimum": "3"}, "no_budget"),
     (FAILED_BOOT, {"minimum": "2"}, "presumed_waits"),
     (group(*PROVEN), {"window": "Sat-Sun 09:00-17:00 UTC"}, "window_closed"),
-    (group(*PROVEN, guards=Guards(refresh="Baking")), {}, "instance_refresh"),
-    (group(*PROVEN, guards=Guards(alarms=("x",))), {}, "alarm"),
-    (group(*OLD, released=NEW, guards=Guards(zip_problem="x")), {}, "zip_unreadable"),
+    (group(*PROVEN, guards=Preflight(refresh="Baking")), {}, "instance_refresh"),
+    (group(*PROVEN, guards=Preflight(alarms=("x",))), {}, "alarm"),
+    (group(*OLD, released=NEW, guards=Preflight(zip_problem="x")), {}, "zip_unreadable"),
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from terminator.decide.plan import plan
-from terminator.model import Group, Guards, Instance, NoRelease
+from terminator.model import Group, Instance, NoRelease, Preflight
 from tests.decide.builders import NOW, decide, group, member, policy, released, unasked
 
 FAST = {"minimum": "1", "max_unavailable": "100%"}
@@ -52,8 +52,8 @@ HOLDS: list[tuple[dict[str, Any], dict[str, str], str]] = [
         {"window": "Sat-Sun 09:00-17:00 Europe/London"},
         "outside the maintenance window Sat-Sun 09:00-17:00 Europe/London",
     ),
-    ({"guards": Guards(refresh="Baking")}, {}, "an instance refresh is in progress (Baking)"),
-    ({"guards": Guards(alarms=("alarm x rings", "y is gone"))}, {}, "alarm x rings; y is gone"),
+    ({"guards": Preflight(refresh="Baking")}, {}, "an instance refresh is in progress (Baking)"),
+    ({"guards": Preflight(alarms=("alarm x rings", "y is gone"))}, {}, "alarm x rings; y is gone"),
 ]
 
 
@@ -156,12 +156,13 @@ def test_all_protected_is_a_hold_that_names_them() -> None:
 def test_no_budget_says_its_figures() -> None:
     of = group(*ready().instances, unasked("i-p", "Pending"))
     assert decide(of, minimum="3", max_unavailable="25%").reason == (
-        "no budget: 3 available of 4 desired, minimum 3, max-unavailable 1, 1 in flight, 0 unavailable"
+        "no budget: 3 available of 4 desired, minimum 3, max-unavailable 1, 1 in flight, "
+        "0 unavailable"
     )
 
 
 def test_an_unreadable_zip_holds_a_canary_but_not_a_proven_release() -> None:
-    guards = Guards(zip_problem="File is not a zip file")
+    guards = Preflight(zip_problem="File is not a zip file")
     target = released("1.0.275", since=5)
     assert decide(ready(released=target, guards=guards), **FAST).reason == (
         "the zip of 1.0.275 cannot be read: File is not a zip file"
@@ -172,7 +173,7 @@ def test_an_unreadable_zip_holds_a_canary_but_not_a_proven_release() -> None:
 
 SHUT = [
     ({}, {"window": "Sat-Sun 09:00-17:00 UTC"}),
-    ({"guards": Guards(alarms=("alarm rings",))}, {}),
+    ({"guards": Preflight(alarms=("alarm rings",))}, {}),
 ]
 
 
@@ -222,7 +223,7 @@ def test_of_a_rollout_in_a_closed_window_at_most_the_rogue_goes(
 
 
 def test_a_refresh_holds_even_a_rollback() -> None:
-    of = ready(released=released("1.0.266", since=5), guards=Guards(refresh="InProgress"))
+    of = ready(released=released("1.0.266", since=5), guards=Preflight(refresh="InProgress"))
     assert decide(of, **FAST).kind == "hold"
 
 
@@ -253,7 +254,7 @@ def test_a_failed_boot_as_old_as_the_newest_available_instance_is_not_urgent(
         released=released("2", since=35),
         **seen,
     )
-    assert decide(replace(of, guards=None), **FAST).to_terminate == ("i-dead",)
+    assert decide(replace(of, guards=Preflight()), **FAST).to_terminate == ("i-dead",)
     assert decide(of, **FAST, **texts).kind == "hold"
 
 
@@ -286,9 +287,9 @@ NAMED: list[tuple[Group, dict[str, str], str]] = [
     (ready(), {"bake_time": "1h"}, "baking"),
     (ready(), {"minimum": "3"}, "no_budget"),
     (ready(), {"window": "Sat-Sun 09:00-17:00 UTC"}, "window_closed"),
-    (ready(guards=Guards(refresh="Baking")), {}, "instance_refresh"),
-    (ready(guards=Guards(alarms=("x rings",))), {}, "alarm"),
-    (group(*OLD_AND_NEW, guards=Guards(zip_problem="cut"), **SINCE), {}, "zip_unreadable"),
+    (ready(guards=Preflight(refresh="Baking")), {}, "instance_refresh"),
+    (ready(guards=Preflight(alarms=("x rings",))), {}, "alarm"),
+    (group(*OLD_AND_NEW, guards=Preflight(zip_problem="cut"), **SINCE), {}, "zip_unreadable"),
 ]
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from terminator.decide.group_state import Facts
-from terminator.model import Figures, Group, Guards, NoRelease
+from terminator.decide.group_state import GroupState
+from terminator.model import Figures, Group, NoRelease, Preflight
 from terminator.version import Version
 from tests.decide.builders import NOW, ago, decide, group, member, policy, released, unasked
 
@@ -314,13 +314,13 @@ def test_another_build_of_the_target_is_not_above_it() -> None:
     of = group(
         member("i-a", "1.0+b"),
         released=released("1.0+a", since=30),
-        guards=Guards(alarms=("alarm rings",)),
+        guards=Preflight(alarms=("alarm rings",)),
     )
     assert decide(of, minimum="0").reason == "alarm rings"
 
 
 def test_what_is_not_known_is_not_above_the_target() -> None:
-    facts = Facts(group(released=released("1.0", since=30)), policy(), NOW)
+    facts = GroupState(group(released=released("1.0", since=30)), policy(), NOW)
     assert not facts.above_target(member("i-x", None))
-    unknown = Facts(group(released=NoRelease("no release of web")), policy(), NOW)
+    unknown = GroupState(group(released=NoRelease("no release of web")), policy(), NOW)
     assert not unknown.above_target(member("i-a"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from terminator.model import Guards, Instance
+from terminator.model import Instance, Preflight
 from terminator.version import Version
 from tests.decide.builders import decide, group, member, released, unasked
 
@@ -24,7 +24,7 @@ def fleet(*others: Instance) -> tuple[Instance, ...]:
 
 def test_it_goes_alone_and_before_any_outdated_one_although_no_budget_is_left() -> None:
     decision = decide(group(*fleet(failed_boot()), released=released("1.0.275", since=35)), **TIGHT)
-    assert (decision.to_terminate, decision.second_look) == (("i-dead",), True)
+    assert (decision.to_terminate, decision.look_again) == (("i-dead",), True)
     assert decision.reason == (
         "i-dead is presumed outdated: launched before 1.0.275 became the target, "
         "it is unavailable (timeout)"
@@ -129,7 +129,7 @@ def test_with_proof_too_it_waits_while_another_launched_since_the_release_is_sil
 
 def test_without_proof_an_unreadable_zip_keeps_it() -> None:
     """It goes as a canary: its replacement would boot that zip."""
-    guards = Guards(zip_problem="File is not a zip file")
+    guards = Preflight(zip_problem="File is not a zip file")
     of = group(*fleet(failed_boot()), released=released("1.0.275", since=35), guards=guards)
     decision = decide(of, **TIGHT)
     assert (decision.kind, decision.to_terminate) == ("hold", ())

@@ -17,7 +17,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from terminator.probe.ask import Answer, Question
-from terminator.report.record import Line
+from terminator.report.log_lines import Line
 from terminator.version import Version
 from tests.decide.builders import NOW
 

@@ -13,9 +13,9 @@ from typing import Any
 from terminator.config import deployment as config
 from terminator.config.deployment import Bucket, Config
 from terminator.config.release_keys import KeyTemplate
-from terminator.observe.survey import Scope, World
+from terminator.observe.snapshot import Scope, World
 from terminator.reconcile import reconcile
-from terminator.report.record import Outcome
+from terminator.report.record import Record
 from tests.fakes.cloud import Cloud, FakeGroup, Machine, Stored, refusal
 
 BUCKET = Bucket("releases", KeyTemplate.parse("{app}/{version}.zip"))
@@ -31,11 +31,11 @@ def settings(*, bucket: bool = True, **more: Any) -> Config:
 
 def run(
     cloud: Cloud, of: Config | None = None, scope: Scope | None = None, **otherwise: Any
-) -> dict[str, Outcome]:
+) -> dict[str, Record]:
     """Run reconcile once; return what became of each group."""
-    outcomes = reconcile(replace(world(cloud), **otherwise), of or settings(), scope)
+    records = reconcile(replace(world(cloud), **otherwise), of or settings(), scope or Scope())
     cloud.look()
-    return {outcome.name: outcome for outcome in outcomes}
+    return {record.group: record for record in records}
 
 
 def every(cloud: Cloud, period: float, times: int, **options: Any) -> None:

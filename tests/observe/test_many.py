@@ -14,11 +14,13 @@ import pytest
 
 from terminator.config import values as settings
 from terminator.invoke import probe_through
-from terminator.observe import versions as sightings
+from terminator.model import Answer as Answered
+from terminator.model import Unobserved
+from terminator.observe import versions
 from terminator.observe.versions import PART, ProbeError
 from terminator.probe import ask as probe
 from terminator.probe.ask import LONGEST_REASON, Answer, Question
-from terminator.version import MAX_LENGTH, Version
+from terminator.version import MAX_LENGTH
 from tests.decide.builders import NOW, policy
 from tests.fakes.cloud import fleet, minutes, refusal
 from tests.fakes.cloud_api import run
@@ -31,7 +33,7 @@ ID = "i-0123456789abcdef0"
 Ask = Callable[[str, Any, float], Any]
 
 
-def taken(ask: Ask, vpcs: dict[str, int]) -> tuple[dict[str, Version | str], dict[str, str]]:
+def taken(ask: Ask, vpcs: dict[str, int]) -> tuple[dict[str, Answered], dict[str, str]]:
     """Take the answers for so many instances in each VPC."""
     rows: dict[str, Any] = {
         f"{vpc}-i-{n:05}": {
@@ -43,7 +45,9 @@ def taken(ask: Ask, vpcs: dict[str, int]) -> tuple[dict[str, Version | str], dic
         for vpc, size in vpcs.items()
         for n in range(size)
     }
-    return sightings.take(ask, lambda: 60.0, rows, dict.fromkeys(rows, policy()))
+    found = versions.ask_instances(ask, lambda: 60.0, rows, dict.fromkeys(rows, policy()))
+    seen = {id_: each for id_, each in found.items() if not isinstance(each, Unobserved)}
+    return seen, {id_: each.reason for id_, each in found.items() if isinstance(each, Unobserved)}
 
 
 def good(questions: list[Question]) -> list[Answer]:

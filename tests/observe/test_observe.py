@@ -7,27 +7,29 @@ from typing import Any
 
 import pytest
 
-from terminator.model import Instance
-from terminator.observe import versions as sightings
+from terminator.model import Answer as Answered
+from terminator.model import NoVersion, Unobserved
+from terminator.observe.versions import ask_instances
 from terminator.probe.ask import Answer, Question
+from terminator.report.record import InstanceRecord
 from terminator.version import Version
 from tests.decide.builders import NOW, policy
 from tests.fakes.cloud import Cloud, fleet
 from tests.fakes.cloud_api import run
 
-NOT_ASKED = "it was not asked: time ran out, or the probe failed"
+NOT_ASKED = Unobserved("it was not asked: time ran out, or the probe failed")
 
 
 def taken(
     answers: Mapping[str, list[Any]], vpcs: Mapping[str, str]
-) -> tuple[dict[str, Version | str], dict[str, str]]:
+) -> dict[str, Answered | Unobserved]:
     """Take answers, by VPC, for instances that are each in a VPC."""
     rows: dict[str, Any] = {
         id_: {"InstanceId": id_, "PrivateIpAddress": "10.0.0.1", "VpcId": vpc, "LaunchTime": NOW}
         for id_, vpc in vpcs.items()
     }
     asked = dict.fromkeys(vpcs, policy())
-    return sightings.take(lambda vpc, *_: answers[vpc], lambda: 60.0, rows, asked)
+    return ask_instances(lambda vpc, *_: answers[vpc], lambda: 60.0, rows, asked)
 
 
 def said(instance: str, version: str | None, reason: str | None = None) -> Answer:
@@ -36,21 +38,20 @@ def said(instance: str, version: str | None, reason: str | None = None) -> Answe
 
 def test_what_a_vpc_answers_for_an_instance_of_another_is_ignored() -> None:
     answers = {"vpc-1": [said("i-1", "1.0"), said("i-2", "9.9")], "vpc-2": []}
-    seen, failures = taken(answers, {"i-1": "vpc-1", "i-2": "vpc-2"})
-    assert seen == {"i-1": Version.parse("1.0")}
-    assert failures == {"i-2": NOT_ASKED}
+    seen = taken(answers, {"i-1": "vpc-1", "i-2": "vpc-2"})
+    assert seen == {"i-1": Version.parse("1.0"), "i-2": NOT_ASKED}
 
 
 @pytest.mark.parametrize("other", ["1.0", "2.0", None])
 def test_two_answers_for_one_instance_are_none(other: str | None) -> None:
     twice = said("i-1", other, None if other else "timeout")
-    seen, failures = taken({"vpc-1": [said("i-1", "1.0"), twice]}, {"i-1": "vpc-1"})
-    assert (seen, failures) == ({}, {"i-1": NOT_ASKED})
+    seen = taken({"vpc-1": [said("i-1", "1.0"), twice]}, {"i-1": "vpc-1"})
+    assert seen == {"i-1": NOT_ASKED}
 
 
 def test_an_empty_reason_is_no_answer() -> None:
-    seen, failures = taken({"vpc-1": [said("i-1", None, "")]}, {"i-1": "vpc-1"})
-    assert (seen, failures) == ({}, {"i-1": NOT_ASKED})
+    seen = taken({"vpc-1": [said("i-1", None, "")]}, {"i-1": "vpc-1"})
+    assert seen == {"i-1": NOT_ASKED}
 
 
 @pytest.mark.parametrize(
@@ -62,16 +63,16 @@ def test_an_empty_reason_is_no_answer() -> None:
     ],
 )
 def test_a_reason_is_escaped(reason: str, shown: str) -> None:
-    seen, _ = taken({"vpc-1": [said("i-1", None, reason)]}, {"i-1": "vpc-1"})
-    assert seen == {"i-1": shown}
+    seen = taken({"vpc-1": [said("i-1", None, reason)]}, {"i-1": "vpc-1"})
+    assert seen == {"i-1": NoVersion(shown)}
 
 
 def test_a_reason_is_capped() -> None:
-    seen, _ = taken({"vpc-1": [said("i-1", None, "x" * 1_000_000)]}, {"i-1": "vpc-1"})
+    seen = taken({"vpc-1": [said("i-1", None, "x" * 1_000_000)]}, {"i-1": "vpc-1"})
     shown = seen["i-1"]
-    assert isinstance(shown, str)
-    assert shown.startswith("xxx")
-    assert len(shown) < 400
+    assert isinstance(shown, NoVersion)
+    assert shown.reason.startswith("xxx")
+    assert len(shown.reason) < 400
 
 
 def asked_in(cloud: Cloud) -> set[str]:
@@ -102,11 +103,9 @@ def test_only_members_in_service_and_healthy_are_asked(lifecycle: str, health: s
     assert asked_in(cloud) == {"i-0002", "i-0003"}
 
 
-def instances_of(cloud: Cloud) -> dict[str, Instance]:
+def instances_of(cloud: Cloud) -> dict[str, InstanceRecord]:
     """Return the members of the group as a run saw them, by id."""
-    group = run(cloud)["web"].group
-    assert group is not None
-    return {instance.id: instance for instance in group.instances}
+    return {instance.id: instance for instance in run(cloud)["web"].instances}
 
 
 @pytest.mark.parametrize(
@@ -117,7 +116,7 @@ def instances_of(cloud: Cloud) -> dict[str, Instance]:
         ("unused", None),
     ],
 )
-def test_what_a_target_group_does_not_call_healthy_is_unreadable(
+def test_what_a_target_group_does_not_call_healthy_is_unavailable(
     target: str | None, reason: str | None
 ) -> None:
     cloud, [group] = fleet(balanced=True, tags={"terminator:pause": ""})
@@ -155,7 +154,5 @@ def test_a_classic_load_balancer_is_asked_once_and_believed(attached: dict[str, 
 def test_what_a_classic_load_balancer_calls_out_of_service_is_not_available() -> None:
     cloud, [group] = fleet(more={"LoadBalancerNames": ["web"]}, tags={"terminator:pause": ""})
     group.machines[0].target = "unhealthy"
-    decision = run(cloud)["web"].decision
-    assert decision is not None
-    assert decision.figures is not None
-    assert (decision.figures.available, decision.figures.unavailable) == (2, 1)
+    record = run(cloud)["web"]
+    assert (record.available, record.unavailable) == (2, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,10 +15,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from terminator.model import Group, HoldName
-from terminator.report import bus, events
-from terminator.report import record as report
-from terminator.report.record import Outcome
-from terminator.terminate import Outcomes
+from terminator.report import events
+from terminator.report.record import Record
+from terminator.terminate import Terminations
 from tests.decide.builders import decide, group, member, released
 from tests.fakes.recorded import Recording, broken, came_back_stale, mistyped, recording, rollout
 
@@ -38,10 +38,16 @@ def read(entry: Any) -> dict[str, Any]:
     return event
 
 
-def told(of: Group, acted: Outcomes | None = None, **more: Any) -> list[dict[str, Any]]:
-    texts = more.pop("texts", FAST)
-    outcome = Outcome(of.name, "web", of, decide(of, **texts), acted or Outcomes(), **more)
-    return [read(entry) for entry in events.of_records([report.record(outcome)])]
+def told(
+    of: Group,
+    done: Terminations | None = None,
+    texts: dict[str, str] | None = None,
+    *,
+    dry_run: bool = False,
+) -> list[dict[str, Any]]:
+    decision = decide(of, **(texts or FAST))
+    record = Record.of(of.name, "web", of, decision, done, dry_run=dry_run)
+    return [read(entry) for entry in events.of_records([record])]
 
 
 def kinds(found: list[dict[str, Any]]) -> list[str]:
@@ -54,7 +60,10 @@ def ready() -> Group:
 
 def test_the_schema_is_one() -> None:
     Draft202012Validator.check_schema(SCHEMA)
-    assert SCHEMA["$defs"]["hold"]["properties"]["hold"]["enum"] == list(get_args(HoldName))
+    record = SCHEMA["$defs"]["record"]["properties"]
+    assert record["hold"]["enum"] == [*get_args(HoldName), None]
+    said = Record.of("web", dry_run=False).to_json()
+    assert record.keys() == {"schema_version", "terminated_count", *said}
 
 
 @pytest.mark.parametrize(
@@ -70,38 +79,39 @@ def test_the_schema_is_one() -> None:
     ],
 )
 def test_the_schema_accepts_nothing_else(wrong: dict[str, Any]) -> None:
-    [event] = told(ready(), Outcomes(("i-a",)))
+    [event] = told(ready(), Terminations(("i-a",)))
     more = wrong.pop("more", {})
     assert not VALIDATOR.is_valid({**event, "detail": {**event["detail"], **more}, **wrong})
 
 
 def test_what_was_terminated_is_a_replacement() -> None:
-    [event] = told(ready(), Outcomes(("i-a",), deferred={"i-b": "it is busy"}))
+    done = Terminations(("i-a",), deferred={"i-b": "it is busy"})
+    recorded = Record.of(
+        "live_asg_web", "web", ready(), decide(ready(), **FAST), done, dry_run=False
+    )
+    [event] = told(ready(), done)
     assert event["detail-type"] == "Terminator Replacement"
     assert event["detail"] == {
-        "schema_version": 1, "group": "live_asg_web", "app": "web", "target": "1.0.274",
-        "decision": "replace", "reason": "2 of 2 outdated instances fit the budget",
-        "dry_run": False, "target_source": "highest", "lowest": "1.0.266", "highest": "1.0.274",
-        "desired": 3, "minimum": 1, "available": 3, "unavailable": 0, "in_flight": 0,
-        "outdated": 2, "terminated": ["i-a"], "terminated_count": 1,
-        "deferred": {"i-b": "it is busy"}, "failed": {},
+        **recorded.to_json(), "schema_version": 2, "terminated_count": 1,
     }  # fmt: skip
+    assert recorded.terminated == ("i-a",)
+    assert recorded.deferred == {"i-b": "it is busy"}
 
 
 def test_nothing_is_told_of_a_dry_run_that_would_replace_and_of_what_was_deferred() -> None:
     assert told(ready(), dry_run=True) == []
-    assert told(ready(), Outcomes(deferred={"i-a": "it is busy"})) == []
+    assert told(ready(), Terminations(deferred={"i-a": "it is busy"})) == []
 
 
 def test_what_was_terminated_before_something_failed_is_told_too() -> None:
-    found = told(ready(), Outcomes(("i-a",), failed={"i-b": "AccessDenied: no"}))
+    found = told(ready(), Terminations(("i-a",), failed={"i-b": "AccessDenied: no"}))
     assert kinds(found) == ["Terminator Replacement", "Terminator Failure"]
     assert found[1]["detail"]["reason"] == "failed to terminate i-b: AccessDenied: no"
     assert found[1]["detail"]["terminated"] == ["i-a"]
 
 
 def test_a_group_that_was_never_planned_is_a_failure() -> None:
-    failed = report.record(Outcome("gone", error="no such group", dry_run=True))
+    failed = Record.of("gone", error="no such group", dry_run=True)
     [event] = [read(entry) for entry in events.of_records([failed])]
     assert event["detail-type"] == "Terminator Failure"
     assert event["detail"]["group"] == "gone"
@@ -151,9 +161,9 @@ def test_a_hold_that_ends_by_itself_is_not_told(of: Group, texts: dict[str, str]
 def test_a_hold_tells_what_its_beginning_can_be_seen_by() -> None:
     [event] = told(SILENT)
     assert event["detail"]["since"] == "2026-11-18T10:50:00+00:00"
-    assert event["detail"]["unavailable_instances"] == [
-        {"id": "i-s", "launched": "2026-11-18T11:00:00+00:00", "reason": "timeout"}
-    ]
+    first = event["detail"]["instances"][0]
+    assert (first["id"], first["reason"]) == ("i-s", "timeout")
+    assert first["launched"] == "2026-11-18T11:00:00+00:00"
 
 
 def test_settings_that_cannot_be_read_are_told_without_figures() -> None:
@@ -169,19 +179,19 @@ ENTRIES = st.lists(st.integers(0, 90_000), max_size=40)
 @given(ENTRIES)
 def test_no_call_is_over_the_limits_of_eventbridge_and_none_is_lost(sizes: list[int]) -> None:
     given = [events.Entry(Source="terminator", DetailType="x", Detail="x" * size) for size in sizes]
-    batches = list(events.batches(given))
-    assert [entry for batch in batches for entry in batch] == given
-    for batch in batches:
-        assert 1 <= len(batch) <= 10
-        assert sum(map(events.size, batch)) <= 256 * 1024
+    calls = list(events.calls(given))
+    assert [entry for call in calls for entry in call] == given
+    for call in calls:
+        assert 1 <= len(call) <= 10
+        assert sum(map(events.size, call)) <= 256 * 1024
 
 
 def test_the_greatest_event_fits_in_a_call() -> None:
     ids = [f"i-{number:017x}" for number in range(3000)]
-    acted = Outcomes(tuple(ids), failed={"i-x": "\x00" * 300})
-    outcome = Outcome("g" * 255, "a" * 255, ready(), decide(ready()), acted)
-    record = {**report.record(outcome), "reason": "\u2603" * 9000}
-    entries = events.of_records([record])
+    acted = Terminations(tuple(ids), failed={"i-x": "\x00" * 300})
+    many = group(*[member(id_, None, reason="\x00" * 300) for id_ in ids])
+    record = Record.of("g" * 255, "a" * 255, many, decide(ready()), acted, dry_run=False)
+    entries = events.of_records([replace(record, reason="\u2603" * 9000)])
     assert [len(read(entry)["detail"]["terminated"]) for entry in entries] == [1000, 1000]
     assert read(entries[0])["detail"]["terminated_count"] == 3000
     assert all(events.size(entry) <= 256 * 1024 for entry in entries)
@@ -189,9 +199,9 @@ def test_the_greatest_event_fits_in_a_call() -> None:
 
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_no_text_breaks_an_event(name: str, why: str) -> None:
-    entries = events.of_records([report.record(Outcome(name, why, error=why))])
+    entries = events.of_records([Record.of(name, why, error=why, dry_run=False)])
     assert all(entry["Detail"].isascii() for entry in entries)
-    assert read(entries[0])["detail"]["group"] == name
+    assert read(entries[0])["detail"]["group"] == (name or None)
 
 
 @pytest.fixture
@@ -297,4 +307,4 @@ def test_what_the_time_left_does_not_allow_is_not_put() -> None:
 
     entry = events.of_failed_run("x", dry_run=False)
     client: Any = Client()
-    assert bus.put(client, [entry], lambda: bus.CALL_SECONDS - 1) == ["time ran out"]
+    assert events.put(client, [entry], lambda: events.CALL_SECONDS - 1) == ["time ran out"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from dataclasses import replace
 
 import pytest
@@ -13,16 +12,21 @@ from rich.console import Console
 
 from terminator.decide.plan import plan
 from terminator.model import Group
-from terminator.report import record as report
-from terminator.report.record import Outcome
-from terminator.terminate import Outcomes
+from terminator.report.log_lines import Line, closing, opening
+from terminator.report.metrics import metrics
+from terminator.report.record import Record
+from terminator.terminate import Terminations
 from terminator.text import plain
 from terminator_cli.table import show
 from tests.decide.builders import NOW, decide, group, member, policy, released, unasked
 
 
-def outcome(of: Group, acted: Outcomes | None = None, **texts: str) -> Outcome:
-    return Outcome(of.name, "web", of, decide(of, **texts), acted or Outcomes())
+def recorded(of: Group, done: Terminations | None = None, **texts: str) -> Record:
+    return Record.of(of.name, "web", of, decide(of, **texts), done, dry_run=False)
+
+
+def failure(why: str) -> Record:
+    return Record.of("gone", error=why, dry_run=False)
 
 
 def proven() -> Group:
@@ -30,13 +34,13 @@ def proven() -> Group:
     return group(*old, member("i-n", "1.0.274", up=10), unasked("i-x", "Terminating"))
 
 
-def texts(lines: list[report.Line]) -> list[str]:
+def texts(lines: list[Line]) -> list[str]:
     return [line.text for line in lines]
 
 
 def test_a_failed_termination_is_the_last_line_and_an_error() -> None:
-    acted = Outcomes(("i-a",), failed={"i-b": "AccessDenied: no"})
-    lines = report.closing(outcome(proven(), acted, minimum="1", max_unavailable="100%"))
+    acted = Terminations(("i-a",), failed={"i-b": "AccessDenied: no"})
+    lines = closing(recorded(proven(), acted, minimum="1", max_unavailable="100%"))
     assert texts(lines) == [
         "live_asg_web => terminating instance ids [i-a]",
         "live_asg_web => failed to terminate i-b: AccessDenied: no",
@@ -46,20 +50,19 @@ def test_a_failed_termination_is_the_last_line_and_an_error() -> None:
 
 
 def test_a_converged_group_says_so() -> None:
-    lines = report.closing(outcome(group(member("i-a"))))
+    lines = closing(recorded(group(member("i-a"))))
     assert texts(lines) == ["live_asg_web => no action taken: converged, 1 instance on 1.0.266"]
 
 
 def test_with_nothing_available_no_version_is_made_up() -> None:
     silent = group(member("i-a", None, up=1), released=released("1.0", since=5))
-    assert texts(report.opening("g", decide(silent)))[1] == (
+    assert texts(opening("g", decide(silent)))[1] == (
         "g => lowest version none, highest version none, 0 instances to terminate"
     )
 
 
 def test_instances_that_are_not_counted_are_listed() -> None:
-    listed = report.record(outcome(proven()))["instances"]
-    assert isinstance(listed, list)
+    listed = recorded(proven()).to_json()["instances"]
     assert listed[-1] == {
         "id": "i-x", "zone": "eu-west-1a", "lifecycle": "Terminating", "health": "Healthy",
         "launched": None, "version": None, "reason": None,
@@ -68,39 +71,39 @@ def test_instances_that_are_not_counted_are_listed() -> None:
 
 def test_settings_that_cannot_be_read_leave_the_figures_unknown() -> None:
     decision = plan(proven(), replace(policy(), problems=("what?",)), NOW)
-    record = report.record(Outcome("g", "web", proven(), decision))
-    assert [record[name] for name in ("available", "minimum", "target")] == [None] * 3
-    assert report.opening("g", decision) == []
+    record = Record.of("g", "web", proven(), decision, dry_run=False)
+    assert (record.available, record.minimum, record.target) == (None, None, None)
+    assert opening("g", decision) == []
 
 
 def test_metrics_count_held_and_failed_groups() -> None:
-    held = outcome(proven(), pause="x")
-    acted = outcome(proven(), Outcomes(("i-a",), failed={"i-b": "no"}))
-    assert report.metrics([held, acted, Outcome("gone", error="no such group")]) == {
+    held = recorded(proven(), pause="x")
+    acted = recorded(proven(), Terminations(("i-a",), failed={"i-b": "no"}))
+    assert metrics([held, acted, failure("no such group")]) == {
         "Available": 6, "Unavailable": 0, "InFlight": 0, "Outdated": 4, "Stale": 0,
         "Held": 1, "NeedsAttention": 0, "Terminated": 1, "Failed": 2,
     }  # fmt: skip
 
 
-def shown(*outcomes: Outcome, terminal: bool = False, width: int = 100) -> str:
+def shown(*records: Record, terminal: bool = False, width: int = 100) -> str:
     console = Console(file=io.StringIO(), force_terminal=terminal, width=width)
-    show(console, [json.loads(json.dumps(report.record(each))) for each in outcomes])
+    show(console, records)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
 def test_the_table_has_colours_on_a_terminal_only() -> None:
-    assert "\x1b[" in shown(outcome(proven()), terminal=True)
-    assert "\x1b[" not in shown(outcome(proven()))
+    assert "\x1b[" in shown(recorded(proven()), terminal=True)
+    assert "\x1b[" not in shown(recorded(proven()))
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_the_table_shows_what_matters_at_any_width(width: int) -> None:
     ids = [f"i-0{number}b24b1e5d8a3e0f" for number in range(3)]
     of = group(member(ids[0], up=30), member(ids[1], None), member(ids[2], "1.0.274", up=10))
-    acted = Outcomes((ids[0],))
+    acted = Terminations((ids[0],))
     table = shown(
-        outcome(of, acted, minimum="0", max_unavailable="100%"), terminal=True, width=width
+        recorded(of, acted, minimum="0", max_unavailable="100%"), terminal=True, width=width
     )
     for text in (*ids, "1.0.266", "1.0.274", "terminated", "timeout"):
         assert text in table
@@ -108,19 +111,19 @@ def test_the_table_shows_what_matters_at_any_width(width: int) -> None:
 
 
 def test_the_table_of_a_failed_group_says_why() -> None:
-    assert "failed: no such group" in shown(Outcome("gone", error="no such group"))
+    assert "failed: no such group" in shown(failure("no such group"))
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_no_name_and_no_reason_reaches_a_log_or_terminal_unescaped(name: str, why: str) -> None:
     of = group(member("i-a", None, up=1, reason=plain(why)))
-    hostile = Outcome(name, "web", of, decide(of))
-    lines = [*report.opening(name, decide(of)), *report.closing(hostile)]
+    hostile = Record.of(name, "web", of, decide(of), dry_run=False)
+    lines = [*opening(name, decide(of)), *closing(hostile)]
     assert all(line.text.isprintable() for line in lines)
     assert shown(hostile).replace("\n", "").isprintable()
 
 
 def test_how_many_are_overdue_is_not_said_where_a_group_could_not_be_observed() -> None:
-    seen = outcome(proven())
-    assert report.metrics([seen])["Overdue"] == 0
-    assert "Overdue" not in report.metrics([seen, Outcome("gone", error="no such group")])
+    seen = recorded(proven())
+    assert metrics([seen])["Overdue"] == 0
+    assert "Overdue" not in metrics([seen, failure("no such group")])

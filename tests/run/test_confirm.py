@@ -8,7 +8,7 @@ import pytest
 
 from tests.fakes.cloud import Cloud, FakeGroup, Machine, fleet
 from tests.fakes.cloud_api import run
-from tests.run.outcomes import FREE, proven
+from tests.run.reading import FREE, proven
 
 NOTHING_ALIKE = "the group has changed since this run began: both plans chose nothing alike"
 
@@ -29,10 +29,10 @@ class Edit:
                 change(self.group)
 
         self.cloud.called = called  # type: ignore[method-assign]
-        outcome = run(self.cloud)["web"]
+        record = run(self.cloud)["web"]
         assert self.cloud.kills == []
-        assert outcome.decision is not None
-        return outcome.decision.reason
+        assert record.decision is not None
+        return record.reason
 
 
 def add_pending(group: FakeGroup) -> None:

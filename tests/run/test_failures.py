@@ -8,19 +8,18 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from terminator.probe.ask import Answer, Question
-from terminator.report.record import record
 from tests.fakes.cloud import fleet, minutes, refusal
 from tests.fakes.cloud_api import run, settings
-from tests.run.outcomes import FREE, fail_to_observe, killed, proven
+from tests.run.reading import FREE, fail_to_observe, killed, proven
 
 
 def test_one_group_denied_its_termination_does_not_stop_the_others() -> None:
     cloud, _ = fleet("a", "b", "c")
     denied = refusal("AccessDenied", "not authorized to perform\nautoscaling:Terminate")
     cloud.faults["TerminateInstanceInAutoScalingGroup", "b"] = denied
-    outcomes = run(cloud)
+    records = run(cloud)
     assert killed(cloud) == ["a", "c"]
-    assert [name for name, outcome in outcomes.items() if outcome.has_failed] == ["b"]
+    assert [name for name, record in records.items() if record.has_failed] == ["b"]
     assert (
         "b => failed to terminate i-0004: AccessDenied: not authorized to perform\\n"
         "autoscaling:Terminate"
@@ -40,9 +39,9 @@ def test_a_deferral_is_reported_and_leaves_the_rest_of_the_group_alone(error: Ex
     group.machines[-1].version = "1.0.274"
     group.machines[-1].launched = cloud.now - minutes(60)
     cloud.faults["TerminateInstanceInAutoScalingGroup", "web"] = error
-    outcome = run(cloud, of=settings(bucket=False))["web"]
-    assert not outcome.has_failed
-    assert list(outcome.acted.deferred) == ["i-0001"]
+    record = run(cloud, of=settings(bucket=False))["web"]
+    assert not record.has_failed
+    assert list(record.deferred) == ["i-0001"]
     assert cloud.calls["TerminateInstanceInAutoScalingGroup"] == 1
     assert any(line.startswith("web => deferred i-0001: ") for line in cloud.said())
 
@@ -56,8 +55,8 @@ def test_a_validation_error_about_anything_else_is_a_failure() -> None:
 
 def test_a_probe_that_answers_for_three_of_four_fails_the_group() -> None:
     cloud, _ = fleet(size=4)
-    outcome = run(cloud, probe=lambda *asked: cloud.probe(*asked)[:3])["web"]
-    assert "i-0004: it was not asked" in fail_to_observe(outcome)
+    record = run(cloud, probe=lambda *asked: cloud.probe(*asked)[:3])["web"]
+    assert "i-0004: it was not asked" in fail_to_observe(record)
     assert cloud.kills == []
 
 
@@ -77,23 +76,23 @@ def test_a_probe_that_answers_for_three_of_four_fails_the_group() -> None:
 )
 def test_a_malformed_answer_is_no_answer(row: Any) -> None:
     cloud, _ = fleet()
-    outcome = run(cloud, probe=lambda *asked: [row, *cloud.probe(*asked)[1:]])["web"]
-    assert "i-0001: it was not asked" in fail_to_observe(outcome)
+    record = run(cloud, probe=lambda *asked: [row, *cloud.probe(*asked)[1:]])["web"]
+    assert "i-0001: it was not asked" in fail_to_observe(record)
 
 
 def test_an_instance_without_an_address_fails_its_group_only() -> None:
     cloud, [first, _] = fleet("a", "b")
     first.machines[0].address = None
-    outcomes = run(cloud)
-    assert fail_to_observe(outcomes["a"]) == "could not be observed: i-0001: it has no address"
+    records = run(cloud)
+    assert fail_to_observe(records["a"]) == "could not be observed: i-0001: it has no address"
     assert killed(cloud) == ["b"]
 
 
 def test_an_instance_missing_from_describe_instances_fails_its_group_only() -> None:
     cloud, [first, _] = fleet("a", "b")
     first.machines[0].hidden = True
-    outcomes = run(cloud)
-    assert "i-0001: missing from DescribeInstances" in fail_to_observe(outcomes["a"])
+    records = run(cloud)
+    assert "i-0001: missing from DescribeInstances" in fail_to_observe(records["a"])
     assert killed(cloud) == ["b"]
 
 
@@ -101,16 +100,16 @@ def test_releases_that_cannot_be_listed_fail_the_groups_of_their_app_only() -> N
     cloud, [_, other] = fleet("a", "b")
     other.tags["terminator:app"] = "api"
     cloud.faults["ListObjectVersions", "api/"] = refusal("AccessDenied")
-    outcomes = run(cloud)
-    assert "cannot read the releases of api" in fail_to_observe(outcomes["b"])
+    records = run(cloud)
+    assert "cannot read the releases of api" in fail_to_observe(records["b"])
     assert killed(cloud) == ["a"]
 
 
 def test_a_load_balancer_that_cannot_be_asked_fails_the_group() -> None:
     cloud, _ = fleet(balanced=True)
     cloud.faults["DescribeTargetHealth", "web"] = refusal("Throttling")
-    outcome = fail_to_observe(run(cloud)["web"])
-    assert "cannot read the health at target group web: Throttling" in outcome
+    record = fail_to_observe(run(cloud)["web"])
+    assert "cannot read the health at target group web: Throttling" in record
 
 
 def test_a_traffic_source_of_another_kind_fails_the_group() -> None:
@@ -128,24 +127,26 @@ def test_guards_that_cannot_be_asked_fail_the_group_and_nothing_goes() -> None:
 
 def test_no_group_is_begun_that_the_remaining_time_does_not_allow() -> None:
     cloud, _ = fleet("a", "b")
-    outcomes = run(cloud, remaining=lambda: 30.0 if cloud.kills else 900.0)
+    records = run(cloud, remaining=lambda: 29.0 if cloud.kills else 900.0)
     assert killed(cloud) == ["a"]
-    assert fail_to_observe(outcomes["b"]) == "time ran out before it was begun"
+    assert fail_to_observe(records["b"]) == "time ran out before it was confirmed"
 
 
 def test_without_time_for_a_second_look_nothing_presumed_goes() -> None:
     cloud, _ = fleet()
     cloud.muted["i-0001"] = 99
-    outcome = run(cloud, remaining=lambda: 110.0)["web"]
-    assert fail_to_observe(outcome) == "time ran out before its second look"
+    record = run(cloud, remaining=lambda: 110.0)["web"]
+    assert fail_to_observe(record) == (
+        "could not be observed: i-0001, i-0002, i-0003: time ran out before its second look"
+    )
     assert cloud.kills == []
 
 
 def test_an_error_of_our_own_in_one_group_is_reported_and_stops_no_other() -> None:
     cloud, _ = fleet("a", "b")
     cloud.faults["DescribeInstanceRefreshes", "a"] = KeyError("oops")
-    outcomes = run(cloud)
-    assert "KeyError: 'oops' (" in fail_to_observe(outcomes["a"])
+    records = run(cloud)
+    assert "KeyError: 'oops' (" in fail_to_observe(records["a"])
     assert killed(cloud) == ["b"]
 
 
@@ -154,9 +155,9 @@ def test_a_termination_without_an_answer_may_have_happened_and_those_before_it_a
     proven(cloud, group)
     silence = ReadTimeoutError(endpoint_url="https://autoscaling")
     cloud.faults["TerminateInstanceInAutoScalingGroup", "i-0002"] = silence
-    outcome = run(cloud)["a"]
-    assert outcome.acted.terminated == ("i-0001",)
-    assert "may have been terminated: ReadTimeoutError: " in outcome.acted.failed["i-0002"]
+    record = run(cloud)["a"]
+    assert record.terminated == ("i-0001",)
+    assert "may have been terminated: ReadTimeoutError: " in record.failed["i-0002"]
     assert killed(cloud) == ["a", "b"]
 
 
@@ -164,10 +165,10 @@ def test_terminations_before_an_unforeseen_error_are_reported() -> None:
     cloud, [group, _] = fleet("a", "b", tags=FREE)
     proven(cloud, group)
     cloud.faults["TerminateInstanceInAutoScalingGroup", "i-0002"] = KeyError("oops")
-    outcomes = run(cloud)
-    assert record(outcomes["a"])["terminated"] == ["i-0001"]
-    assert "KeyError: 'oops'" in outcomes["a"].acted.failed["i-0002"]
-    assert [name for name, outcome in outcomes.items() if outcome.has_failed] == ["a"]
+    records = run(cloud)
+    assert records["a"].terminated == ("i-0001",)
+    assert "KeyError: 'oops'" in records["a"].failed["i-0002"]
+    assert [name for name, record in records.items() if record.has_failed] == ["a"]
     assert killed(cloud) == ["a", "b"]
 
 
@@ -187,16 +188,17 @@ def test_an_unforeseen_error_right_before_acting_stops_no_other_group() -> None:
             raise KeyError("oops")
         return 900.0
 
-    outcome = run(cloud, remaining=remaining)["a"]
-    assert "KeyError: 'oops'" in fail_to_observe(outcome)
+    record = run(cloud, remaining=remaining)["a"]
+    assert "KeyError: 'oops'" in fail_to_observe(record)
     assert killed(cloud) == ["b"]
 
 
 def test_without_time_to_read_the_releases_every_group_is_reported() -> None:
     cloud, _ = fleet("a", "b")
-    outcomes = run(cloud, remaining=lambda: 40.0)
-    whys = [fail_to_observe(outcomes[name]) for name in "ab"]
-    assert whys == ["could not be observed: cannot read the releases of web: time ran out"] * 2
+    records = run(cloud, remaining=lambda: 40.0)
+    whys = [fail_to_observe(records[name]) for name in "ab"]
+    why = "could not be observed: cannot read the releases of web: time ran out before it was asked"
+    assert whys == [why] * 2
     assert cloud.calls["ListObjectVersions"] == 0
     assert [line.split(" => ")[0] for line in cloud.said()] == ["a", "b"]
 
@@ -204,9 +206,9 @@ def test_without_time_to_read_the_releases_every_group_is_reported() -> None:
 def test_without_time_to_ask_a_load_balancer_every_group_is_reported() -> None:
     cloud, [group, _] = fleet("a", "b")
     group.balanced = True
-    outcomes = run(cloud, remaining=lambda: 40.0 if cloud.calls["DescribeInstances"] else 900.0)
-    assert "health at target group a: time ran out" in fail_to_observe(outcomes["a"])
-    assert "i-0004: it was not asked: time ran out" in fail_to_observe(outcomes["b"])
+    records = run(cloud, remaining=lambda: 40.0 if cloud.calls["DescribeInstances"] else 900.0)
+    assert "health at target group a: time ran out" in fail_to_observe(records["a"])
+    assert "i-0004, i-0005, i-0006: it was not asked: time ran out" in fail_to_observe(records["b"])
     assert cloud.calls["DescribeTargetHealth"] == 0
     assert cloud.kills == []
 
@@ -235,7 +237,9 @@ def test_an_unforeseen_error_in_one_vpc_fails_its_groups_only() -> None:
     def probe(vpc: str, questions: list[Question], seconds: float) -> list[Answer]:
         return {"vpc-1": cloud.probe}[vpc](vpc, questions, seconds)
 
-    assert "i-0004: KeyError: 'vpc-2'" in fail_to_observe(run(cloud, probe=probe)["b"])
+    assert "i-0004, i-0005, i-0006: KeyError: 'vpc-2'" in fail_to_observe(
+        run(cloud, probe=probe)["b"]
+    )
     assert killed(cloud) == ["a"]
 
 
@@ -252,17 +256,14 @@ def test_a_probe_that_hangs_takes_no_more_than_its_share_of_the_time() -> None:
         cloud.wait((seconds + 15) / 60)
         raise TimeoutError
 
-    outcomes = run(
-        cloud, probe=probe, remaining=lambda: 300.0 - (cloud.now - began).total_seconds()
-    )
+    records = run(cloud, probe=probe, remaining=lambda: 300.0 - (cloud.now - began).total_seconds())
     assert given == {"vpc-0": 60.0, "vpc-1": 60.0}
-    assert "i-0001: TimeoutError: " in fail_to_observe(outcomes["a"])
+    assert "i-0001, i-0002, i-0003: TimeoutError: " in fail_to_observe(records["a"])
     assert killed(cloud) == ["b"]
 
 
 def test_a_reason_that_only_looks_plain_is_escaped() -> None:
     cloud, _ = fleet()
     row = Answer(instance="i-0001", version=None, reason="timeout \u2215 t\u0456me\u0301out")
-    outcome = run(cloud, probe=lambda *asked: [row, *cloud.probe(*asked)[1:]])["web"]
-    assert outcome.group is not None
-    assert r"timeout \u2215 t\u0456me\u0301out" in str(outcome.group.instances[0].reason)
+    record = run(cloud, probe=lambda *asked: [row, *cloud.probe(*asked)[1:]])["web"]
+    assert r"timeout \u2215 t\u0456me\u0301out" in str(record.instances[0].reason)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from terminator.observe.survey import Scope
+from terminator.observe.snapshot import Scope
 from terminator.probe.ask import Answer, Question
-from terminator.report.record import record
 from tests.fakes.cloud import Cloud, fleet
 from tests.fakes.cloud_api import run, settings
-from tests.run.outcomes import fail_to_observe, killed, reason_of
+from tests.run.reading import fail_to_observe, killed, reason_of
 
 
 def test_a_target_group_that_nothing_uses_says_nothing() -> None:
@@ -22,9 +21,9 @@ def test_a_refresh_in_progress_and_a_missing_alarm_hold() -> None:
     cloud, [refreshed, alarmed] = fleet("a", "b")
     cloud.refreshes["a"] = "InProgress"
     alarmed.tags["terminator:alarms"] = "web-5xx"
-    outcomes = run(cloud)
+    records = run(cloud)
     assert refreshed.name == "a"
-    reasons = [outcomes[name].decision.reason for name in "ab"]  # type: ignore[union-attr]
+    reasons = [records[name].reason for name in "ab"]
     assert reasons == [
         "an instance refresh is in progress (InProgress)",
         'alarm "web-5xx" does not exist',
@@ -34,9 +33,9 @@ def test_a_refresh_in_progress_and_a_missing_alarm_hold() -> None:
 def test_a_truncated_zip_holds_the_canary() -> None:
     cloud, _ = fleet()
     cloud.put("web/1.0.275.zip", b"PK\x03\x04 and no more")
-    decision = run(cloud)["web"].decision
-    assert decision is not None
-    assert decision.reason == "the zip of 1.0.275 cannot be read: File is not a zip file"
+    assert (
+        reason_of(run(cloud)["web"]) == "the zip of 1.0.275 cannot be read: File is not a zip file"
+    )
 
 
 def test_settings_that_cannot_be_read_hold_that_group_only_and_it_is_not_asked() -> None:
@@ -48,13 +47,13 @@ def test_settings_that_cannot_be_read_hold_that_group_only_and_it_is_not_asked()
         asked.extend(questions)
         return cloud.probe(vpc, questions, seconds)
 
-    outcomes = run(cloud, probe=probe)
-    assert outcomes["a"].decision is not None
-    assert outcomes["a"].decision.reason == (
+    records = run(cloud, probe=probe)
+    assert records["a"].decision is not None
+    assert records["a"].reason == (
         'tag terminator:minimum says "lots"; accepted is a number such as 2 or a percentage '
         "of desired such as 50%"
     )
-    assert record(outcomes["a"])["available"] is None
+    assert records["a"].available is None
     assert {question["instance"] for question in asked} == {"i-0004", "i-0005", "i-0006"}
     assert killed(cloud) == ["b"]
 
@@ -62,8 +61,8 @@ def test_settings_that_cannot_be_read_hold_that_group_only_and_it_is_not_asked()
 def test_a_configured_name_that_matches_nothing_fails_after_the_others_were_served() -> None:
     cloud, _ = fleet()
     of = settings(groups={"names": ["ghost"], "tagged": True})
-    outcomes = run(cloud, of=of)
-    assert fail_to_observe(outcomes["ghost"]) == "no Auto Scaling group has this name"
+    records = run(cloud, of=of)
+    assert fail_to_observe(records["ghost"]) == "no Auto Scaling group has this name"
     assert killed(cloud) == ["web"]
 
 
@@ -71,18 +70,18 @@ def test_a_named_group_needs_no_tag_but_must_not_say_otherwise() -> None:
     cloud, [group, other] = fleet("a", "b")
     del group.tags["terminator:enabled"]
     other.tags["terminator:enabled"] = "false"
-    outcomes = run(cloud, of=settings(groups={"names": ["a", "b"]}))
+    records = run(cloud, of=settings(groups={"names": ["a", "b"]}))
     assert killed(cloud) == ["a"]
-    assert outcomes["b"].decision is not None
-    assert outcomes["b"].decision.reason == 'tag terminator:enabled says "false"; accepted is true'
+    assert records["b"].decision is not None
+    assert records["b"].reason == 'tag terminator:enabled says "false"; accepted is true'
 
 
 def test_a_scope_narrows_and_opts_nothing_in() -> None:
     cloud, [_, _, private] = fleet("a", "b", "c")
     del private.tags["terminator:enabled"]
-    outcomes = run(cloud, scope=Scope(groups=frozenset({"a", "c"})))
+    records = run(cloud, scope=Scope(groups=frozenset({"a", "c"})))
     assert killed(cloud) == ["a"]
-    assert "no group of this name has opted in" in fail_to_observe(outcomes["c"])
+    assert "no group of this name has opted in" in fail_to_observe(records["c"])
 
 
 def test_groups_of_another_app_are_left_out_of_an_apps_run() -> None:
@@ -93,12 +92,12 @@ def test_groups_of_another_app_are_left_out_of_an_apps_run() -> None:
 
 def test_a_dry_run_plans_for_real_and_terminates_nothing() -> None:
     cloud, _ = fleet()
-    outcome = run(cloud, of=settings(dry_run=True))["web"]
+    record = run(cloud, of=settings(dry_run=True))["web"]
     assert cloud.kills == []
     assert cloud.calls["DescribeInstanceRefreshes"] == 1
     assert cloud.said()[-1] == "web => dry run: would terminate instance ids [i-0001]"
-    assert record(outcome)["to_terminate"] == ["i-0001"]
-    assert record(outcome)["terminated"] == []
+    assert record.to_terminate == ("i-0001",)
+    assert record.terminated == ()
 
 
 def test_one_wait_serves_the_second_look_of_all_groups() -> None:
@@ -118,9 +117,9 @@ def test_calls_grow_with_pages_and_groups_that_act_not_with_instances() -> None:
         large.add_group(f"g{n:03}", 10)
     small.stored.pop()
     for cloud in (small, large):
-        outcomes = run(cloud)
-        assert len(outcomes) == 120
-        assert all(o.decision and o.decision.kind == "converged" for o in outcomes.values())
+        records = run(cloud)
+        assert len(records) == 120
+        assert {record.decision for record in records.values()} == {"converged"}
     assert small.calls == {
         "DescribeAutoScalingGroups": 2,
         "DescribeInstances": 1,

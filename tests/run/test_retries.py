@@ -17,7 +17,7 @@ from terminator import terminate as act
 from terminator.clients import Aws
 from terminator.errors import AWS_ERRORS, explain
 from terminator.observe import autoscaling as describe
-from terminator.terminate import Outcomes
+from terminator.terminate import Terminations
 from tests.fakes.hostile import refusing
 
 ERROR = "<ErrorResponse><Error><Code>{}</Code><Message>m</Message></Error></ErrorResponse>"
@@ -115,22 +115,25 @@ def test_a_describe_is_tried_three_times_where_that_may_help(
 @pytest.mark.parametrize(
     ("answers", "outcomes"),
     [
-        (failing("Throttling", 400), Outcomes(failed={"i-1": "Throttling: m"})),
+        (failing("Throttling", 400), Terminations(failed={"i-1": "Throttling: m"})),
         (
             failing("InternalFailure", 500),
-            Outcomes(failed={"i-1": f"{UNSURE}InternalFailure: m"}),
+            Terminations(failed={"i-1": f"{UNSURE}InternalFailure: m"}),
         ),
-        (failing("ResourceContention", 500), Outcomes(deferred={"i-1": "ResourceContention: m"})),
+        (
+            failing("ResourceContention", 500),
+            Terminations(deferred={"i-1": "ResourceContention: m"}),
+        ),
         (
             failing("ScalingActivityInProgress", 400),
-            Outcomes(deferred={"i-1": "ScalingActivityInProgress: m"}),
+            Terminations(deferred={"i-1": "ScalingActivityInProgress: m"}),
         ),
-        (failing("AccessDenied", 403), Outcomes(failed={"i-1": "AccessDenied: m"})),
+        (failing("AccessDenied", 403), Terminations(failed={"i-1": "AccessDenied: m"})),
     ],
     ids=["Throttling", "InternalFailure", "ResourceContention", "busy", "AccessDenied"],
 )
 def test_a_termination_is_tried_once_whatever_is_answered(
-    serve: Callable[[Answers], Aws], answers: Answers, outcomes: Outcomes
+    serve: Callable[[Answers], Aws], answers: Answers, outcomes: Terminations
 ) -> None:
     told = act.terminate(serve(answers).terminating, ["i-1", "i-2"], lambda: 300.0)
     assert (told, answers.asked) == (outcomes, 1)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from terminator.observe.survey import Scope
+from terminator.observe.snapshot import Scope
 from tests.fakes.cloud import Cloud, FakeGroup, minutes
 from tests.fakes.cloud_api import every, run, settings
 
@@ -103,7 +103,7 @@ def test_releases_faster_than_boots_replace_no_booting_instance_and_the_fleet_fo
     assert versions(cloud, group) == ["1.0.319"] * 8
 
 
-def test_an_instance_that_misses_one_probe_is_spared_by_the_second_look() -> None:
+def test_an_instance_that_misses_one_probe_is_spared_by_the_look_again() -> None:
     cloud, group = fleet()
     cloud.upload("web", "1.0.274")
     cloud.muted["i-0001"] = 1
@@ -203,11 +203,9 @@ def test_a_pointer_to_nothing_is_a_hold_not_a_fall_back() -> None:
     cloud, _ = fleet()
     cloud.upload("web", "1.0.274")
     cloud.put("web/current", b"1.0.999")
-    outcome = run(cloud)["live_asg_web"]
-    assert outcome.decision is not None
-    assert outcome.decision.reason == (
-        "the pointer web/current names 1.0.999, which is no release of web"
-    )
+    record = run(cloud)["live_asg_web"]
+    assert record.decision is not None
+    assert record.reason == ("the pointer web/current names 1.0.999, which is no release of web")
     assert cloud.kills == []
 
 

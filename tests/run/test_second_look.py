@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from terminator import recheck as second_look
+from terminator import reconcile
 from terminator.probe.ask import Answer, Question
-from terminator.report.record import Outcome
+from terminator.report.record import Record
 from tests.fakes.cloud import Cloud, FakeGroup, fleet, refusal
 from tests.fakes.cloud_api import run
 
@@ -21,11 +21,11 @@ def killed(cloud: Cloud) -> list[str]:
     return [id_ for _, _, id_ in cloud.kills]
 
 
-def why(outcome: Outcome) -> str:
+def why(record: Record) -> str:
     """Return why nothing was done, by a hold or a failure."""
-    assert outcome.acted.terminated == ()
-    assert outcome.decision or outcome.error
-    return outcome.error or (outcome.decision.reason if outcome.decision else "")
+    assert record.terminated == ()
+    assert record.reason
+    return record.reason
 
 
 def doubted(*names: str, size: int = 3, **more: Any) -> tuple[Cloud, list[FakeGroup]]:
@@ -41,7 +41,7 @@ def beside(cloud: Cloud, name: str = "z-api", vpc: str = "vpc-1") -> None:
     move(cloud.add_group(name, 2, tags={"terminator:app": "api"}), vpc)
 
 
-def between(cloud: Cloud, change: Callable[[], Any]) -> dict[str, Outcome]:
+def between(cloud: Cloud, change: Callable[[], Any]) -> dict[str, Record]:
     """Run with the change made between the two looks."""
 
     def sleep(seconds: float) -> None:
@@ -70,8 +70,8 @@ def test_still_silent_while_others_answer_it_goes() -> None:
 def test_where_its_own_group_has_others_those_of_another_group_prove_nothing() -> None:
     cloud, _ = doubted("web")
     beside(cloud)
-    outcomes = between(cloud, mute(cloud, "i-0002", "i-0003"))
-    assert why(outcomes["web"]) == "i-0001 is spared: asked again, none of 2 others answered either"
+    records = between(cloud, mute(cloud, "i-0002", "i-0003"))
+    assert why(records["web"]) == "i-0001 is spared: asked again, none of 2 others answered either"
 
 
 def test_one_of_its_own_group_that_answers_again_is_enough() -> None:
@@ -83,8 +83,8 @@ def test_one_of_its_own_group_that_answers_again_is_enough() -> None:
 def test_where_nothing_is_available_it_stays_if_no_other_of_its_vpc_answers_again() -> None:
     cloud, _ = doubted("web", size=1)
     beside(cloud)
-    outcomes = between(cloud, mute(cloud, "i-0002", "i-0003"))
-    assert why(outcomes["web"]) == "i-0001 is spared: asked again, none of 2 others answered either"
+    records = between(cloud, mute(cloud, "i-0002", "i-0003"))
+    assert why(records["web"]) == "i-0001 is spared: asked again, none of 2 others answered either"
 
 
 def test_where_nothing_is_available_it_goes_if_others_of_its_vpc_answer_again() -> None:
@@ -104,8 +104,8 @@ def test_others_of_another_vpc_prove_nothing() -> None:
     cloud, _ = doubted("web", size=1)
     beside(cloud)
     beside(cloud, "z-far", "vpc-2")
-    outcomes = between(cloud, mute(cloud, "i-0002", "i-0003"))
-    assert "none of 2 others answered either" in why(outcomes["web"])
+    records = between(cloud, mute(cloud, "i-0002", "i-0003"))
+    assert "none of 2 others answered either" in why(records["web"])
 
 
 def test_silence_in_another_vpc_does_not_spare() -> None:
@@ -126,8 +126,8 @@ def test_the_first_answer_of_another_that_is_not_answered_for_again_does_not_cou
         answers = cloud.probe(vpc, questions, seconds)
         return [each for each in answers if rounds == 1 or each["instance"] == "i-0001"]
 
-    outcome = run(cloud, probe=probe)["web"]
-    assert why(outcome) == "i-0001 is spared: asked again, none of 2 others answered either"
+    record = run(cloud, probe=probe)["web"]
+    assert why(record) == "i-0001 is spared: asked again, none of 2 others answered either"
 
 
 def test_an_instance_that_is_not_answered_for_again_stays() -> None:
@@ -165,27 +165,27 @@ def test_what_the_run_has_spent_since_the_first_look_is_not_waited_again(
 def test_another_that_is_presumed_outdated_only_now_is_looked_at_twice_first() -> None:
     cloud, _ = fleet("web", tags=FREE)
     cloud.muted["i-0002"] = SILENT
-    outcomes = between(cloud, mute(cloud, "i-0001"))
-    assert why(outcomes["web"]) == "another instance is presumed outdated: it is asked twice first"
+    records = between(cloud, mute(cloud, "i-0001"))
+    assert "both plans chose nothing alike" in why(records["web"])
 
 
 @pytest.mark.parametrize("error", [refusal("Throttling", "slow down"), KeyError("oops")])
 def test_where_ec2_fails_the_second_look_nothing_doubted_goes(error: Exception) -> None:
     cloud, _ = doubted("a", "b")
     beside(cloud)
-    outcomes = between(cloud, lambda: cloud.faults.update({("DescribeInstances", ""): error}))
+    records = between(cloud, lambda: cloud.faults.update({("DescribeInstances", ""): error}))
     assert cloud.kills == []
-    assert all("cannot describe instances: " in why(outcomes[name]) for name in "ab")
-    assert not outcomes["z-api"].has_failed
+    assert all("cannot describe instances: " in why(records[name]) for name in "ab")
+    assert not records["z-api"].has_failed
 
 
 @pytest.mark.parametrize("error", [refusal("Throttling", "slow down"), KeyError("oops")])
 def test_a_load_balancer_that_fails_the_second_look_fails_its_group_only(error: Exception) -> None:
     cloud, _ = doubted("a", "b", balanced=True)
     fault = {("DescribeTargetHealth", "a"): error}
-    outcomes = between(cloud, lambda: cloud.faults.update(fault))
-    assert "cannot read the health at target group a: " in why(outcomes["a"])
-    assert outcomes["a"].has_failed
+    records = between(cloud, lambda: cloud.faults.update(fault))
+    assert "cannot read the health at target group a: " in why(records["a"])
+    assert records["a"].has_failed
     assert killed(cloud) == ["i-0004"]
 
 
@@ -200,9 +200,9 @@ def test_a_probe_that_fails_the_second_look_fails_the_groups_of_its_vpc_only() -
             raise KeyError("oops")
         return cloud.probe(vpc, questions, seconds)
 
-    outcomes = run(cloud, probe=probe)
-    assert "i-0001: KeyError: 'oops'" in why(outcomes["a"])
-    assert outcomes["a"].has_failed
+    records = run(cloud, probe=probe)
+    assert "i-0001, i-0002, i-0003: KeyError: 'oops'" in why(records["a"])
+    assert records["a"].has_failed
     assert killed(cloud) == ["i-0004"]
 
 
@@ -213,26 +213,26 @@ def test_a_second_look_that_cannot_be_had_fails_the_doubted_groups_only() -> Non
     def sleep(_seconds: float) -> None:
         raise KeyError("oops")
 
-    outcomes = run(cloud, sleep=sleep)
-    assert "KeyError: 'oops'" in why(outcomes["a"])
-    assert outcomes["a"].has_failed
+    records = run(cloud, sleep=sleep)
+    assert "KeyError: 'oops'" in why(records["a"])
+    assert records["a"].has_failed
     assert killed(cloud) == ["i-0004"]
 
 
-@pytest.mark.parametrize("step", ["doubt", "spared"])
+@pytest.mark.parametrize("step", ["asked_with", "why_spared"])
 def test_an_unforeseen_error_over_one_instance_fails_its_group_only(
     monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     cloud, _ = doubted("a", "b")
-    real = getattr(second_look, step)
+    real = getattr(reconcile, step)
 
-    def broken(of: Any, *rest: Any) -> Any:
-        if getattr(of, "subject", of).name == "a":
+    def broken(chosen: str, *rest: Any) -> Any:
+        if chosen == "i-0001":
             raise KeyError("oops")
-        return real(of, *rest)
+        return real(chosen, *rest)
 
-    monkeypatch.setattr(second_look, step, broken)
-    outcomes = run(cloud)
-    assert "KeyError: 'oops'" in why(outcomes["a"])
-    assert outcomes["a"].has_failed
+    monkeypatch.setattr(reconcile, step, broken)
+    records = run(cloud)
+    assert "KeyError: 'oops'" in why(records["a"])
+    assert records["a"].has_failed
     assert killed(cloud) == ["i-0004"]

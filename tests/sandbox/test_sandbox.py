@@ -28,8 +28,9 @@ def grow(fleet: Fleet, name: str, *versions: str, tags: dict[str, str] | None = 
 def test_the_log_reads_as_the_design_has_it(empty_fleet: Fleet) -> None:
     one, two, new = grow(empty_fleet, "live_asg_web", "1.0.266", "1.0.266", "1.0.274", tags=FAST)
     run = runs.run(empty_fleet, runs.settings(bucket=False))
+    seen = "live_asg_web => 3 available, 0 unavailable, 0 in flight, minimum 1"
     assert run.lines == (
-        "live_asg_web => 3 available, 0 unavailable, 0 in flight, minimum 1",
+        f"{seen}, target 1.0.274 (highest)",
         "live_asg_web => lowest version 1.0.266, highest version 1.0.274, 2 instances to terminate",
         "live_asg_web => replace: 2 of 2 outdated instances fit the budget",
         "live_asg_web => terminating 2 of 3 instances",
@@ -46,9 +47,9 @@ def test_a_release_that_never_answers_costs_one_instance(old_fleet: Fleet, behav
     runs.deliver(old_fleet, store.upload(old_fleet.aws, "web", broken))
     for _ in range(3):
         old_fleet.wait(FIVE)
-        held = runs.run(old_fleet).decision("live_asg_web")
+        held = runs.run(old_fleet).about("live_asg_web")
     assert held is not None
-    assert held.kind == "hold"
+    assert held.decision == "hold"
     assert len(old_fleet.gone) == 1
     assert old_fleet.watches["live_asg_web"].lowest == 2
 
@@ -91,6 +92,5 @@ def test_a_large_fleet_is_all_seen_and_asked(empty_fleet: Fleet) -> None:
         empty_fleet.create_group(f"g{number:03}", 10, tags={"terminator:app": "web"})
     empty_fleet.wait(FIVE)
     run = runs.run(empty_fleet)
-    figures = [o.decision.figures for o in run.outcomes if o.decision]
-    assert sum(each.available for each in figures if each) == 1200
-    assert {o.decision.kind for o in run.outcomes if o.decision} == {"converged"}
+    assert sum(record.available or 0 for record in run.records) == 1200
+    assert {record.decision for record in run.records} == {"converged"}

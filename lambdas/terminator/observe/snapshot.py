@@ -241,18 +241,19 @@ def as_seen(
             raise UnobservedError(f"could not be observed: {why}")
         health[load_balancer] = seen
     instances: list[Instance] = []
-    unasked: list[str] = []
+    unasked: dict[str, list[str]] = {}
     for member in described.get("Instances", ()):
         row = snapshot.rows.get(member["InstanceId"])
         instance = _instance(member, row["LaunchTime"] if row else None, spared)
         answer = snapshot.answers.get(instance.id) if instance.in_service else None
         if isinstance(answer, Unobserved):
-            unasked.append(f"{instance.id}: {answer.reason}")
+            unasked.setdefault(answer.reason, []).append(instance.id)
         elif answer is not None:
             instance = replace(instance, answer=answer, unserving=unserving(instance.id, health))
         instances.append(instance)
     if unasked:
-        raise UnobservedError(f"could not be observed: {few(unasked, '; ')}")
+        whys = few([f"{few(ids)}: {reason}" for reason, ids in unasked.items()], "; ")
+        raise UnobservedError(f"could not be observed: {whys}")
     return Group(
         name=described["AutoScalingGroupName"],
         desired=described["DesiredCapacity"],

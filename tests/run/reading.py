@@ -1,8 +1,8 @@
-"""Reading the outcomes of a run on the model of AWS."""
+"""Reading the records of a run on the model of AWS."""
 
 from __future__ import annotations
 
-from terminator.report.record import Outcome
+from terminator.report.record import Record
 from tests.fakes.cloud import Cloud, FakeGroup, minutes
 
 # Settings under which all that is outdated goes at once.
@@ -14,17 +14,17 @@ def killed(cloud: Cloud) -> list[str]:
     return [group for _, group, _ in cloud.kills]
 
 
-def reason_of(outcome: Outcome) -> str:
-    """Return the reason of a decision."""
-    assert outcome.decision is not None
-    return outcome.decision.reason
+def reason_of(record: Record) -> str:
+    """Return the reason of a decision; fail where there is none."""
+    assert record.decision is not None
+    return record.reason
 
 
-def fail_to_observe(outcome: Outcome) -> str:
+def fail_to_observe(record: Record) -> str:
     """Return why a group failed; fail where it did not."""
-    assert outcome.decision is None
-    assert outcome.has_failed
-    return outcome.error or ""
+    assert record.decision is None
+    assert record.has_failed
+    return record.reason
 
 
 def proven(cloud: Cloud, group: FakeGroup) -> None:
