@@ -24,8 +24,8 @@ _FOLDER: Final = Path(".sandbox")
 _CAST: Final = (
     f"Two groups of {acts.SIZE} instances run 1.0.266 with minimum {acts.MINIMUM}; "
     f"max-unavailable of {acts.WEB} is 100%, that of {acts.API} 25%. A machine boots in two "
-    "minutes, a grace period takes one, the schedule runs every five: on the fleet's own clock, which is put "
-    "forward instead of waiting."
+    "minutes, a grace period takes one, the schedule runs every five: on the fleet's own clock, "
+    "which is put forward instead of waiting."
 )
 
 
