@@ -45,7 +45,7 @@ def s3(account: S3Client) -> Iterator[S3Client]:
     account.create_bucket(Bucket="zips")
     account.put_bucket_versioning(Bucket="zips", VersioningConfiguration={"Status": "Enabled"})
     yield account
-    for page in account.get_paginator("list_object_versions").paginate(Bucket="zips"):
+    for page in list(account.get_paginator("list_object_versions").paginate(Bucket="zips")):
         for each in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
             account.delete_object(Bucket="zips", Key=each["Key"], VersionId=each["VersionId"])
     account.delete_bucket(Bucket="zips")
