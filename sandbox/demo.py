@@ -17,8 +17,8 @@ from sandbox import acts, fleet, runs
 from sandbox.acts import ACTS, GROUPS, Act
 from sandbox.stage import Stage
 from sandbox.timeline import timeline
-from terminator_cli.recorded.files import from_text
-from terminator_cli.recorded.page import page
+from terminator_cli.recordings import from_text
+from terminator_cli.report.page import page
 
 _FOLDER: Final = Path(".sandbox")
 _CAST: Final = (

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from terminator_cli.recorded.record import Recorded, read
+from terminator.report.record import Record
 
 BEGIN: Final = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
 PERIOD: Final = timedelta(minutes=5)
@@ -35,11 +35,14 @@ def instance(id_: str, version: str | None = "1.0", *, up: float = 600, **more: 
 
 
 def fields(minutes: float, *instances: Fields, group: str = WEB, **more: Any) -> Fields:
-    """Return a record of that time about a group of these instances; by default it holds."""
+    """Return a record of that time about a group of these instances; by default it holds.
+
+    All that `history --json` prints of a record is there, in its order.
+    """
     available = [each for each in instances if each["version"] and not each["reason"]]
     versions = sorted({each["version"] for each in available})
     return {
-        "timestamp": at(minutes).isoformat(timespec="milliseconds"),
+        "timestamp": at(minutes).isoformat(),
         "group": group,
         "app": "web",
         "desired": len(instances),
@@ -52,8 +55,13 @@ def fields(minutes: float, *instances: Fields, group: str = WEB, **more: Any) ->
         "unavailable": len(instances) - len(available),
         "in_flight": 0,
         "outdated": 0,
+        "stale": 0,
+        "overdue": 0,
+        "since": at(-60).isoformat(),
         "decision": "hold",
         "reason": "baking",
+        "hold": "baking" if more.get("decision", "hold") == "hold" else None,
+        "needs_attention": False,
         "to_terminate": [],
         "terminated": [],
         "deferred": {},
@@ -64,9 +72,9 @@ def fields(minutes: float, *instances: Fields, group: str = WEB, **more: Any) ->
     }
 
 
-def record(minutes: float, *instances: Fields, **more: Any) -> Recorded:
+def record(minutes: float, *instances: Fields, **more: Any) -> Record:
     """Return such a record as it is read."""
-    return read(fields(minutes, *instances, **more))
+    return Record.from_json(fields(minutes, *instances, **more))
 
 
 def lines(records: Iterable[Fields]) -> str:

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terminator_cli.recorded.axis import CUT, axis
-from terminator_cli.recorded.fold import fold
-from terminator_cli.recorded.record import Recorded, read
-from terminator_cli.recorded.rollouts import in_order
-from terminator_cli.recorded.thin import thin
-from terminator_cli.recorded.timeline import GroupTimeline, Timeline, timeline
+from terminator.report.record import Record
+from terminator_cli.report.axis import CUT, axis
+from terminator_cli.report.page import thin
+from terminator_cli.report.timeline import GroupTimeline, Timeline, fold, in_order, timeline
 from tests.cli.recordings import PERIOD, WEB, at, fields, following, instance, record
 
 OLD, NEW = "1.0", "1.1"
 
 
-def of(*records: Recorded) -> GroupTimeline:
+def of(*records: Record) -> GroupTimeline:
     [group] = timeline(records).groups
     return group
 
 
-def rollout(*, dry_run: bool = False) -> list[Recorded]:
+def rollout(*, dry_run: bool = False) -> list[Record]:
     """Return a group of two that is replaced: a canary, then the other, then converged."""
     a, b = instance("i-a", OLD), instance("i-b", OLD)
     c, d = instance("i-c", NEW, up=-1), instance("i-d", NEW, up=-6)
@@ -51,13 +50,14 @@ def rollout(*, dry_run: bool = False) -> list[Recorded]:
 
 def test_an_instance_lives_from_launch_to_termination() -> None:
     lived = {
-        span.id: (span.begin, span.end, span.fate, span.versions) for span in of(*rollout()).spans
+        span.id: (span.begin, span.end, span.ending, span.parts[-1].version)
+        for span in of(*rollout()).spans
     }
     assert lived == {
-        "i-a": (at(-600), at(0), "terminated", (OLD,)),
-        "i-b": (at(-600), at(10), "terminated", (OLD,)),
-        "i-c": (at(1), at(20), "there", (NEW,)),
-        "i-d": (at(6), at(20), "there", (NEW,)),
+        "i-a": (at(-600), at(0), "terminated", OLD),
+        "i-b": (at(-600), at(10), "terminated", OLD),
+        "i-c": (at(1), at(20), "running", NEW),
+        "i-d": (at(6), at(20), "running", NEW),
     }
 
 
@@ -78,16 +78,16 @@ def test_an_instance_that_was_not_asked_runs_what_it_ran() -> None:
 def test_an_instance_that_vanishes_is_gone_when_it_was_last_seen() -> None:
     one, other = instance("i-a"), instance("i-b")
     spans = of(record(0, one, other), record(5, one, other), record(10, one)).spans
-    assert [(span.id, span.fate, span.end) for span in spans] == [
-        ("i-a", "there", at(15)),
+    assert [(span.id, span.ending, span.end) for span in spans] == [
+        ("i-a", "running", at(15)),
         ("i-b", "gone", at(5)),
     ]
 
 
 def test_a_run_that_could_not_look_ends_no_instance() -> None:
-    failed = read({**fields(10, decision=None, available=None), "instances": [], "desired": None})
+    failed = record(10, decision=None, available=None, desired=None)
     group = of(record(0, instance("i-a")), record(5, instance("i-a")), failed)
-    assert [span.fate for span in group.spans] == ["there"]
+    assert [span.ending for span in group.spans] == ["running"]
     assert [level.available for level in group.levels] == [1, None]
 
 
@@ -141,23 +141,65 @@ def test_a_group_that_stays_converged_has_no_rollout() -> None:
     assert of(*steady).rollouts == ()
 
 
+SILENT = {"hold": "canary_silent", "reason": "i-b launched just now is unavailable (timeout)"}
+
+
 @pytest.mark.parametrize(
-    ("first", "then", "folded"),
+    "change",
     [
-        ("paused", "paused", True),
-        ("baking 1.1 for 4 more minutes", "baking 1.1 for 1 more minute", True),
-        ("i-a launched just now is unavailable", "i-a launched 3 minutes ago is unavailable", True),
-        ("next canary in 2 hours 5 minutes", "next canary in 119 minutes", True),
-        ("paused", "baking", False),
-        ("1 in flight", "2 in flight", False),
-        ("baking 1.1 for 4 more minutes", "baking 1.2 for 4 more minutes", False),
+        {},
+        {"since": None},
+        {"app": None},
+        {"reason": "i-b launched 3 minutes ago is unavailable (timeout)"},
+        {"instances": [instance("i-c", lifecycle="Pending"), instance("i-b", None)]},
     ],
+    ids=lambda change: next(iter(change), "nothing"),
 )
-def test_what_says_the_same_is_folded_be_it_a_minute_later(
-    first: str, then: str, *, folded: bool
-) -> None:
-    folds = fold([record(0, reason=first), record(5, reason=then)])
-    assert [each.times for each in folds] == ([2] if folded else [1, 1])
+def test_a_decision_that_says_the_same_again_is_folded(change: dict[str, Any]) -> None:
+    seen = fields(0, instance("i-a"), instance("i-b", None), **SILENT)
+    later = {**seen, "timestamp": at(5).isoformat(), **change}
+    assert [each.times for each in fold(map(Record.from_json, (seen, later)))] == [2]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"decision": "converged", "hold": None},
+        {"hold": "boots_stale"},
+        {"needs_attention": True},
+        {"target": "1.1"},
+        {"target_source": "released"},
+        {"desired": 3},
+        {"minimum": 2},
+        {"available": 0},
+        {"unavailable": 0},
+        {"in_flight": 1},
+        {"outdated": 1},
+        {"stale": 1},
+        {"overdue": 1},
+        {"to_terminate": ["i-a"]},
+        {"deferred": {"i-a": "ScalingActivityInProgress"}},
+        {"failed": {"i-a": "AccessDenied: no"}},
+        {"dry_run": True},
+        {"instances": [instance("i-a"), instance("i-c", None)]},
+        {"instances": [instance("i-a"), instance("i-b", None, reason="refused")]},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_decision_over_other_facts_has_a_row_of_its_own(change: dict[str, Any]) -> None:
+    seen = fields(0, instance("i-a"), instance("i-b", None), **SILENT)
+    later = {**seen, "timestamp": at(5).isoformat(), **change}
+    assert [each.times for each in fold(map(Record.from_json, (seen, later)))] == [1, 1]
+
+
+@pytest.mark.parametrize("hold", ["paused", "settings_unreadable", "alarm", None])
+def test_a_reason_that_counts_no_time_says_something_new_where_it_differs(hold: str | None) -> None:
+    decision = "hold" if hold else None
+    seen = [
+        record(n, decision=decision, hold=hold, reason=why)
+        for n, why in enumerate(["paused: moving", "paused: moving", "paused: an incident"])
+    ]
+    assert [each.times for each in fold(seen)] == [2, 1]
 
 
 def test_groups_are_folded_each_by_itself() -> None:
@@ -183,7 +225,7 @@ def test_records_without_a_time_have_no_place() -> None:
 
 
 def day() -> Timeline:
-    return timeline(map(read, following(WEB, 3, [60], 288)))
+    return timeline(map(Record.from_json, following(WEB, 3, [60], 288)))
 
 
 def test_a_long_stretch_without_a_change_is_cut_short() -> None:
@@ -206,6 +248,25 @@ def test_ticks_are_round_apart_and_in_no_cut() -> None:
     assert all(after - before >= 40 for before, after in pairwise(places))
 
 
+YEARS = [
+    ("2006-01-01T00:00:00+00:00", "2099-12-31T23:59:59.999999+00:00"),
+    ("2006-01-01T00:00:00+00:00", "2026-11-18T12:00:00+00:00", "2099-12-31T23:59:00+00:00"),
+    tuple(f"{year}-06-01T00:00:00+00:00" for year in range(2006, 2100, 3)),
+]
+
+
+@pytest.mark.parametrize("times", YEARS, ids=["the ends", "outliers", "all years"])
+def test_dates_that_are_decades_apart_take_no_more_ticks(times: tuple[str, ...]) -> None:
+    far = [fields(0, instance("i-a", launched=time), timestamp=time) for time in times]
+    near = [fields(5 * n, instance("i-a")) for n in range(3)]
+    made = timeline(map(Record.from_json, (*far, *near)))
+    across = axis(made, 700)
+    places = [across.x(tick) for tick in across.ticks()]
+    assert len(places) <= 700 / 40
+    assert all(after - before >= 40 for before, after in pairwise(places))
+    assert (across.x(made.begin), across.x(made.end)) == (0, pytest.approx(700))
+
+
 Runs = st.lists(
     st.tuples(
         st.integers(0, 3000),
@@ -219,7 +280,7 @@ Runs = st.lists(
 )
 
 
-def odd(runs: list[tuple[int, set[str], set[str], str | None, str]]) -> list[Recorded]:
+def odd(runs: list[tuple[int, set[str], set[str], str | None, str]]) -> list[Record]:
     """Return records such as no group would give: who comes, goes and is terminated at will."""
     return [
         record(

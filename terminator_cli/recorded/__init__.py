@@ -1,1 +1,0 @@
-"""Decisions as they were recorded."""

@@ -1,0 +1,344 @@
+"""Decision records read back: from a file, standard input, or the deployed function's log.
+
+What is read may have been written by anybody, so each record passes `Record.from_json`, which
+refuses what it cannot be and escapes what could not be shown. A record that is refused costs
+its own line and a note, never the others.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import boto3
+import click
+from botocore.config import Config
+
+from terminator.config import deployment
+from terminator.report.record import Record, RecordError, is_record, shown
+from terminator.text import count, quoted
+from terminator_cli import options, output
+from terminator_cli.exits import UnusableError
+
+if TYPE_CHECKING:
+    from types_boto3_logs.client import CloudWatchLogsClient
+    from types_boto3_logs.type_defs import FilterLogEventsRequestPaginateTypeDef
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+# How far back the log is read where nothing is said; a file is read whole.
+DEFAULT_SINCE: Final = timedelta(days=1)
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_MOMENTS: Final = (
+    "a time ago such as 90s, 30m, 2h, 7d or 1w, or a time such as 2026-11-18T12:00 (UTC)"
+)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_YEAR_9999: Final = 253_370_764_800_000
+
+# `aws logs tail` and exports to S3 put the time, and tail the stream, before the line.
+_PREFIX: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T\S+ +(?:[^{\s]\S* +)?(?=\{)")
+_NOT_JSON: Final = (ValueError, RecursionError)
+# Names that stand in a filter pattern as they are; `*` there matches anything.
+_PLAIN: Final = re.compile(r"[A-Za-z0-9 ._/:@+-]{1,255}")
+_LONGEST_PATTERN: Final = 1024
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which records are wanted, and from where: a file (`-` is standard input) or the log.
+
+    Times are None where nothing was said; `groups` is empty for all.
+    """
+
+    groups: tuple[str, ...]
+    since: datetime | None
+    until: datetime | None
+    file: Path | None
+    config_file: Path
+
+    def begin(self, now: datetime) -> datetime | None:
+        """Return the time from which records are wanted; None for all that a file has."""
+        if self.since or self.file:
+            return self.since
+        return max(_EPOCH + DEFAULT_SINCE, self.until or now) - DEFAULT_SINCE
+
+    def includes(self, record: Record) -> bool:
+        """Say whether a record is wanted; one without a time only where no time was said."""
+        if self.groups and record.group not in self.shown_groups:
+            return False
+        if record.at is None:
+            return self.since is None and self.until is None
+        return (self.since or record.at) <= record.at <= (self.until or record.at)
+
+    @cached_property
+    def shown_groups(self) -> tuple[str, ...]:
+        """The names of the groups as their records have them: safe to show."""
+        return tuple(map(shown, self.groups))
+
+
+@dataclass(frozen=True)
+class Found:
+    """Records in the order of their times, each once, and why others could not be read.
+
+    A record without a time comes first.
+    """
+
+    records: tuple[Record, ...]
+    skipped: tuple[str, ...] = ()
+
+
+class FileError(ValueError):
+    """A file without a decision record; the message names it and says what it holds."""
+
+
+# Where an entry stands, and its value: an exception where it cannot be read.
+Entry = tuple[str, object]
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """Read `2h` as that long before `now`, or an ISO 8601 time; without a zone it is UTC.
+
+    Raise click.BadParameter, which quotes the text and says what is accepted.
+    """
+    try:
+        if match := re.fullmatch(r"([0-9]{1,7})([smhdw])", text):
+            return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
+        read = datetime.fromisoformat(text)
+        return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(f"{quoted(text)} is not {_MOMENTS}") from error
+
+
+def _moment(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | None:
+    return None if text is None else moment(text, datetime.now(UTC))
+
+
+_OPTIONS: Final[Sequence[Callable[[Any], Any]]] = (
+    click.option(
+        "--group",
+        "groups",
+        multiple=True,
+        metavar="NAME",
+        help="Only this group; may be given more than once.",
+    ),
+    click.option(
+        "--since",
+        callback=_moment,
+        metavar="TIME",
+        help="From then on: 90s, 30m, 2h, 7d ago, or a time (2026-11-18T12:00, UTC). "
+        "The log is read for a day unless told otherwise; a file is read whole.",
+    ),
+    click.option("--until", callback=_moment, metavar="TIME", help="Up to then, written likewise."),
+    click.option(
+        "--file",
+        type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+        help="Read this file (- is standard input) instead of CloudWatch Logs: log lines, or "
+        "JSON as history, plan --json or aws logs filter-log-events prints it.",
+    ),
+    options.config_file("The file whose context.terminator names the deployment."),
+)
+
+
+def record_options(command: Command) -> Callable[..., Any]:
+    """Declare --group, --since, --until, --file and --config, and pass them as a Wanted."""
+
+    @wraps(command)
+    def chosen(
+        groups: tuple[str, ...],
+        since: datetime | None,
+        until: datetime | None,
+        file: Path | None,
+        config_file: Path,
+        **rest: Any,  # noqa: ANN401 - what the command declares itself
+    ) -> None:
+        if since and until and since > until:
+            raise click.UsageError("--since is later than --until")
+        command(Wanted(groups, since, until, file, config_file), **rest)
+
+    declared: Callable[..., Any] = chosen
+    for option in reversed(_OPTIONS):
+        declared = option(declared)
+    return declared
+
+
+def load(wanted: Wanted, now: datetime) -> tuple[str, list[Record]]:
+    """Return the name of the source, and what is wanted of it in the order of time.
+
+    Standard error says what had to be skipped, and which groups no record is about. Raise
+    UnusableError where the source cannot be read; errors of AWS pass through.
+    """
+    name, found = _from_log(wanted, now) if wanted.file is None else _from_file(wanted.file)
+    if found.skipped:
+        skipped = count(len(found.skipped), "record")
+        output.note(f"{name}: {skipped} skipped, the first at {found.skipped[0]}")
+    records = [record for record in found.records if wanted.includes(record)]
+    known = {record.group for record in records}
+    if records and (missing := [each for each in wanted.shown_groups if each not in known]):
+        output.note(f"{name}: no decision about {', '.join(missing)}")
+    return name, records
+
+
+def nothing(name: str, wanted: Wanted, now: datetime) -> str:
+    """Return what to say where nothing of what is wanted was found."""
+    begin = wanted.begin(now)
+    about = f" about {', '.join(wanted.shown_groups)}" if wanted.groups else ""
+    since = f" since {begin:%Y-%m-%d %H:%M}" if begin else ""
+    until = f" until {wanted.until:%Y-%m-%d %H:%M}" if wanted.until else ""
+    return f"{name}: no decision{about}{since}{until}{' UTC' if since or until else ''}"
+
+
+def _from_file(path: Path) -> tuple[str, Found]:
+    name = "standard input" if str(path) == "-" else str(path)
+    try:
+        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        return name, from_text(name, data.decode("utf-8-sig", errors="replace"))
+    except OSError as error:
+        raise UnusableError(f"{name}: {error.strerror}") from error
+    except FileError as error:
+        raise UnusableError(str(error)) from error
+
+
+def _from_log(wanted: Wanted, now: datetime) -> tuple[str, Found]:
+    name = f"/aws/lambda/{deployment.from_file(wanted.config_file).name}-reconcile"
+    retries: Any = {"mode": "standard", "total_max_attempts": 5}
+    patience = Config(connect_timeout=2, read_timeout=30, retries=retries)
+    try:
+        client = boto3.Session().client("logs", config=patience)
+    except ValueError as error:
+        raise UnusableError(f"AWS_ENDPOINT_URL: {error}") from error
+    try:
+        return name, fetch(client, name, wanted.begin(now) or _EPOCH, wanted.until, wanted.groups)
+    except client.exceptions.ResourceNotFoundException as error:
+        where = f"in {client.meta.region_name}; is it deployed there, and `name` right?"
+        raise UnusableError(f"no log group {name} {where}") from error
+
+
+def fetch(
+    logs: CloudWatchLogsClient,
+    log_group: str,
+    begin: datetime,
+    end: datetime | None = None,
+    groups: Sequence[str] = (),
+) -> Found:
+    """Return the records that the log group got since `begin`; errors of AWS pass through.
+
+    Names of groups narrow what is fetched where a filter pattern can hold them, so more may
+    come than was asked for.
+    """
+    asked: FilterLogEventsRequestPaginateTypeDef = {
+        "logGroupName": log_group,
+        "startTime": max(0, int(begin.timestamp() * 1000)),
+        "filterPattern": pattern(groups),
+    }
+    if end is not None:
+        asked["endTime"] = max(0, int(end.timestamp() * 1000))
+    pages = logs.get_paginator("filter_log_events").paginate(**asked)
+    return gather(_of_events(event for page in pages for event in page["events"]))
+
+
+def pattern(groups: Sequence[str] = ()) -> str:
+    """Return the filter pattern that matches decision records, of these groups if any.
+
+    Metrics may have a group too, and are told by their `_aws`:
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
+    """
+    named = " || ".join(f"($.group = {json.dumps(name)})" for name in groups)
+    narrow = f"{{ ({named}) && ($._aws NOT EXISTS) }}"
+    plain = bool(groups) and all(map(_PLAIN.fullmatch, groups))
+    if plain and len(narrow) <= _LONGEST_PATTERN:
+        return narrow
+    return '{ ($.group = "*") && ($._aws NOT EXISTS) }'
+
+
+def from_text(name: str, text: str) -> Found:
+    """Read the records in a file's text; raise FileError, which names the file, where none is.
+
+    The text is a list as `plan --json` and `history --json` print it, what `aws logs
+    filter-log-events` prints, or lines of a log: those that are no decision record are passed
+    over, and those that are meant as one and cannot be read are skipped and told of.
+    """
+    text = text.removeprefix("\ufeff")
+    # JSON may hold any other break as it is, so only \n ends a line.
+    lines = text.split("\n")
+    entries: Iterable[Entry] = (
+        (f"line {number}", _value(line)) for number, line in enumerate(lines, 1)
+    )
+    try:
+        document: Any = json.loads(text)
+    except _NOT_JSON as error:
+        if text.lstrip().startswith("["):
+            raise FileError(f"{name}: {_why(error)}") from error
+    else:
+        if isinstance(document, dict) and isinstance(document.get("events"), list):
+            entries = _of_events(document["events"])
+        elif isinstance(document, list):
+            entries = [(f"record {n}", value) for n, value in enumerate(document, 1)]
+        else:
+            entries = [("record 1", document)]
+    found = gather(entries)
+    if not found.records:
+        first = f"; {found.skipped[0]}" if found.skipped else ""
+        written = count(sum(bool(line.strip()) for line in lines), "line")
+        raise FileError(f"{name}: no decision record in {written}{first}")
+    return found
+
+
+def _of_events(events: Iterable[object]) -> Iterator[Entry]:
+    """Yield an entry for each event of CloudWatch Logs, with the event's time if it has none."""
+    for number, event in enumerate(events, 1):
+        said: Mapping[str, object] = event if isinstance(event, dict) else {}
+        message, milliseconds = said.get("message"), said.get("timestamp")
+        value = _value(message) if isinstance(message, str) else None
+        if isinstance(value, dict) and "timestamp" not in value and isinstance(milliseconds, int):
+            at = _EPOCH + timedelta(milliseconds=min(max(0, milliseconds), _YEAR_9999))
+            value = {"timestamp": at.isoformat(), **value}
+        yield f"event {number}", value
+
+
+def _value(line: str) -> object:
+    """Return the JSON object that a line of a log holds, None where it is not meant as one.
+
+    The exception is returned where it cannot be read.
+    """
+    line = line.strip()
+    if prefix := _PREFIX.match(line):
+        line = line[prefix.end() :]
+    if not line.startswith("{"):
+        return None
+    try:
+        value: object = json.loads(line)
+    except _NOT_JSON as error:
+        return error
+    return value
+
+
+def gather(entries: Iterable[Entry]) -> Found:
+    """Read the records among the entries, each once however often it is there."""
+    records, skipped = dict[str, Record](), list[str]()
+    for place, value in entries:
+        if isinstance(value, Exception):
+            skipped.append(f"{place}: {_why(value)}")
+        elif isinstance(value, dict) and is_record(value):
+            try:
+                record = Record.from_json(value)
+            except RecordError as error:
+                skipped.append(f"{place}: {error}")
+            else:
+                records.setdefault(json.dumps(record.to_json(), sort_keys=True), record)
+    return Found(tuple(sorted(records.values(), key=order)), tuple(skipped))
+
+
+def order(record: Record) -> tuple[bool, datetime]:
+    """Return the key that puts records in the order of time; those without one come first."""
+    return record.at is not None, record.at or _EPOCH
+
+
+def _why(error: Exception) -> str:
+    return "nested too deep" if isinstance(error, RecursionError) else f"not JSON: {error}"

@@ -1,0 +1,1 @@
+"""`terminator report`: decision records as one HTML page."""

@@ -1,0 +1,403 @@
+"""The pictures of the report, as SVG: how many were available, and the life of each instance.
+
+A version is told by its colour, by its pattern, and by its label, in every picture the same.
+Lengths are pixels: nothing is scaled on a screen, so that letters stay as large as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import count as count_from
+from itertools import pairwise
+from operator import itemgetter
+from typing import Final, NamedTuple
+
+from markupsafe import Markup, escape
+
+from terminator.text import count
+from terminator_cli.report.axis import CUT, Axis
+from terminator_cli.report.timeline import GroupTimeline, Level, Span
+
+WIDTH: Final = 960
+LEFT: Final = 152
+PLOT: Final = 704
+# Below the plot there are times and days.
+_FOOT: Final = 42
+# An instance's row, and the bar in it.
+_ROW: Final = 22
+_BAR: Final = 16
+_LONGEST_ID: Final = 20
+# As wide as a letter of eleven pixels is at the most.
+_LETTER: Final = 6.8
+
+# How many colours report.css has, as version-0 and so on.
+COLOURS: Final = 6
+# What is drawn over a colour, in a tile of eight by eight; the first is plain.
+_HATCHES: Final = (
+    "",
+    "M-2 2 2-2M0 8 8 0M6 10 10 6",
+    "M2 2h.01M6 6h.01",
+    "M0 1h8M0 5h8",
+    "M-2 6 2 10M0 0 8 8M6-2 10 2",
+    "M1 0v8M5 0v8",
+)
+SILENT: Final = "silent"
+NO_ANSWER: Final = "no answer"
+
+# Numbers of terminated instances nearer to each other than this have no room for both.
+_COUNT: Final = 20
+# A band lower than this has no room for its label.
+_LABEL: Final = 18
+_MOST_COUNTS: Final = 5
+
+
+def element(name: str, *children: Markup | str, **attributes: str | float | None) -> Markup:
+    """Return an element; children that are not markup are escaped, attributes always.
+
+    `class_` stands for `class`, `stroke_width` for `stroke-width`; numbers have at most one
+    decimal; None leaves an attribute output.
+    """
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(v if isinstance(v, str) else _number(v))}"'
+        for key, v in attributes.items()
+        if v is not None
+    )
+    inside = "".join(map(escape, children))
+    return Markup(f"<{name}{written}>{inside}</{name}>")  # noqa: S704 - all of it is escaped
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def _text(words: str, x: float, y: float, class_: str, anchor: str | None = None) -> Markup:
+    """Return text with its baseline at y; the anchor is `middle` or `end`."""
+    return element("text", words, x=x, y=y, class_=class_, text_anchor=anchor)
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
+    d = f"M{_number(x1)} {_number(y1)}L{_number(x2)} {_number(y2)}"
+    return element("path", d=d, class_=class_)
+
+
+def _extent(words: str) -> float:
+    """Return how wide a label is at the most."""
+    return len(words) * _LETTER
+
+
+def _label(words: str, middle: float, y: float) -> Markup:
+    """Return a label that can be read on any ground, with its middle there."""
+    wide = _extent(words) + 8
+    plate = {"x": middle - wide / 2, "y": y - 6, "width": wide, "height": 12, "rx": 2}
+    inside = _text(words, middle, y + 4, "label", "middle")
+    return element("g", element("rect", **plate, class_="plate"), inside)
+
+
+def _picture(
+    name: str, title: str, description: str, high: float, body: Iterable[Markup]
+) -> Markup:
+    """Return a picture with its title and description; `name` begins their ids."""
+    return element(
+        "svg",
+        element("title", title, id=f"{name}-title"),
+        element("desc", description, id=f"{name}-desc"),
+        *body,
+        role="img",
+        aria_labelledby=f"{name}-title",
+        aria_describedby=f"{name}-desc",
+        width=WIDTH,
+        height=high,
+        viewBox=f"0 0 {WIDTH} {_number(high)}",
+    )
+
+
+def fills(versions: Sequence[str]) -> dict[str, str]:
+    """Return the id of a pattern for each version; neighbours differ in colour and in hatch."""
+    return {version: f"fill-{number}" for number, version in enumerate(versions)}
+
+
+def patterns(names: Iterable[str]) -> Markup:
+    """Return the patterns of these ids, and the one of what does not answer."""
+
+    def tile(name: str, *children: Markup) -> Markup:
+        units = {"patternUnits": "userSpaceOnUse"}
+        return element("pattern", *children, id=name, width=8, height=8, **units)
+
+    made = []
+    for number, name in enumerate(names):
+        ground = element("rect", width=8, height=8, class_=f"version-{number % COLOURS}")
+        # After all colours in turn, each comes again with another hatch.
+        hatch = _HATCHES[(number + number // COLOURS) % len(_HATCHES)]
+        made.append(tile(name, ground, element("path", d=hatch, class_="hatch")))
+    return element("defs", *made, tile(SILENT, element("path", d=_HATCHES[1], class_="silence")))
+
+
+def swatch(fill: str) -> Markup:
+    """Return a sample of a pattern, for a legend."""
+    class_ = "bar quiet" if fill == SILENT else "bar"
+    sample = element("rect", x=1, y=1, width=26, height=12, fill=f"url(#{fill})", class_=class_)
+    return element("svg", sample, width=28, height=14, aria_hidden="true", class_="swatch")
+
+
+class _Box(NamedTuple):
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+
+@dataclass(frozen=True)
+class _Plot:
+    """Where a time and a number of instances lie in a picture; `most` is at the top."""
+
+    axis: Axis
+    top: float
+    bottom: float
+    most: int = 1
+
+    def x(self, at: datetime) -> float:
+        return LEFT + self.axis.x(at)
+
+    def y(self, number: float) -> float:
+        return self.bottom - (self.bottom - self.top) * number / self.most
+
+    def times(self) -> Markup:
+        """Return the grid of times, with their labels below."""
+        ticks = self.axis.ticks()
+        days = [*ticks[:1], *(new for old, new in pairwise(ticks) if old.date() != new.date())]
+        drawn = [_line(LEFT, self.bottom, LEFT + PLOT, self.bottom, "axis")]
+        for at in ticks:
+            x = self.x(at)
+            drawn.append(_line(x, self.top, x, self.bottom + 4, "grid"))
+            drawn.append(_text(f"{at:%H:%M}", x, self.bottom + 17, "tick", "middle"))
+        for at in days:
+            day = f"{at:%a} {at.day} {at:%b}"
+            drawn.append(_text(day, self.x(at), self.bottom + 33, "tick", "middle"))
+        return element("g", *drawn, class_="time")
+
+    def cuts(self) -> Iterator[Markup]:
+        """Yield what is laid over each stretch that is cut short: its edges, and how long it is."""
+        for begin, end in self.axis.cuts:
+            left, right = self.x(begin) + 4, self.x(begin) + CUT - 4
+            high = self.bottom - self.top + 4
+            edges = "".join(
+                f"M{_number(x)} {_number(self.top)}V{_number(self.bottom)}" for x in (left, right)
+            )
+            yield element(
+                "g",
+                element(
+                    "rect", x=left, y=self.top - 2, width=right - left, height=high, class_="cut"
+                ),
+                element("path", d=edges, class_="edges"),
+                _text(_short(end - begin), left + CUT / 2 - 4, self.bottom - 6, "tick", "middle"),
+            )
+
+
+def _short(span: timedelta) -> str:
+    """Return a span in its greatest unit, rounded: `2 d`, `13 h`, `45 min`."""
+    for letter, unit in (("d", timedelta(days=1)), ("h", timedelta(hours=1))):
+        if span >= unit:
+            return f"{round(span / unit)} {letter}"
+    return f"{round(span / timedelta(minutes=1))} min"
+
+
+def stack(name: str, of: GroupTimeline, axis: Axis, fills: Mapping[str, str]) -> Markup:
+    """Return the picture of a group's available instances: a band for each version, and lines.
+
+    `name` begins its ids, `fills` has the pattern of each version.
+    """
+    figures = (
+        (each.available, each.minimum, each.desired, sum(number for _, number in each.versions))
+        for each in of.levels
+    )
+    most = max((number for each in figures for number in each if number is not None), default=0)
+    plot = _Plot(axis, top=40, bottom=190, most=max(1, most))
+    boxes = _boxes(plot, of)
+    body = [
+        _counts(plot),
+        plot.times(),
+        *(_unseen(plot, level) for level in of.levels if level.available is None),
+        *(_band(boxes[version], fills[version]) for version in boxes),
+        *plot.cuts(),
+        *_steps(plot, of.levels),
+        *_terminations(plot, of),
+        *(label for version in boxes for label in _name(version, boxes[version])),
+    ]
+    description = "The group could not be observed."
+    if of.lowest is not None:
+        terminated = sum(len(each.ids) for each in of.terminations)
+        description = (
+            f"At the lowest {of.lowest} available, with a minimum of {of.minimum}; "
+            f"{terminated} terminated. The table below the picture has every step."
+        )
+    title = f"Available instances of {of.group} by version over time"
+    return _picture(name, title, description, plot.bottom + _FOOT, body)
+
+
+def _boxes(plot: _Plot, of: GroupTimeline) -> dict[str, list[_Box]]:
+    """Return where the band of each version lies; what is equal in neighbours is one box."""
+    made: dict[str, list[_Box]] = {version: [] for version in of.versions}
+    for level in of.levels:
+        left, right, below = plot.x(level.begin), plot.x(level.end), 0
+        for version, number in level.versions:
+            box = _Box(left, right, plot.y(below + number), plot.y(below))
+            boxes, below = made[version], below + number
+            if (
+                boxes
+                and box == boxes[-1]._replace(left=left, right=right)
+                and boxes[-1].right == left
+            ):
+                box = box._replace(left=boxes.pop().left)
+            boxes.append(box)
+    return {version: boxes for version, boxes in made.items() if boxes}
+
+
+def _band(boxes: Iterable[_Box], fill: str) -> Markup:
+    d = "".join(
+        f"M{_number(box.left)} {_number(box.top)}h{_number(box.right - box.left)}"
+        f"v{_number(box.bottom - box.top)}h-{_number(box.right - box.left)}z"
+        for box in boxes
+    )
+    return element("path", d=d, fill=f"url(#{fill})", class_="band")
+
+
+def _name(version: str, boxes: Iterable[_Box]) -> Iterable[Markup]:
+    """Label a version in its largest box that has room for the label, if any has."""
+    fitting = [
+        ((box.right - box.left) * (box.bottom - box.top), box)
+        for box in boxes
+        if box.right - box.left >= _extent(version) + 12 and box.bottom - box.top >= _LABEL
+    ]
+    if fitting:
+        box = max(fitting, key=itemgetter(0))[1]
+        yield _label(version, (box.left + box.right) / 2, (box.top + box.bottom) / 2)
+
+
+def _unseen(plot: _Plot, level: Level) -> Markup:
+    """Mark the time in which the group could not be observed."""
+    left, right = plot.x(level.begin), plot.x(level.end)
+    place = {"x": left, "y": plot.top, "width": right - left, "height": plot.bottom - plot.top}
+    return element("rect", **place, class_="unseen")
+
+
+def _counts(plot: _Plot) -> Markup:
+    """Return the grid of numbers, at steps of 1, 2, 5, 10, 20 and so on."""
+    nice = (digit * 10**power for power in count_from(0) for digit in (1, 2, 5))
+    step = next(step for step in nice if plot.most / step <= _MOST_COUNTS)
+    drawn = [_text("available", LEFT - 8, plot.top - 14, "tick", "end")]
+    for number in range(0, plot.most + 1, step):
+        y = plot.y(number)
+        drawn.append(_line(LEFT, y, LEFT + PLOT, y, "grid"))
+        drawn.append(_text(str(number), LEFT - 8, y + 4, "tick", "end"))
+    return element("g", *drawn)
+
+
+def _steps(plot: _Plot, levels: Sequence[Level]) -> Iterator[Markup]:
+    """Yield the lines of desired, available and minimum, and the labels where they end."""
+    figures = {
+        "desired": [level.desired for level in levels],
+        "available": [level.available for level in levels],
+        "minimum": [level.minimum for level in levels],
+    }
+    for name, values in figures.items():
+        steps, drawing = list[str](), False
+        for level, value in zip(levels, values, strict=True):
+            if value is not None:
+                y = _number(plot.y(value))
+                steps.append(f"V{y}" if drawing else f"M{_number(plot.x(level.begin))} {y}")
+                steps.append(f"H{_number(plot.x(level.end))}")
+            drawing = value is not None
+        # Lighter below, so that it can be told from any band.
+        yield element("path", d="".join(steps), class_="halo")
+        yield element("path", d="".join(steps), class_=f"step {name}")
+    ends = [(name, figures[name][-1]) for name in ("desired", "minimum")]
+    before = float("-inf")
+    for y, words, name in sorted(
+        (plot.y(value), f"{name} {value}", name) for name, value in ends if value is not None
+    ):
+        # None is nearer to the one above it than a line of text is high.
+        before = max(y, before + 14)
+        yield _text(words, LEFT + PLOT + 8, before + 4, f"end {name}")
+
+
+def _terminations(plot: _Plot, of: GroupTimeline) -> Iterator[Markup]:
+    """Mark each termination above the plot, with how many went where there is room."""
+    before = float("-inf")
+    for each in of.terminations:
+        x, number = plot.x(each.at), ""
+        if x - before >= _COUNT:
+            number, before = f"\N{MINUS SIGN}{len(each.ids)}", x
+        yield element(
+            "g",
+            element(
+                "path", d=f"M{_number(x - 5)} {_number(plot.top - 12)}h10l-5 8z", class_="mark"
+            ),
+            _text(number, x, plot.top - 17, "count", "middle"),
+        )
+
+
+def bars(
+    name: str, group: str, spans: Sequence[Span], axis: Axis, fills: Mapping[str, str]
+) -> Markup:
+    """Return the picture of a group's instances: a bar for each, from launch to its end.
+
+    `name` begins its ids, `fills` has the pattern of each version.
+    """
+    plot = _Plot(axis, top=4, bottom=8 + _ROW * len(spans))
+    middles = [8 + _ROW * (number + 0.5) for number in range(len(spans))]
+    rows = list(zip(spans, middles, strict=True))
+    body = [
+        plot.times(),
+        *(_bar(plot, span, middle, fills) for span, middle in rows),
+        *plot.cuts(),
+        *(_words(plot, span, middle) for span, middle in rows),
+    ]
+    title = f"Instances of {group} from launch to termination"
+    description = f"{count(len(spans), 'instance')}; the table below the picture lists them."
+    return _picture(name, title, description, plot.bottom + _FOOT, body)
+
+
+def _bar(plot: _Plot, span: Span, middle: float, fills: Mapping[str, str]) -> Markup:
+    drawn = [element("title", f"{span.id}: {', '.join(ran(span))}; {span.ending}")]
+    for part in span.parts:
+        left, right = plot.x(part.begin), plot.x(part.end)
+        drawn.append(
+            element(
+                "rect",
+                x=left,
+                y=middle - _BAR / 2,
+                width=max(1.0, right - left),
+                height=_BAR,
+                fill=f"url(#{SILENT if part.version is None else fills[part.version]})",
+                class_="bar quiet" if part.version is None else "bar",
+            )
+        )
+    return element("g", *drawn)
+
+
+def _words(plot: _Plot, span: Span, middle: float) -> Markup:
+    """Return what is written at a bar: the id, versions where they fit, and how it ended."""
+    short = span.id if len(span.id) <= _LONGEST_ID else f"…{span.id[1 - _LONGEST_ID :]}"
+    drawn = [_text(short, LEFT - 8, middle + 4, "id", "end")]
+    for part, words in zip(span.parts, ran(span), strict=True):
+        left, right = plot.x(part.begin), plot.x(part.end)
+        if right - left >= _extent(words) + 20:
+            drawn.append(_label(words, left + 8 + _extent(words) / 2, middle))
+    x, how = plot.x(span.end), f"gone {span.end:%H:%M}"
+    if span.ending == "running":
+        how = "running"
+    elif span.ending == "gone":
+        drawn.append(_line(x, middle - 9, x, middle + 9, "gone"))
+    else:
+        how = f"✕ {span.end:%H:%M}"
+        cross = f"M{_number(x - 4)} {_number(middle - 4)}l8 8m0-8l-8 8"
+        drawn.append(element("circle", cx=x, cy=middle, r=7, class_="seat"))
+        drawn.append(element("path", d=cross, class_="cross"))
+    return element("g", *drawn, _text(how, LEFT + PLOT + 8, middle + 4, "ending"))
+
+
+def ran(span: Span) -> list[str]:
+    """Return what an instance ran, in turn, with when it did not answer."""
+    return [part.version or NO_ANSWER for part in span.parts]

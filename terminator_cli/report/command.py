@@ -1,0 +1,54 @@
+"""`terminator report`: what was decided, as a page to show to others."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from terminator.text import count
+from terminator_cli import output
+from terminator_cli.recordings import Wanted, load, nothing, record_options
+from terminator_cli.report.page import page
+from terminator_cli.exits import FailedError, UnusableError
+
+
+@click.command()
+@record_options
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    default=Path("report.html"),
+    show_default=True,
+    help="Where to write the page; - is standard output.",
+)
+def report(wanted: Wanted, *, output: Path) -> None:
+    """Write what happened as one HTML page: versions, instances, decisions and reasons.
+
+    The page needs nothing but itself: mail it, print it, keep it.
+
+    Example: terminator report --group live_asg_web --since 2h -o report.html
+    """
+    now = datetime.now(UTC)
+    name, records = load(wanted, now)
+    if not records:
+        raise FailedError(nothing(name, wanted, now))
+    dated = [record for record in records if record.at is not None]
+    if not dated:
+        raise UnusableError(
+            f"{name}: no record says when (plan --json has no times); a report needs those of a log"
+        )
+    if len(dated) < len(records):
+        output.note(f"{name}: {count(len(records) - len(dated), 'record')} without a time left out")
+    text = page(dated)
+    if str(output) == "-":
+        click.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UnusableError(f"{output}: {error.strerror}") from error
+    groups = count(len({record.group for record in dated}), "group")
+    output.say(f"{output}: {count(len(dated), 'decision')} about {groups}")

@@ -1,0 +1,90 @@
+"""The record read back from JSON that anybody may have written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from terminator.report.record import Record, RecordError, shown
+from tests.cli.recordings import WEB, at, fields, instance
+
+WHOLE = fields(0, instance("i-a"), instance("i-b", None), decision="canary")
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+
+
+def test_what_is_read_is_written_again() -> None:
+    assert Record.from_json(WHOLE).to_json() == WHOLE
+
+
+def test_a_record_has_what_its_fields_say() -> None:
+    record = Record.from_json(WHOLE)
+    assert (record.at, record.group, record.decision) == (at(0), WEB, "canary")
+    assert (record.available, record.minimum, record.desired) == (1, 1, 2)
+    assert [each.available for each in record.instances] == [True, False]
+    assert record.instances[0].launched == at(-600)
+
+
+def test_what_a_log_record_leaves_out_was_not_asked() -> None:
+    record = Record.from_json({"group": WEB, "to_terminate": [], "reason": "no such group"})
+    assert (record.decision, record.at) == (None, None)
+    assert (record.available, record.minimum, record.instances) == (None, None, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("group", "", "group says"),
+        ("group", 7, 'group says "7"; expected is text'),
+        ("decision", "maybe", "expected is one of replace, canary, hold, converged, or null"),
+        ("available", -1, "available says"),
+        ("available", True, "expected is a number"),
+        ("minimum", 10**9, "expected is a number from 0 to 100000"),
+        ("to_terminate", "i-a", "to_terminate says"),
+        ("terminated", [7], "expected is a list of instance ids"),
+        ("failed", {"i-a": 1}, "expected is an object of instance ids and reasons"),
+        ("instances", [3], "expected is a list of instances"),
+        ("instances", [{"zone": "a"}], "id says"),
+        ("instances", [{"id": "i-a", "launched": "yesterday"}], 'launched says "yesterday"'),
+        ("timestamp", "0001-01-01T00:00:00+23:00", "timestamp says"),
+        ("timestamp", "2005-12-31T23:59:59+00:00", "from 2006 to 2099"),
+        ("since", "2100-01-01T00:00:00+00:00", "from 2006 to 2099"),
+        ("hold", "bored", 'hold says "bored"; expected is one of settings_unreadable, '),
+    ],
+)
+def test_a_field_that_is_not_what_it_should_be_is_named(name: str, value: Any, told: str) -> None:
+    with pytest.raises(RecordError) as raised:
+        Record.from_json({**WHOLE, name: value})
+    assert told in str(raised.value)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(WHOLE)), JSON))
+def test_no_record_however_odd_raises_anything_else(odd: dict[str, Any]) -> None:
+    try:
+        record = Record.from_json({**WHOLE, **odd})
+    except RecordError as error:
+        texts = [str(error)]
+    else:
+        ids = [each.id for each in record.instances]
+        texts = [record.group, record.reason, *record.to_terminate, *ids]
+    assert all(text.isprintable() for text in texts)
+
+
+@given(st.text(alphabet=st.characters(), max_size=80))
+def test_shown_text_is_printable_utf_8_and_keeps_what_can_be_printed(text: str) -> None:
+    assert shown(text).isprintable()
+    assert shown(text).encode().decode() == shown(text)
+    if text.isprintable():
+        assert shown(text) == text
+
+
+def test_shown_text_is_capped_and_escaped() -> None:
+    assert shown("a\x1b[31m\u202e\ud800") == "a\\x1b[31m\\u202e\\ud800"
+    assert shown("x" * 4100) == "x" * 4000 + "…"
