@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sandbox.runs import Run
-from terminator.report.record import InstanceRecord, Record
+from terminator.report.record import InstanceRecord
 
 _COLOURS: Final = ("blue", "green", "magenta", "cyan", "yellow")
 _INK: Final = {"blue": "white", "magenta": "white"} | dict.fromkeys(
@@ -31,29 +31,22 @@ def timeline(group: str, runs: Sequence[Run], begun: datetime) -> Table:
     for heading in ("min", "instances", "avail/min", "decision"):
         table.add_column(heading, no_wrap=True, justify="right" if heading == "min" else "left")
     seen = [(run.at, record) for run in runs for record in run.records if record.group == group]
-    colours = _colours(record for _, record in seen)
+    versions = dict.fromkeys(each.version for _, record in seen for each in record.instances)
+    colours = {each: _COLOURS[n % len(_COLOURS)] for n, each in enumerate(filter(None, versions))}
     for at, record in seen:
-        table.add_row(f"{(at - begun).total_seconds() / 60:.0f}", *_row(record, colours))
+        minutes = f"{(at - begun).total_seconds() / 60:.0f}"
+        if record.decision is None or record.available is None:
+            table.add_row(minutes, "", "", Text("failed", "red"))
+            continue
+        cells = (_cell(each, colours) for each in record.instances if each.counted)
+        number = f" {len(record.to_terminate)}" if record.to_terminate else ""
+        decision = Text(record.decision + number, _KINDS[record.decision])
+        available = f"{record.available}/{record.minimum}"
+        table.add_row(minutes, Text(" ").join(cells), available, decision)
     return table
 
 
-def _colours(records: Iterable[Record]) -> dict[str, str]:
-    versions = dict.fromkeys(
-        instance.version for record in records for instance in record.instances if instance.version
-    )
-    return {version: _COLOURS[n % len(_COLOURS)] for n, version in enumerate(versions)}
-
-
-def _row(record: Record, colours: dict[str, str]) -> tuple[Text, str, Text]:
-    if record.decision is None or record.available is None:
-        return Text(""), "", Text("failed", "red")
-    cells = Text(" ").join(_cell(each, colours) for each in record.instances if each.counted)
-    available = f"{record.available}/{record.minimum}"
-    to_terminate = f" {len(record.to_terminate)}" if record.to_terminate else ""
-    return cells, available, Text(record.decision + to_terminate, _KINDS[record.decision])
-
-
-def _cell(instance: InstanceRecord, colours: dict[str, str]) -> Text:
+def _cell(instance: InstanceRecord, colours: Mapping[str, str]) -> Text:
     if instance.version is None or instance.reason is not None:
         return Text(f" {'silent':^7} ", _SILENT)
     colour = colours[instance.version]

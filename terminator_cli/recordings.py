@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property, wraps
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -44,7 +44,6 @@ _YEAR_9999: Final = 253_370_764_800_000
 
 # `aws logs tail` and exports to S3 put the time, and tail the stream, before the line.
 _PREFIX: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T\S+ +(?:[^{\s]\S* +)?(?=\{)")
-_NOT_JSON: Final = (ValueError, RecursionError)
 # Names that stand in a filter pattern as they are; `*` there matches anything.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9 ._/:@+-]{1,255}")
 _LONGEST_PATTERN: Final = 1024
@@ -54,7 +53,8 @@ _LONGEST_PATTERN: Final = 1024
 class Wanted:
     """Which records are wanted, and from where: a file (`-` is standard input) or the log.
 
-    Times are None where nothing was said; `groups` is empty for all.
+    Times are None where nothing was said. `groups` are names as records have them, safe to
+    show; none: all.
     """
 
     groups: tuple[str, ...]
@@ -71,16 +71,11 @@ class Wanted:
 
     def includes(self, record: Record) -> bool:
         """Say whether a record is wanted; one without a time only where no time was said."""
-        if self.groups and record.group not in self.shown_groups:
+        if self.groups and record.group not in self.groups:
             return False
         if record.at is None:
             return self.since is None and self.until is None
         return (self.since or record.at) <= record.at <= (self.until or record.at)
-
-    @cached_property
-    def shown_groups(self) -> tuple[str, ...]:
-        """The names of the groups as their records have them: safe to show."""
-        return tuple(map(shown, self.groups))
 
 
 @dataclass(frozen=True)
@@ -98,7 +93,7 @@ class FileError(ValueError):
     """A file without a decision record; the message names it and says what it holds."""
 
 
-# Where an entry stands, and its value: an exception where it cannot be read.
+# Where an entry stands, and its value: a RecordError where it cannot be read.
 Entry = tuple[str, object]
 
 
@@ -160,7 +155,7 @@ def record_options(command: Command) -> Callable[..., Any]:
     ) -> None:
         if since and until and since > until:
             raise click.UsageError("--since is later than --until")
-        command(Wanted(groups, since, until, file, config_file), **rest)
+        command(Wanted(tuple(map(shown, groups)), since, until, file, config_file), **rest)
 
     declared: Callable[..., Any] = chosen
     for option in reversed(_OPTIONS):
@@ -174,13 +169,24 @@ def load(wanted: Wanted, now: datetime) -> tuple[str, list[Record]]:
     Standard error says what had to be skipped, and which groups no record is about. Raise
     UnusableError where the source cannot be read; errors of AWS pass through.
     """
-    name, found = _from_log(wanted, now) if wanted.file is None else _from_file(wanted.file)
+    if wanted.file is None:
+        name, found = _from_log(wanted, now)
+    else:
+        is_stdin = str(wanted.file) == "-"
+        name = "standard input" if is_stdin else str(wanted.file)
+        try:
+            data = sys.stdin.buffer.read() if is_stdin else wanted.file.read_bytes()
+            found = from_text(name, data.decode(errors="replace"))
+        except OSError as error:
+            raise UnusableError(f"{name}: {error.strerror}") from error
+        except FileError as error:
+            raise UnusableError(str(error)) from error
     if found.skipped:
         skipped = count(len(found.skipped), "record")
         output.note(f"{name}: {skipped} skipped, the first at {found.skipped[0]}")
     records = [record for record in found.records if wanted.includes(record)]
     known = {record.group for record in records}
-    if records and (missing := [each for each in wanted.shown_groups if each not in known]):
+    if records and (missing := [each for each in wanted.groups if each not in known]):
         output.note(f"{name}: no decision about {', '.join(missing)}")
     return name, records
 
@@ -188,21 +194,10 @@ def load(wanted: Wanted, now: datetime) -> tuple[str, list[Record]]:
 def nothing(name: str, wanted: Wanted, now: datetime) -> str:
     """Return what to say where nothing of what is wanted was found."""
     begin = wanted.begin(now)
-    about = f" about {', '.join(wanted.shown_groups)}" if wanted.groups else ""
+    about = f" about {', '.join(wanted.groups)}" if wanted.groups else ""
     since = f" since {begin:%Y-%m-%d %H:%M}" if begin else ""
     until = f" until {wanted.until:%Y-%m-%d %H:%M}" if wanted.until else ""
     return f"{name}: no decision{about}{since}{until}{' UTC' if since or until else ''}"
-
-
-def _from_file(path: Path) -> tuple[str, Found]:
-    name = "standard input" if str(path) == "-" else str(path)
-    try:
-        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        return name, from_text(name, data.decode("utf-8-sig", errors="replace"))
-    except OSError as error:
-        raise UnusableError(f"{name}: {error.strerror}") from error
-    except FileError as error:
-        raise UnusableError(str(error)) from error
 
 
 def _from_log(wanted: Wanted, now: datetime) -> tuple[str, Found]:
@@ -267,21 +262,16 @@ def from_text(name: str, text: str) -> Found:
     text = text.removeprefix("\ufeff")
     # JSON may hold any other break as it is, so only \n ends a line.
     lines = text.split("\n")
-    entries: Iterable[Entry] = (
-        (f"line {number}", _value(line)) for number, line in enumerate(lines, 1)
-    )
-    try:
-        document: Any = json.loads(text)
-    except _NOT_JSON as error:
+    document = _parsed(text)
+    entries: Iterable[Entry] = [("record 1", document)]
+    if isinstance(document, RecordError):
         if text.lstrip().startswith("["):
-            raise FileError(f"{name}: {_why(error)}") from error
-    else:
-        if isinstance(document, dict) and isinstance(document.get("events"), list):
-            entries = _of_events(document["events"])
-        elif isinstance(document, list):
-            entries = [(f"record {n}", value) for n, value in enumerate(document, 1)]
-        else:
-            entries = [("record 1", document)]
+            raise FileError(f"{name}: {document}")
+        entries = ((f"line {number}", _value(line)) for number, line in enumerate(lines, 1))
+    elif isinstance(document, list):
+        entries = [(f"record {number}", value) for number, value in enumerate(document, 1)]
+    elif isinstance(document, dict) and isinstance(document.get("events"), list):
+        entries = _of_events(document["events"])
     found = gather(entries)
     if not found.records:
         first = f"; {found.skipped[0]}" if found.skipped else ""
@@ -305,17 +295,22 @@ def _of_events(events: Iterable[object]) -> Iterator[Entry]:
 def _value(line: str) -> object:
     """Return the JSON object that a line of a log holds, None where it is not meant as one.
 
-    The exception is returned where it cannot be read.
+    A RecordError that says why is returned where it cannot be read.
     """
     line = line.strip()
     if prefix := _PREFIX.match(line):
         line = line[prefix.end() :]
-    if not line.startswith("{"):
-        return None
+    return _parsed(line) if line.startswith("{") else None
+
+
+def _parsed(text: str) -> object:
+    """Return the JSON value that is written, or a RecordError that says why there is none."""
     try:
-        value: object = json.loads(line)
-    except _NOT_JSON as error:
-        return error
+        value: object = json.loads(text)
+    except RecursionError:
+        return RecordError("nested too deep")
+    except ValueError as error:
+        return RecordError(f"not JSON: {error}")
     return value
 
 
@@ -323,8 +318,8 @@ def gather(entries: Iterable[Entry]) -> Found:
     """Read the records among the entries, each once however often it is there."""
     records, skipped = dict[str, Record](), list[str]()
     for place, value in entries:
-        if isinstance(value, Exception):
-            skipped.append(f"{place}: {_why(value)}")
+        if isinstance(value, RecordError):
+            skipped.append(f"{place}: {value}")
         elif isinstance(value, dict) and is_record(value):
             try:
                 record = Record.from_json(value)
@@ -338,7 +333,3 @@ def gather(entries: Iterable[Entry]) -> Found:
 def order(record: Record) -> tuple[bool, datetime]:
     """Return the key that puts records in the order of time; those without one come first."""
     return record.at is not None, record.at or _EPOCH
-
-
-def _why(error: Exception) -> str:
-    return "nested too deep" if isinstance(error, RecursionError) else f"not JSON: {error}"

@@ -20,14 +20,14 @@ from terminator.text import count
 from terminator_cli.report.axis import CUT, Axis
 from terminator_cli.report.timeline import GroupTimeline, Level, Span
 
+# A picture, what stands left of its plot, and the plot; right of it stands how things end.
 WIDTH: Final = 960
 LEFT: Final = 152
 PLOT: Final = 704
 # Below the plot there are times and days.
 _FOOT: Final = 42
-# An instance's row, and the bar in it.
+# How high an instance's row is.
 _ROW: Final = 22
-_BAR: Final = 16
 _LONGEST_ID: Final = 20
 # As wide as a letter of eleven pixels is at the most.
 _LETTER: Final = 6.8
@@ -43,6 +43,11 @@ _HATCHES: Final = (
     "M-2 6 2 10M0 0 8 8M6-2 10 2",
     "M1 0v8M5 0v8",
 )
+_UNITS: Final = (
+    ("d", timedelta(days=1)),
+    ("h", timedelta(hours=1)),
+    ("min", timedelta(minutes=1)),
+)
 SILENT: Final = "silent"
 NO_ANSWER: Final = "no answer"
 
@@ -57,7 +62,7 @@ def element(name: str, *children: Markup | str, **attributes: str | float | None
     """Return an element; children that are not markup are escaped, attributes always.
 
     `class_` stands for `class`, `stroke_width` for `stroke-width`; numbers have at most one
-    decimal; None leaves an attribute output.
+    decimal; None leaves an attribute out.
     """
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(v if isinstance(v, str) else _number(v))}"'
@@ -82,14 +87,9 @@ def _line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
     return element("path", d=d, class_=class_)
 
 
-def _extent(words: str) -> float:
-    """Return how wide a label is at the most."""
-    return len(words) * _LETTER
-
-
 def _label(words: str, middle: float, y: float) -> Markup:
     """Return a label that can be read on any ground, with its middle there."""
-    wide = _extent(words) + 8
+    wide = len(words) * _LETTER + 8
     plate = {"x": middle - wide / 2, "y": y - 6, "width": wide, "height": 12, "rx": 2}
     inside = _text(words, middle, y + 4, "label", "middle")
     return element("g", element("rect", **plate, class_="plate"), inside)
@@ -113,32 +113,25 @@ def _picture(
     )
 
 
-def fills(versions: Sequence[str]) -> dict[str, str]:
-    """Return the id of a pattern for each version; neighbours differ in colour and in hatch."""
-    return {version: f"fill-{number}" for number, version in enumerate(versions)}
+def patterns(versions: Iterable[str]) -> tuple[dict[str, str], Markup]:
+    """Return the id of a pattern for each version, and these patterns with that of silence.
 
-
-def patterns(names: Iterable[str]) -> Markup:
-    """Return the patterns of these ids, and the one of what does not answer."""
-
-    def tile(name: str, *children: Markup) -> Markup:
-        units = {"patternUnits": "userSpaceOnUse"}
-        return element("pattern", *children, id=name, width=8, height=8, **units)
-
-    made = []
-    for number, name in enumerate(names):
-        ground = element("rect", width=8, height=8, class_=f"version-{number % COLOURS}")
+    Neighbours differ in colour and in hatch.
+    """
+    ids = {version: f"fill-{number}" for number, version in enumerate(versions)}
+    drawn: dict[str, list[Markup]] = {}
+    for number, name in enumerate(ids.values()):
         # After all colours in turn, each comes again with another hatch.
         hatch = _HATCHES[(number + number // COLOURS) % len(_HATCHES)]
-        made.append(tile(name, ground, element("path", d=hatch, class_="hatch")))
-    return element("defs", *made, tile(SILENT, element("path", d=_HATCHES[1], class_="silence")))
-
-
-def swatch(fill: str) -> Markup:
-    """Return a sample of a pattern, for a legend."""
-    class_ = "bar quiet" if fill == SILENT else "bar"
-    sample = element("rect", x=1, y=1, width=26, height=12, fill=f"url(#{fill})", class_=class_)
-    return element("svg", sample, width=28, height=14, aria_hidden="true", class_="swatch")
+        ground = element("rect", width=8, height=8, class_=f"version-{number % COLOURS}")
+        drawn[name] = [ground, element("path", d=hatch, class_="hatch")]
+    drawn[SILENT] = [element("path", d=_HATCHES[1], class_="silence")]
+    units = {"patternUnits": "userSpaceOnUse"}
+    made = (
+        element("pattern", *inside, id=name, width=8, height=8, **units)
+        for name, inside in drawn.items()
+    )
+    return ids, element("defs", *made)
 
 
 class _Box(NamedTuple):
@@ -180,6 +173,8 @@ class _Plot:
     def cuts(self) -> Iterator[Markup]:
         """Yield what is laid over each stretch that is cut short: its edges, and how long it is."""
         for begin, end in self.axis.cuts:
+            unit, size = next(each for each in _UNITS if end - begin >= each[1])
+            words = f"{round((end - begin) / size)} {unit}"
             left, right = self.x(begin) + 4, self.x(begin) + CUT - 4
             high = self.bottom - self.top + 4
             edges = "".join(
@@ -191,16 +186,8 @@ class _Plot:
                     "rect", x=left, y=self.top - 2, width=right - left, height=high, class_="cut"
                 ),
                 element("path", d=edges, class_="edges"),
-                _text(_short(end - begin), left + CUT / 2 - 4, self.bottom - 6, "tick", "middle"),
+                _text(words, left + CUT / 2 - 4, self.bottom - 6, "tick", "middle"),
             )
-
-
-def _short(span: timedelta) -> str:
-    """Return a span in its greatest unit, rounded: `2 d`, `13 h`, `45 min`."""
-    for letter, unit in (("d", timedelta(days=1)), ("h", timedelta(hours=1))):
-        if span >= unit:
-            return f"{round(span / unit)} {letter}"
-    return f"{round(span / timedelta(minutes=1))} min"
 
 
 def stack(name: str, of: GroupTimeline, axis: Axis, fills: Mapping[str, str]) -> Markup:
@@ -214,16 +201,29 @@ def stack(name: str, of: GroupTimeline, axis: Axis, fills: Mapping[str, str]) ->
     )
     most = max((number for each in figures for number in each if number is not None), default=0)
     plot = _Plot(axis, top=40, bottom=190, most=max(1, most))
-    boxes = _boxes(plot, of)
+    unseen = [
+        (plot.x(level.begin), plot.x(level.end)) for level in of.levels if level.available is None
+    ]
+    bands = [_band(version, boxes, fills[version]) for version, boxes in _boxes(plot, of).items()]
     body = [
         _counts(plot),
         plot.times(),
-        *(_unseen(plot, level) for level in of.levels if level.available is None),
-        *(_band(boxes[version], fills[version]) for version in boxes),
+        *(
+            element(
+                "rect",
+                x=left,
+                y=plot.top,
+                width=right - left,
+                height=plot.bottom - plot.top,
+                class_="unseen",
+            )
+            for left, right in unseen
+        ),
+        *(band for band, _ in bands),
         *plot.cuts(),
         *_steps(plot, of.levels),
         *_terminations(plot, of),
-        *(label for version in boxes for label in _name(version, boxes[version])),
+        *(label for _, label in bands),
     ]
     description = "The group could not be observed."
     if of.lowest is not None:
@@ -244,42 +244,29 @@ def _boxes(plot: _Plot, of: GroupTimeline) -> dict[str, list[_Box]]:
         for version, number in level.versions:
             box = _Box(left, right, plot.y(below + number), plot.y(below))
             boxes, below = made[version], below + number
-            if (
-                boxes
-                and box == boxes[-1]._replace(left=left, right=right)
-                and boxes[-1].right == left
-            ):
+            if boxes and boxes[-1].right == left and boxes[-1][2:] == box[2:]:
                 box = box._replace(left=boxes.pop().left)
             boxes.append(box)
     return {version: boxes for version, boxes in made.items() if boxes}
 
 
-def _band(boxes: Iterable[_Box], fill: str) -> Markup:
+def _band(version: str, boxes: Sequence[_Box], fill: str) -> tuple[Markup, Markup]:
+    """Return the band of a version, and its label in the largest box with room for it, if any."""
     d = "".join(
         f"M{_number(box.left)} {_number(box.top)}h{_number(box.right - box.left)}"
         f"v{_number(box.bottom - box.top)}h-{_number(box.right - box.left)}z"
         for box in boxes
     )
-    return element("path", d=d, fill=f"url(#{fill})", class_="band")
-
-
-def _name(version: str, boxes: Iterable[_Box]) -> Iterable[Markup]:
-    """Label a version in its largest box that has room for the label, if any has."""
     fitting = [
         ((box.right - box.left) * (box.bottom - box.top), box)
         for box in boxes
-        if box.right - box.left >= _extent(version) + 12 and box.bottom - box.top >= _LABEL
+        if box.right - box.left >= len(version) * _LETTER + 12 and box.bottom - box.top >= _LABEL
     ]
+    label = Markup()
     if fitting:
         box = max(fitting, key=itemgetter(0))[1]
-        yield _label(version, (box.left + box.right) / 2, (box.top + box.bottom) / 2)
-
-
-def _unseen(plot: _Plot, level: Level) -> Markup:
-    """Mark the time in which the group could not be observed."""
-    left, right = plot.x(level.begin), plot.x(level.end)
-    place = {"x": left, "y": plot.top, "width": right - left, "height": plot.bottom - plot.top}
-    return element("rect", **place, class_="unseen")
+        label = _label(version, (box.left + box.right) / 2, (box.top + box.bottom) / 2)
+    return element("path", d=d, fill=f"url(#{fill})", class_="band"), label
 
 
 def _counts(plot: _Plot) -> Markup:
@@ -313,13 +300,12 @@ def _steps(plot: _Plot, levels: Sequence[Level]) -> Iterator[Markup]:
         yield element("path", d="".join(steps), class_="halo")
         yield element("path", d="".join(steps), class_=f"step {name}")
     ends = [(name, figures[name][-1]) for name in ("desired", "minimum")]
-    before = float("-inf")
-    for y, words, name in sorted(
-        (plot.y(value), f"{name} {value}", name) for name, value in ends if value is not None
-    ):
+    labels = [(plot.y(last), f"{name} {last}", name) for name, last in ends if last is not None]
+    above = float("-inf")
+    for at, words, name in sorted(labels):
         # None is nearer to the one above it than a line of text is high.
-        before = max(y, before + 14)
-        yield _text(words, LEFT + PLOT + 8, before + 4, f"end {name}")
+        above = max(at, above + 14)
+        yield _text(words, LEFT + PLOT + 8, above + 4, f"end {name}")
 
 
 def _terminations(plot: _Plot, of: GroupTimeline) -> Iterator[Markup]:
@@ -346,56 +332,40 @@ def bars(
     `name` begins its ids, `fills` has the pattern of each version.
     """
     plot = _Plot(axis, top=4, bottom=8 + _ROW * len(spans))
-    middles = [8 + _ROW * (number + 0.5) for number in range(len(spans))]
-    rows = list(zip(spans, middles, strict=True))
-    body = [
-        plot.times(),
-        *(_bar(plot, span, middle, fills) for span, middle in rows),
-        *plot.cuts(),
-        *(_words(plot, span, middle) for span, middle in rows),
-    ]
+    rows = [_bar(plot, span, 8 + _ROW * (n + 0.5), fills) for n, span in enumerate(spans)]
+    body = [plot.times(), *(bar for bar, _ in rows), *plot.cuts(), *(words for _, words in rows)]
     title = f"Instances of {group} from launch to termination"
     description = f"{count(len(spans), 'instance')}; the table below the picture lists them."
     return _picture(name, title, description, plot.bottom + _FOOT, body)
 
 
-def _bar(plot: _Plot, span: Span, middle: float, fills: Mapping[str, str]) -> Markup:
-    drawn = [element("title", f"{span.id}: {', '.join(ran(span))}; {span.ending}")]
-    for part in span.parts:
-        left, right = plot.x(part.begin), plot.x(part.end)
-        drawn.append(
-            element(
-                "rect",
-                x=left,
-                y=middle - _BAR / 2,
-                width=max(1.0, right - left),
-                height=_BAR,
-                fill=f"url(#{SILENT if part.version is None else fills[part.version]})",
-                class_="bar quiet" if part.version is None else "bar",
-            )
-        )
-    return element("g", *drawn)
+def _bar(plot: _Plot, span: Span, middle: float, fills: Mapping[str, str]) -> tuple[Markup, Markup]:
+    """Return the bar of an instance, and what is written at it.
 
-
-def _words(plot: _Plot, span: Span, middle: float) -> Markup:
-    """Return what is written at a bar: the id, versions where they fit, and how it ended."""
+    That is its id, the versions that have room, and how and when it ended.
+    """
     short = span.id if len(span.id) <= _LONGEST_ID else f"…{span.id[1 - _LONGEST_ID :]}"
-    drawn = [_text(short, LEFT - 8, middle + 4, "id", "end")]
+    drawn = [element("title", f"{span.id}: {', '.join(ran(span))}; {span.ending}")]
+    written = [_text(short, LEFT - 8, middle + 4, "id", "end")]
     for part, words in zip(span.parts, ran(span), strict=True):
         left, right = plot.x(part.begin), plot.x(part.end)
-        if right - left >= _extent(words) + 20:
-            drawn.append(_label(words, left + 8 + _extent(words) / 2, middle))
-    x, how = plot.x(span.end), f"gone {span.end:%H:%M}"
-    if span.ending == "running":
-        how = "running"
-    elif span.ending == "gone":
-        drawn.append(_line(x, middle - 9, x, middle + 9, "gone"))
-    else:
+        place = {"x": left, "y": middle - 8, "width": max(1.0, right - left), "height": 16}
+        fill = f"url(#{SILENT if part.version is None else fills[part.version]})"
+        class_ = "bar quiet" if part.version is None else "bar"
+        drawn.append(element("rect", **place, fill=fill, class_=class_))
+        if right - left >= len(words) * _LETTER + 20:
+            written.append(_label(words, left + 8 + len(words) * _LETTER / 2, middle))
+    x, how = plot.x(span.end), "running"
+    if span.ending == "terminated":
         how = f"✕ {span.end:%H:%M}"
         cross = f"M{_number(x - 4)} {_number(middle - 4)}l8 8m0-8l-8 8"
-        drawn.append(element("circle", cx=x, cy=middle, r=7, class_="seat"))
-        drawn.append(element("path", d=cross, class_="cross"))
-    return element("g", *drawn, _text(how, LEFT + PLOT + 8, middle + 4, "ending"))
+        written.append(element("circle", cx=x, cy=middle, r=7, class_="seat"))
+        written.append(element("path", d=cross, class_="cross"))
+    elif span.ending == "gone":
+        how = f"gone {span.end:%H:%M}"
+        written.append(_line(x, middle - 9, x, middle + 9, "gone"))
+    written.append(_text(how, LEFT + PLOT + 8, middle + 4, "ending"))
+    return element("g", *drawn), element("g", *written)
 
 
 def ran(span: Span) -> list[str]:

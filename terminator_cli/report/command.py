@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from terminator.text import count
-from terminator_cli import output
+from terminator_cli.exits import FailedError, UnusableError
+from terminator_cli.output import note, say
 from terminator_cli.recordings import Wanted, load, nothing, record_options
 from terminator_cli.report.page import page
-from terminator_cli.exits import FailedError, UnusableError
 
 
 @click.command()
@@ -41,7 +41,7 @@ def report(wanted: Wanted, *, output: Path) -> None:
             f"{name}: no record says when (plan --json has no times); a report needs those of a log"
         )
     if len(dated) < len(records):
-        output.note(f"{name}: {count(len(records) - len(dated), 'record')} without a time left out")
+        note(f"{name}: {count(len(records) - len(dated), 'record')} without a time left out")
     text = page(dated)
     if str(output) == "-":
         click.echo(text, nl=False)
@@ -51,4 +51,4 @@ def report(wanted: Wanted, *, output: Path) -> None:
     except OSError as error:
         raise UnusableError(f"{output}: {error.strerror}") from error
     groups = count(len({record.group for record in dated}), "group")
-    output.say(f"{output}: {count(len(dated), 'decision')} about {groups}")
+    say(f"{output}: {count(len(dated), 'decision')} about {groups}")

@@ -38,7 +38,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Thinned(Generic[Item]):
-    """Items in their order; `note` says how many there were where some were left output."""
+    """Items in their order; `note` says how many there were where some were left out."""
 
     items: tuple[Item, ...]
     note: str = ""
@@ -74,7 +74,7 @@ class Summary:
 class View:
     """A group as the template shows it; `name` begins the ids of its parts.
 
-    Each pattern in its pictures has a swatch beside what it stands for.
+    `legend` are the ids of the patterns in its pictures, by what each stands for.
     """
 
     name: str
@@ -86,7 +86,7 @@ class View:
     spans: Thinned[Span]
     levels: Thinned[Level]
     folds: Thinned[Fold]
-    swatches: tuple[tuple[str, Markup], ...]
+    legend: Mapping[str, str]
 
 
 def page(records: Iterable[Record]) -> str:
@@ -96,7 +96,8 @@ def page(records: Iterable[Record]) -> str:
     """
     of = timeline(records)
     across = axis(of, chart.PLOT)
-    fills = chart.fills(in_order({version for group in of.groups for version in group.versions}))
+    versions = in_order({version for group in of.groups for version in group.versions})
+    fills, patterns = chart.patterns(versions)
     style = files(__package__).joinpath("report.css").read_text(encoding="utf-8")
     # No script, no request, and no style but this one:
     # https://www.w3.org/TR/CSP3/#grammardef-hash-source
@@ -117,7 +118,7 @@ def page(records: Iterable[Record]) -> str:
         views=[_view(f"g{n}", group, across, fills) for n, group in enumerate(of.groups, 1)],
         style=Markup(style),  # noqa: S704 - our own
         policy=policy,
-        patterns=chart.patterns(fills.values()),
+        patterns=patterns,
         period=period(of.begin + of.period, of.end - of.period),
         counted=f"{count(decisions, 'decision')} about {count(len(of.groups), 'group')}",
         every=lasted(of.period),
@@ -137,9 +138,9 @@ def _view(name: str, of: GroupTimeline, across: Axis, fills: Mapping[str, str]) 
         lambda span: span.ending != "running" or span.begin > begin or len(span.parts) > 1,
         "instance",
     )
-    patterns = {version: fills[version] for version in of.versions}
+    legend = {version: fills[version] for version in of.versions}
     if any(part.version is None for span in of.spans for part in span.parts):
-        patterns[chart.NO_ANSWER] = chart.SILENT
+        legend[chart.NO_ANSWER] = chart.SILENT
     return View(
         name=name,
         of=of,
@@ -150,7 +151,7 @@ def _view(name: str, of: GroupTimeline, across: Axis, fills: Mapping[str, str]) 
         spans=spans,
         levels=thin(of.levels, MOST_ROWS, lambda _: False, "step"),
         folds=thin(of.folds, MOST_ROWS, lambda fold: bool(fold.first.terminated), "decision"),
-        swatches=tuple((words, chart.swatch(fill)) for words, fill in patterns.items()),
+        legend=legend,
     )
 
 

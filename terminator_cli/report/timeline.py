@@ -373,19 +373,16 @@ def fold(records: Iterable[Record]) -> list[Fold]:
     latest: dict[str, int] = {}
     for record in records:
         number = latest.get(record.group)
-        before = None if number is None else folds[number].last
-        alone = bool(record.terminated or before is None or before.terminated)
-        if (
-            number is not None
-            and before is not None
-            and not alone
-            and _said(record) == _said(before)
-        ):
+        if number is not None and _repeats(record, folds[number].last):
             folds[number] = replace(folds[number], last=record, times=folds[number].times + 1)
         else:
             latest[record.group] = len(folds)
             folds.append(Fold(record, record))
     return folds
+
+
+def _repeats(record: Record, before: Record) -> bool:
+    return not (record.terminated or before.terminated) and _said(record) == _said(before)
 
 
 def _said(record: Record) -> tuple[object, ...]:

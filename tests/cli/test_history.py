@@ -146,6 +146,14 @@ def test_a_log_without_decisions_is_said_and_is_no_failure_of_history(tmp_path: 
 
 
 @pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize("asked", ["--until", "--since"])
+@pytest.mark.parametrize("date", ["0001-01-01", "9998-12-31"])
+def test_any_date_may_be_asked_for(config: Sequence[str], asked: str, date: str) -> None:
+    done = terminator("history", *config, asked, date, env=SOMEWHERE)
+    assert (done.exit_code, done.exception) == (0, None)
+
+
+@pytest.mark.usefixtures("aws")
 def test_a_report_of_nothing_is_a_failure_and_writes_nothing(tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     asked = ("report", *write(tmp_path, "idle"), "--group", "web\n", "-o", str(page))

@@ -13,9 +13,9 @@ import pytest
 from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
-from terminator.report.log_lines import closing
 
 from terminator import handlers
+from terminator.report.log_lines import closing
 from terminator.report.record import Record
 from terminator.terminate import Terminations
 from terminator_cli.recordings import FileError, Found, fetch, from_text, moment, pattern

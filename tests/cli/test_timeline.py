@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -15,6 +16,7 @@ from terminator_cli.report.axis import CUT, axis
 from terminator_cli.report.page import thin
 from terminator_cli.report.timeline import GroupTimeline, Timeline, fold, in_order, timeline
 from tests.cli.recordings import PERIOD, WEB, at, fields, following, instance, record
+from tests.decide.builders import decide_later, group, member, released
 
 OLD, NEW = "1.0", "1.1"
 
@@ -202,6 +204,32 @@ def test_a_reason_that_counts_no_time_says_something_new_where_it_differs(hold: 
     assert [each.times for each in fold(seen)] == [2, 1]
 
 
+OUTDATED, ON_TARGET = member("i-a"), member("i-n", "1.0.274", up=20)
+RELEASED = released("1.0.274", since=9)
+HOLDS = {
+    "baking": group(OUTDATED, ON_TARGET),
+    "boots_stale": group(OUTDATED, member("i-b", up=5), released=RELEASED),
+    "canary_silent": group(OUTDATED, member("i-b", None, up=5), released=RELEASED),
+    "launched_lately": group(OUTDATED, member("i-b", up=5), ON_TARGET),
+    "proof_on_its_way": group(OUTDATED, ON_TARGET, grace=30),
+    "release_in_future": group(OUTDATED, released=released("1.0.274", since=-5)),
+}
+
+
+@pytest.mark.parametrize("name", HOLDS)
+def test_a_hold_that_counts_down_is_folded_a_minute_later(name: str) -> None:
+    decided = [
+        decide_later(HOLDS[name], minutes, minimum="0", bake_time="2h") for minutes in range(2)
+    ]
+    first, second = (
+        replace(Record.of(WEB, "web", HOLDS[name], each, dry_run=False), at=at(n))
+        for n, each in enumerate(decided)
+    )
+    assert (first.hold, second.hold) == (name, name)
+    assert first.reason != second.reason
+    assert [each.times for each in fold((first, second))] == [2]
+
+
 def test_groups_are_folded_each_by_itself() -> None:
     seen = [record(n, group=group) for n in range(3) for group in ("a", "b")]
     assert [(each.first.group, each.times, each.last.at) for each in fold(seen)] == [
@@ -264,7 +292,8 @@ def test_dates_that_are_decades_apart_take_no_more_ticks(times: tuple[str, ...])
     places = [across.x(tick) for tick in across.ticks()]
     assert len(places) <= 700 / 40
     assert all(after - before >= 40 for before, after in pairwise(places))
-    assert (across.x(made.begin), across.x(made.end)) == (0, pytest.approx(700))
+    assert across.x(made.begin) == 0
+    assert across.x(made.end) == pytest.approx(700)
 
 
 Runs = st.lists(
@@ -300,18 +329,18 @@ def test_whatever_happens_spans_and_levels_have_no_gaps_and_no_end_before_their_
     runs: list[tuple[int, set[str], set[str], str | None, str]],
 ) -> None:
     made = timeline(odd(runs))
-    for group in made.groups:
-        for span in group.spans:
+    for found in made.groups:
+        for span in found.spans:
             assert span.begin <= span.end <= made.end
             for before, after in pairwise(span.parts):
                 assert before.end == after.begin
                 assert before.version != after.version
-        assert group.levels[0].begin >= made.begin
-        assert group.levels[-1].end == made.end
-        for one, other in pairwise(group.levels):
+        assert found.levels[0].begin >= made.begin
+        assert found.levels[-1].end == made.end
+        for one, other in pairwise(found.levels):
             assert one.end == other.begin
-        assert sum(each.times for each in group.folds) == len(group.records)
-        for level in group.levels:
+        assert sum(each.times for each in found.folds) == len(found.records)
+        for level in found.levels:
             assert level.available == sum(count for _, count in level.versions)
 
 

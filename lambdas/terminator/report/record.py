@@ -152,12 +152,11 @@ class Record:
         return found if at is None else {"timestamp": at, **found}
 
     @classmethod
-    def from_json(cls, of: Mapping[str, Any], at: datetime | None = None) -> Record:
+    def from_json(cls, of: Mapping[str, Any]) -> Record:
         """Read a record back from JSON that anybody may have written.
 
         Text is capped, and what cannot be printed in it escaped. What is absent is None or
-        empty. Its own `timestamp` goes before `at`, the time of whoever kept it. Raise
-        RecordError where a field is not what it should be.
+        empty. Raise RecordError where a field is not what it should be.
         """
         return cls(
             group=_named(of, "group"),
@@ -196,7 +195,7 @@ class Record:
                 )
                 for each in _list(of, "instances", dict, "a list of instances")
             ),
-            at=_time(of, "timestamp") or at,
+            at=_time(of, "timestamp"),
         )
 
 
