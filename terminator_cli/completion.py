@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
-from terminator_cli import output
-
-_SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+_SHELLS: Final = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
 
 @click.command()
@@ -28,4 +28,4 @@ def completion(context: click.Context, shell: str) -> None:
         terminator completion fish | source
     """  # noqa: D301 - \b keeps click from filling the lines
     main = context.find_root().command
-    output.say(_SHELLS[shell](main, {}, "terminator", "_TERMINATOR_COMPLETE").source())
+    click.echo(_SHELLS[shell](main, {}, "terminator", "_TERMINATOR_COMPLETE").source())

@@ -10,12 +10,12 @@ import click
 # Each command, the module that has it under its own name, and its help in one line. A module
 # is imported when its command is named: boto3 and the tables take longer than --help may.
 _COMMANDS: Final = {
-    "apply": ("runs", "Do now what is due: terminate what the rules let go."),
+    "apply": ("plan", "Do now what is due: terminate what the rules let go."),
     "completion": ("completion", "Print the script that completes all this in a shell."),
-    "doctor": ("doctor", "Check that a deployment can work, and say what would mend it."),
+    "doctor": ("doctor.command", "Check that a deployment can work, and say what would mend it."),
     "history": ("history", "Show what was decided, by time: which group, what, and why."),
     "pause": ("pause", "Hold a group: set its tag terminator:pause."),
-    "plan": ("runs", "Show what would be done now, and why; terminate nothing."),
+    "plan": ("plan", "Show what would be done now, and why; terminate nothing."),
     "release": ("release", "Check a zip, and upload it as a release of an app."),
     "releases": ("releases", "Show the releases in S3, the one to run, and who runs what."),
     "report": (
@@ -23,9 +23,9 @@ _COMMANDS: Final = {
         "Write what happened as one HTML page: versions, instances, decisions and reasons.",
     ),
     "resume": ("pause", "Hold a group no longer: remove its tag terminator:pause."),
-    "rollback": ("pointing", "Go back to the release before the one that is run now."),
+    "rollback": ("use", "Go back to the release before the one that is run now."),
     "status": ("status", "Show what every group runs, wants and waits for."),
-    "use": ("pointing", "Set which release an app runs: a version, or the newest."),
+    "use": ("use", "Set which release an app runs: a version, or the newest."),
 }
 
 

@@ -4,16 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
-from terminator.config import deployment as config
-from terminator.config.deployment import ConfigError
+from terminator.config import deployment
+from terminator.config.deployment import Config, ConfigError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What every command is told: the file with the settings, and how to answer.
+
+    `local` and `verbose` matter to those that observe instances: in this process, and with
+    the log lines shown.
+    """
+
+    config_file: Path
+    as_json: bool
+    local: bool = False
+    verbose: bool = False
+
+    @cached_property
+    def config(self) -> Config:
+        """The settings of the file; reading them raises ConfigError naming file and setting."""
+        return deployment.from_file(self.config_file)
 
 
 def config_file(meaning: str) -> Callable[[Command], Command]:
@@ -46,11 +65,36 @@ dry_run: Final = click.option("--dry-run", is_flag=True, help="Show it, and chan
 yes: Final = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
 
+def common(command: Command) -> Callable[..., Any]:
+    """Declare --config and --json, and pass them as an Asked."""
+    return _CONFIG(_JSON(_as_asked(command)))
+
+
+def observing(command: Command) -> Callable[..., Any]:
+    """Declare --config, --local, --json and -v, and pass them as an Asked."""
+    return _CONFIG(_LOCAL(_JSON(_VERBOSE(_as_asked(command)))))
+
+
+def _as_asked(command: Command) -> Callable[..., Any]:
+    @wraps(command)
+    def asked(
+        config_file: Path,
+        *,
+        as_json: bool,
+        local: bool = False,
+        verbose: bool = False,
+        **rest: Any,  # noqa: ANN401 - what the command declares itself
+    ) -> None:
+        command(Asked(config_file, as_json, local, verbose), **rest)
+
+    return asked
+
+
 def names(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
-    """Complete the name of a group, or of its app: those that the configuration names."""
+    """Complete the name of a group, or of its app: those that the settings list."""
     file = context.params.get("config_file") or Path("cdk.json")
     try:
-        known = config.from_file(file).names
+        known = deployment.from_file(file).names
     except ConfigError:
         return []
     return [name for name in known if name.startswith(begun)]
@@ -73,42 +117,3 @@ def app(*, required: bool = True) -> Callable[[Command], Command]:
     return click.option(
         "--app", metavar="NAME", required=required, shell_complete=names, help=meaning + default
     )
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What every command is told: the file with the settings, and how to answer.
-
-    `local` and `verbose` matter to those that observe instances: in this process, and with
-    the log lines shown.
-    """
-
-    config_file: Path
-    as_json: bool
-    local: bool = False
-    verbose: bool = False
-
-
-def common(command: Command) -> Callable[..., Any]:
-    """Declare --config and --json, and pass them as an Asked."""
-    return _CONFIG(_JSON(_asking(command)))
-
-
-def observing(command: Command) -> Callable[..., Any]:
-    """Declare --config, --local, --json and -v, and pass them as an Asked."""
-    return _CONFIG(_LOCAL(_JSON(_VERBOSE(_asking(command)))))
-
-
-def _asking(command: Command) -> Callable[..., Any]:
-    @wraps(command)
-    def asked(
-        config_file: Path,
-        *,
-        as_json: bool,
-        local: bool = False,
-        verbose: bool = False,
-        **rest: Any,  # noqa: ANN401 - what the command declares itself
-    ) -> None:
-        command(Asked(config_file, as_json, local, verbose), **rest)
-
-    return asked

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from terminator.config import deployment as config
 from terminator.config.tags import ENABLED_TAG, TAG_PREFIX
-from terminator.observe import autoscaling as describe
+from terminator.observe.autoscaling import describe_groups, tags_of
+from terminator.observe.snapshot import Scope
+from terminator.reconcile import Supposing
 from terminator.text import plain, quoted
 from terminator_cli import options, output, reach
 from terminator_cli.exits import UnusableError
 from terminator_cli.options import Asked
-from terminator_cli.standing import block
-from terminator_cli.supposed import plan_tagged
+from terminator_cli.records import block
 
 if TYPE_CHECKING:
     from types_boto3_autoscaling.client import AutoScalingClient
+    from types_boto3_autoscaling.type_defs import TagTypeDef
 
     from terminator.config.deployment import Config
 
@@ -32,8 +32,8 @@ _group: Final = click.argument("group", shell_complete=options.names)
 
 
 @dataclass(frozen=True)
-class _Change:
-    """What is to become of the tag: its new text, or None to remove it.
+class Change:
+    """What is to become of a group's tag: its new text, or None to remove it.
 
     `tags` are those of the group before; with `dry_run` they stay.
     """
@@ -45,15 +45,24 @@ class _Change:
 
     @property
     def before(self) -> str | None:
+        """The text of the tag now, None where the group is not paused."""
         return self.tags.get(PAUSE_TAG)
 
     @property
     def needed(self) -> bool:
+        """Whether it changes anything."""
         return self.before != self.after
 
     @property
     def supposed(self) -> bool:
+        """Whether the tag would be changed, but for the dry run."""
         return self.needed and self.dry_run
+
+    @property
+    def tags_after(self) -> dict[str, str]:
+        """The tags of the group once it is done."""
+        others = {key: text for key, text in self.tags.items() if key != PAUSE_TAG}
+        return others if self.after is None else {**others, PAUSE_TAG: self.after}
 
     def __str__(self) -> str:
         group, what = plain(self.group), "resumed" if self.after is None else "paused"
@@ -100,48 +109,46 @@ def resume(asked: Asked, group: str, *, dry_run: bool) -> None:
 
 
 def _run(asked: Asked, group: str, after: str | None, *, dry_run: bool) -> None:
-    settings = config.from_file(asked.config_file)
-    autoscaling = reach.aws().autoscaling
-    change = _Change(group, opted_in(autoscaling, settings, group), after, dry_run)
+    config, autoscaling = replace(asked.config, dry_run=True), reach.aws().autoscaling
+    change = Change(group, _opted_in(autoscaling, config, group), after, dry_run)
     if change.needed and not dry_run:
         _apply(autoscaling, change)
-    records, trouble = _planned(asked, replace(settings, dry_run=True), change)
-    record, follows = (records[0] if records else None), asked.local or not change.supposed
+    supposing = Supposing(tags={group: change.tags_after}) if change.supposed else None
+    scope = Scope(groups=frozenset({group}))
+    records, trouble = reach.attempt_run(asked, config, scope, supposing)
+    record = records[0] if records else None
+    # What is deployed does not suppose anything.
+    follows = asked.local or not change.supposed
     if asked.as_json:
-        output.document(_document(change, record, follows=follows))
+        written = record.to_json() if record else None
+        document = {
+            "group": group,
+            "paused": after is not None,
+            "text": after,
+            "before": change.before,
+            "changed": change.needed and not dry_run,
+            "dry_run": dry_run,
+            "record": written if follows else None,
+            "now": None if follows else written,
+        }
+        output.document(document)
     else:
-        _show(change, record, follows=follows)
+        output.say(str(change))
+        if record and change.supposed:
+            output.say(f"the decision {'that would follow' if follows else 'as it is now'}:")
+        if record:
+            output.console().print(block(record))
     if trouble:
         output.note(f"the decision that follows is not known: {trouble}")
 
 
-def _planned(
-    asked: Asked, settings: Config, change: _Change
-) -> tuple[list[reach.Record] | None, str | None]:
-    if not (change.supposed and asked.local):
-        return reach.attempt_run(asked, settings, [change.group])
-    tags = {key: text for key, text in change.tags.items() if key != PAUSE_TAG}
-    if change.after is not None:
-        tags[PAUSE_TAG] = change.after
-    return reach.attempt(partial(plan_tagged, asked, settings, change.group, tags))
-
-
-def _show(change: _Change, record: reach.Record | None, *, follows: bool) -> None:
-    output.say(str(change))
-    if record is None:
-        return
-    if change.supposed:
-        output.say(f"the decision {'that would follow' if follows else 'as it is now'}:")
-    output.console().print(block(record))
-
-
-def opted_in(autoscaling: AutoScalingClient, settings: Config, group: str) -> Mapping[str, str]:
+def _opted_in(autoscaling: AutoScalingClient, config: Config, group: str) -> Mapping[str, str]:
     """Return the tags of a group that opted in; raise UnusableError for another."""
-    described = describe.describe_groups(autoscaling, [group], tagged=False)
+    described = describe_groups(autoscaling, [group], tagged=False)
     if not described:
         raise UnusableError(f"no Auto Scaling group is named {quoted(group, _LONGEST_REASON)}")
-    tags = describe.tags(described[0])
-    if group in settings.names or (settings.tagged and tags.get(ENABLED_TAG) == "true"):
+    tags = tags_of(described[0])
+    if group in config.names or (config.tagged and tags.get(ENABLED_TAG) == "true"):
         return tags
     raise UnusableError(
         f"{plain(group)} has not opted in: name it in groups.names, or set groups.tagged to "
@@ -149,25 +156,14 @@ def opted_in(autoscaling: AutoScalingClient, settings: Config, group: str) -> Ma
     )
 
 
-def _apply(autoscaling: AutoScalingClient, change: _Change) -> None:
-    of = {"ResourceId": change.group, "ResourceType": "auto-scaling-group", "Key": PAUSE_TAG}
-    if change.after is None:
-        autoscaling.delete_tags(Tags=[of])  # type: ignore[list-item]
-    else:
-        row = {**of, "Value": change.after, "PropagateAtLaunch": False}
-        autoscaling.create_or_update_tags(Tags=[row])  # type: ignore[list-item]
-
-
-def _document(
-    change: _Change, record: reach.Record | None, *, follows: bool
-) -> Mapping[str, object]:
-    return {
-        "group": change.group,
-        "paused": change.after is not None,
-        "text": change.after,
-        "before": change.before,
-        "changed": change.needed and not change.dry_run,
-        "dry_run": change.dry_run,
-        "record": record if follows else None,
-        "now": None if follows else record,
+def _apply(autoscaling: AutoScalingClient, change: Change) -> None:
+    tag: TagTypeDef = {
+        "ResourceId": change.group,
+        "ResourceType": "auto-scaling-group",
+        "Key": PAUSE_TAG,
     }
+    if change.after is None:
+        autoscaling.delete_tags(Tags=[tag])
+    else:
+        tag |= {"Value": change.after, "PropagateAtLaunch": False}
+        autoscaling.create_or_update_tags(Tags=[tag])

@@ -1,15 +1,14 @@
-"""How commands reach AWS and the instances: in this process, or through what is deployed."""
+"""How commands reach AWS: through what is deployed, or with --local from this process."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from functools import partial
 from threading import Lock
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import boto3
 import click
@@ -18,17 +17,16 @@ from rich.console import Console
 from terminator.clients import Aws
 from terminator.config.deployment import Config
 from terminator.invoke import run_reconcile
-from terminator.observe import autoscaling as describe
-from terminator.observe import survey
-from terminator.observe.survey import Scope, Subject, World
-from terminator.probe.ask import Answer, Question, ask
-from terminator.reconcile import reconcile
-from terminator.report import record as report
-from terminator.report.record import Line
+from terminator.observe.autoscaling import describe_groups
+from terminator.observe.snapshot import OptedIn, Scope, World, opted_in
+from terminator.reconcile import Supposing, reconcile
+from terminator.report.record import Record, RecordError
 from terminator_cli.exits import FailedError, UnusableError, told
 from terminator_cli.options import Asked
 
-Record = dict[str, Any]
+if TYPE_CHECKING:
+    from terminator.probe.ask import Answer, Question
+    from terminator.report.log_lines import Line
 
 # The deployed reconcile may take five minutes.
 _LONGEST_RUN: Final = 330
@@ -44,57 +42,62 @@ def aws() -> Aws:
     return here
 
 
-def subjects(here: Aws, settings: Config) -> list[Subject]:
+def groups(here: Aws, config: Config) -> list[OptedIn]:
     """Return the groups that opted in; errors of AWS pass through."""
-    described = describe.describe_groups(here.autoscaling, settings.names, tagged=settings.tagged)
-    return [survey.subject(group, settings) for group in described]
+    described = describe_groups(here.autoscaling, config.names, tagged=config.tagged)
+    return [opted_in(group, config) for group in described]
 
 
 def run(
-    asked: Asked, settings: Config, groups: Sequence[str] = (), *, quiet: bool = False
+    asked: Asked,
+    config: Config,
+    scope: Scope,
+    *,
+    supposing: Supposing | None = None,
+    quiet: bool = False,
 ) -> list[Record]:
-    """Run reconcile once, here or deployed, and return its decision records by group.
+    """Run reconcile once, deployed or here, and return its records by group.
 
-    `settings.dry_run` decides whether it acts. `groups` narrows the run to these names.
-    `quiet` shows neither waits nor log lines, where something else is shown.
+    `config.dry_run` decides whether it acts. `supposing` counts here only: what is deployed
+    takes tags and releases as they are. `quiet` shows neither waits nor log lines, where
+    something else is shown.
     """
-    if not asked.local:
-        return _deployed(settings, groups)
-    scope = Scope(groups=frozenset(groups) if groups else None)
-    outcomes = reconcile(world(verbose=asked.verbose and not quiet, quiet=quiet), settings, scope)
-    return [report.record(outcome) for outcome in outcomes]
+    if asked.local:
+        world = _world(verbose=asked.verbose and not quiet, quiet=quiet)
+        return reconcile(world, config, scope, supposing)
+    name, functions = f"{config.name}-reconcile", aws().functions
+    event: dict[str, object] = {"dry_run": config.dry_run}
+    if scope.app is not None:
+        event["app"] = scope.app
+    if scope.groups is not None:
+        event["groups"] = sorted(scope.groups)
+    try:
+        return [Record.from_json(each) for each in run_reconcile(functions, name, event)]
+    except functions.exceptions.ResourceNotFoundException as error:
+        raise UnusableError(f"no function {name} is deployed here; see --local") from error
+    except functions.exceptions.TooManyRequestsException as error:
+        raise FailedError("a run is in progress; ask again in a minute") from error
+    except RecordError as error:
+        raise FailedError(f"{name} answered what is no decision record: {error}") from error
 
 
 def attempt_run(
-    asked: Asked, settings: Config, groups: Sequence[str] = ()
+    asked: Asked, config: Config, scope: Scope, supposing: Supposing | None = None
 ) -> tuple[list[Record] | None, str | None]:
     """Run reconcile once; where that is not possible, return None and why."""
-    return attempt(partial(run, asked, settings, groups))
-
-
-def attempt(call: Callable[[], list[Record]]) -> tuple[list[Record] | None, str | None]:
-    """Return the records of a call; where that is not possible, None and why."""
     try:
         with told():
-            return call(), None
+            return run(asked, config, scope, supposing=supposing), None
     except click.ClickException as error:
         return None, error.message
 
 
-def _deployed(settings: Config, groups: Sequence[str]) -> list[Record]:
-    function, functions = f"{settings.name}-reconcile", aws().functions
-    narrowed = {"groups": list(groups)} if groups else {}
-    try:
-        return run_reconcile(functions, function, {"dry_run": settings.dry_run, **narrowed})
-    except functions.exceptions.ResourceNotFoundException as error:
-        raise UnusableError(f"no function {function} is deployed here; see --local") from error
-    except functions.exceptions.TooManyRequestsException as error:
-        raise FailedError("a run is in progress; ask again in a minute") from error
-
-
-def world(*, verbose: bool, quiet: bool = False) -> World:
+def _world(*, verbose: bool, quiet: bool) -> World:
     """Return the world of a run in this process; `verbose` shows its log lines."""
+    from terminator.probe.ask import ask  # noqa: PLC0415 - what is deployed asks by itself
+
     console = Console(stderr=True)
+    one_at_a_time = Lock()  # the sockets that a process may open are for one part
 
     def say(line: Line) -> None:
         if verbose:
@@ -104,8 +107,6 @@ def world(*, verbose: bool, quiet: bool = False) -> World:
         waiting = console.status(f"waiting {seconds:.0f} seconds before the second look")
         with nullcontext() if quiet else waiting:
             time.sleep(seconds)
-
-    one_at_a_time = Lock()  # the sockets that a process may open are for one part
 
     def probe(_vpc: str, questions: Sequence[Question], seconds: float) -> list[Answer]:
         with one_at_a_time:

@@ -14,19 +14,23 @@ from typing import TYPE_CHECKING, Final
 
 import click
 from botocore.config import Config as ClientConfig
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
-from rich.progress import TransferSpeedColumn as SpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
-from terminator.config import deployment as config
 from terminator.config.release_keys import KeyNameError
 from terminator.model import NoRelease, Release, Released
-from terminator.observe import releases
+from terminator.observe.releases import chosen
 from terminator.text import plain
 from terminator.version import Version, same_release
-from terminator_cli import options, output, reach, streams
+from terminator_cli import options, output, reach
 from terminator_cli.exits import FailedError, UnusableError, confirm
 from terminator_cli.options import Asked
-from terminator_cli.streams import Stream
+from terminator_cli.stream import Stream, a_version, an_app, bucket_of, read_stream
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -57,9 +61,8 @@ class Upload:
     `wanted` is what the app is to run once it is there.
     """
 
-    file: Path
-    size: int
     version: Version
+    size: int
     key: str
     stream: Stream
     wanted: Released | NoRelease
@@ -113,11 +116,10 @@ def release(  # noqa: PLR0913 - the options it declares
     Examples: terminator release build/web.zip --app web --version 1.0.275
               terminator release web.zip --app web --version 1.0.275 --dry-run
     """  # noqa: D301 - \b keeps click from filling the lines
-    settings = config.from_file(asked.config_file)
-    bucket = streams.bucket_of(settings)
-    checked(file)
+    bucket = bucket_of(asked.config)
+    check_zip(file)
     aws = reach.aws()
-    upload = _upload(aws.s3, bucket, file, streams.an_app(app), streams.a_version(text))
+    upload = _planned(aws.s3, bucket, file, an_app(app), a_version(text))
     if upload.same is not None and not force:
         raise FailedError(f"{app} {text} exists, as {plain(upload.same.key)}; see --force")
     warnings = list(upload.warnings())
@@ -126,11 +128,25 @@ def release(  # noqa: PLR0913 - the options it declares
     if not dry_run:
         if warnings:
             confirm(f"Upload {upload.url}?", yes=yes)
-        _send(aws.session.client("s3", config=_PATIENT), upload, quiet=asked.as_json)
-    _tell(asked, upload, warnings, dry_run=dry_run)
+        with _progress(upload, quiet=asked.as_json) as sent:
+            aws.session.client("s3", config=_PATIENT).upload_file(
+                str(file),
+                bucket.name,
+                upload.key,
+                ExtraArgs={"ContentType": "application/zip"},
+                Callback=sent,
+            )
+    if asked.as_json:
+        output.document(_document(upload, warnings, dry_run=dry_run))
+        return
+    what = "dry run: would upload" if dry_run else "uploaded"
+    again = " again" if upload.same is not None else ""
+    output.say(f"{what} {upload.url}{again}, {output.size(upload.size)}")
+    if upload.becomes_target and not dry_run:
+        output.say(f"{upload.version} is the release of {app} to run from now on")
 
 
-def checked(file: Path) -> None:
+def check_zip(file: Path) -> None:
     """Read the whole zip; raise UnusableError where it cannot be read or is empty."""
     try:
         with zipfile.ZipFile(file) as archive:
@@ -144,60 +160,33 @@ def checked(file: Path) -> None:
         raise UnusableError(f"{file} cannot be released: {problem}")
 
 
-def _upload(s3: S3Client, bucket: Bucket, file: Path, app: str, version: Version) -> Upload:
-    key, size = _key(bucket, app, version), file.stat().st_size
-    stream = streams.read(s3, bucket, app)
+def _planned(s3: S3Client, bucket: Bucket, file: Path, app: str, version: Version) -> Upload:
+    """Return the upload, with what the app is to run once it is there."""
+    key, size = bucket.template.key(app, version), file.stat().st_size
+    try:
+        read = bucket.template.read(key)
+    except KeyNameError:
+        read = None
+    if read != (app, version):
+        raise UnusableError(f"the key {plain(key)} would not be read as {app} {version}")
+    stream = read_stream(s3, bucket, app)
     others = (each for each in stream.listing.releases if each.key != key)
     new = Release(key, version, datetime.now(UTC), size)
     then = replace(stream.listing, releases=(*others, new))
-    wanted = releases.chosen(s3, bucket.name, app, then)
-    return Upload(file, size, version, key, stream, wanted)
-
-
-def _key(bucket: Bucket, app: str, version: Version) -> str:
-    key = bucket.template.key(app, version)
-    try:
-        if bucket.template.read(key) == (app, version):
-            return key
-    except KeyNameError:
-        pass
-    raise UnusableError(f"the key {plain(key)} would not be read as {app} {version}")
-
-
-def _send(s3: S3Client, upload: Upload, *, quiet: bool) -> None:
-    with _progress(upload, quiet=quiet) as sent:
-        s3.upload_file(
-            str(upload.file),
-            upload.stream.bucket,
-            upload.key,
-            ExtraArgs={"ContentType": "application/zip"},
-            Callback=sent,
-        )
+    return Upload(version, size, key, stream, chosen(s3, bucket.name, app, then))
 
 
 @contextmanager
 def _progress(upload: Upload, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show progress on a terminal; yield what takes the number of bytes sent since."""
     console = output.console(stderr=True)
     if quiet or not console.is_terminal:
         yield lambda _bytes: None
         return
-    columns = BarColumn(), DownloadColumn(), SpeedColumn(), TimeRemainingColumn()
+    columns = BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("", total=upload.size)
         yield lambda sent: bar.advance(task, sent)
-
-
-def _tell(asked: Asked, upload: Upload, warnings: list[str], *, dry_run: bool) -> None:
-    if asked.as_json:
-        output.document(_document(upload, warnings, dry_run=dry_run))
-        return
-    replaces = " again" if upload.same is not None else ""
-    size = output.size(upload.size)
-    output.say(
-        f"{'dry run: would upload' if dry_run else 'uploaded'} {upload.url}{replaces}, {size}"
-    )
-    if upload.becomes_target and not dry_run:
-        output.say(f"{upload.version} is the release of {upload.stream.app} to run from now on")
 
 
 def _document(upload: Upload, warnings: list[str], *, dry_run: bool) -> Mapping[str, object]:

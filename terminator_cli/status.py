@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from typing import Any, Protocol
 
 import click
 from click.core import ParameterSource
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
 
-from terminator.config import deployment as config
-from terminator.config.deployment import Config
 from terminator.config.values import duration
-from terminator.report import record as report
+from terminator.observe.snapshot import Scope
+from terminator.report.log_lines import nothing_to_serve
+from terminator.report.record import Record, shown
 from terminator_cli import options, output, reach
-from terminator_cli.exits import DONE, FAILED, UnusableError
+from terminator_cli.exits import DONE, FAILED, UNCONVERGED, UnusableError, told
 from terminator_cli.options import Asked
-from terminator_cli.standing import block, summary
-from terminator_cli.watch import Watch, follow
-from terminator_cli.watching import view
+from terminator_cli.records import (
+    block,
+    has_converged,
+    line,
+    progress,
+    title,
+    versions,
+    without_version,
+)
 
 
 def _timeout(
@@ -68,12 +84,20 @@ def status(
     Examples: terminator status --group live_asg_web
               terminator status --watch --timeout 30m
     """  # noqa: D301 - \b keeps click from filling the lines
-    if not watch:
-        _refuse("interval", "timeout")
-    settings = replace(config.from_file(asked.config_file), dry_run=True)
+    source = click.get_current_context().get_parameter_source
+    for name in () if watch else ("interval", "timeout"):
+        # Who gives one of them expects to wait, and would take a single look for the end of it.
+        if source(name) is not ParameterSource.DEFAULT:
+            raise UnusableError(f"--{name} is for a watch: add --watch")
+    config = asked.config
+    only_looks = config.dry_run and not asked.local
+    config, scope = replace(config, dry_run=True), Scope(groups=frozenset(groups) or None)
     if watch:
-        raise SystemExit(_watch(asked, settings, groups, Watch(interval, timeout)))
-    records = reach.run(asked, settings, groups)
+        remark = "dry_run is true in the settings: what is deployed only looks"
+        look = partial(reach.run, asked, config, scope, quiet=True)
+        with _view(asked, timeout, remark if only_looks else "") as view:
+            raise SystemExit(follow(look, view, Watch(interval, timeout)))
+    records = reach.run(asked, config, scope)
     if asked.as_json:
         output.document([summary(record) for record in records])
     elif records:
@@ -81,21 +105,168 @@ def status(
         for record in records:
             console.print(block(record), "")
     else:
-        output.note(report.nothing_to_serve().text)
-    raise SystemExit(FAILED if any(map(report.is_failure, records)) else DONE)
+        output.note(nothing_to_serve().text)
+    raise SystemExit(FAILED if any(record.has_failed for record in records) else DONE)
 
 
-def _refuse(*of_a_watch: str) -> None:
-    # Who gives one of them expects to wait, and would take a single look for the end of it.
-    source = click.get_current_context().get_parameter_source
-    for name in of_a_watch:
-        if source(name) is not ParameterSource.DEFAULT:
-            raise UnusableError(f"--{name} is for a watch: add --watch")
+def summary(record: Record) -> dict[str, Any]:
+    """Return what `--json` prints of a group: its record, and beside it versions counted."""
+    return {
+        **record.to_json(),
+        "versions": dict(versions(record)),
+        "without_version": dict(without_version(record)),
+        "converged": has_converged(record),
+    }
 
 
-def _watch(asked: Asked, settings: Config, groups: Sequence[str], how: Watch) -> int:
-    only_looks = not asked.local and config.from_file(asked.config_file).dry_run
-    remark = "dry_run is true in the settings: what is deployed only looks" if only_looks else ""
-    look = partial(reach.run, asked, settings, groups, quiet=True)
-    with view(as_json=asked.as_json, within=how.timeout, remark=remark) as shown:
-        return follow(look, shown, how)
+@dataclass(frozen=True)
+class Watch:
+    """How to watch: seconds between looks, and when to give up (None: never)."""
+
+    interval: float
+    timeout: timedelta | None = None
+
+
+class View(Protocol):
+    """What shows the looks."""
+
+    def show(self, records: Sequence[Record]) -> None:
+        """Show what a look saw."""
+
+    def trouble(self, text: str) -> None:
+        """Show why a look failed."""
+
+    def end(self, text: str) -> None:
+        """Say how it ended."""
+
+
+def follow(
+    look: Callable[[], Sequence[Record]],
+    view: View,
+    how: Watch,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
+    """Look until every group has converged, and return the exit status.
+
+    The first look may raise; a later one that fails is shown, and made again. A name that
+    matches no group ends it, for no time will mend that.
+    """
+    begun = clock()
+    records = look()
+    while True:
+        view.show(records)
+        if any(record.app is None for record in records):
+            return FAILED
+        if all(map(has_converged, records)):
+            view.end("all have converged" if records else "no group to serve")
+            return DONE
+        if how.timeout is not None and clock() - begun + how.interval > how.timeout.total_seconds():
+            view.end("not converged in time")
+            return UNCONVERGED
+        sleep(how.interval)
+        try:
+            with told():
+                records = look()
+        except click.ClickException as error:
+            view.trouble(error.message)
+
+
+@contextmanager
+def _view(asked: Asked, within: timedelta | None, remark: str) -> Iterator[View]:
+    """Show what is watched, for as long as the block: a live screen, or changes in a pipe."""
+    console = output.console()
+    if asked.as_json or not console.is_terminal:
+        yield Changes(as_json=asked.as_json, remark=remark)
+        return
+    screen = Screen(within, remark)
+    with Live(get_renderable=screen.render, console=console, refresh_per_second=4) as live:
+        yield screen
+        screen.ended = screen.ended or "ended"
+        live.refresh()
+
+
+class Changes:
+    """Prints a line, or an object, for each group that stands otherwise than before."""
+
+    def __init__(self, *, as_json: bool, remark: str = "") -> None:
+        self._as_json, self._remark = as_json, remark
+        self._before: dict[str, str] = {}
+
+    def show(self, records: Sequence[Record]) -> None:
+        """Print what has changed."""
+        if self._remark and not self._before:
+            output.note(self._remark)
+        for record in records:
+            text = json.dumps(summary(record)) if self._as_json else line(record)
+            if self._before.get(record.group) != text:
+                self._before[record.group] = text
+                output.say(text)
+
+    def trouble(self, text: str) -> None:
+        """Print why a look failed, on standard error."""
+        output.note(text)
+
+    def end(self, text: str) -> None:
+        """Print how it ended, on standard error."""
+        output.note(text)
+
+
+class Screen:
+    """The groups as they stand, with progress, and the time that has passed.
+
+    `within` is when the watch gives up, and `remark` what else there is to know.
+    """
+
+    def __init__(self, within: timedelta | None, remark: str) -> None:
+        self._within, self._remark = within, remark
+        self._begun = time.monotonic()
+        self._records: Sequence[Record] | None = None
+        self._trouble = ""
+        self._spinner = Spinner("dots", style="cyan")
+        self.ended = ""
+
+    def show(self, records: Sequence[Record]) -> None:
+        """Show these from the next refresh on."""
+        self._records, self._trouble = records, ""
+
+    def trouble(self, text: str) -> None:
+        """Show it below the groups until a look succeeds."""
+        self._trouble = text
+
+    def end(self, text: str) -> None:
+        """Show it in place of the spinner."""
+        self.ended = text
+
+    def render(self) -> RenderableType:
+        """Return the whole screen; it is no longer than the terminal, so what is done is short."""
+        rows: list[RenderableType] = []
+        for record in sorted(self._records or (), key=has_converged):
+            if has_converged(record):
+                rows.append(title(record).append(f": {shown(record.reason)}"))
+                continue
+            done, of = progress(record)
+            bar = Table.grid(padding=(0, 1))
+            bar.add_row(
+                Text("          "),
+                ProgressBar(total=of, completed=done, width=30),
+                Text(f"{done} of {of} on target"),
+            )
+            rows += [block(record), bar, Text()]
+        if self._remark:
+            rows.append(Text(self._remark, "yellow"))
+        if self._trouble:
+            rows.append(Text(shown(self._trouble), "red"))
+        return Group(*rows, self._foot())
+
+    def _foot(self) -> RenderableType:
+        elapsed = timedelta(seconds=int(time.monotonic() - self._begun))
+        text = "looking"
+        if self._records is not None:
+            done = sum(map(has_converged, self._records))
+            text = f"{done} of {len(self._records)} groups converged"
+        text += f", {elapsed} of {self._within}" if self._within else f", {elapsed}"
+        if self.ended:
+            return Text(f"{self.ended}: {text}", "bold")
+        self._spinner.update(text=Text(f"{text}; Ctrl-C ends the watch", "dim"))
+        return self._spinner

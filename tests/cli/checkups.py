@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
-from terminator.config import deployment as config
-from terminator.errors import Failure
-from terminator.observe.survey import Subject, subject
-from terminator_cli.checkup.findings import Finding
+from terminator.config.deployment import from_settings
+from terminator.observe.snapshot import OptedIn, opted_in
+from terminator_cli.doctor.findings import Finding, Unseen
 
-SETTINGS: Final = config.from_settings({"groups": {"tagged": True}, "releases": {"bucket": "acme"}})
-DENIED: Final = Failure("AccessDenied: no")
+CONFIG: Final = from_settings({"groups": {"tagged": True}, "releases": {"bucket": "acme"}})
+DENIED: Final = Unseen("AccessDenied: no")
 
 
-def described(tags: dict[str, str] | None = None, **more: Any) -> Subject:
+def described(tags: dict[str, str] | None = None, **more: Any) -> OptedIn:
     """Return a group of four that opted in."""
     all_tags = {"terminator:enabled": "true", "terminator:app": "web", **(tags or {})}
     group: Any = {
@@ -25,10 +25,10 @@ def described(tags: dict[str, str] | None = None, **more: Any) -> Subject:
         "Tags": [{"Key": key, "Value": value} for key, value in all_tags.items()],
         **more,
     }
-    return subject(group, SETTINGS)
+    return opted_in(group, CONFIG)
 
 
-def bad(findings: list[Finding]) -> list[tuple[str, str, str]]:
+def bad(findings: Iterable[Finding]) -> list[tuple[str, str, str]]:
     """Return check, level and what was seen of those that are not ok; each has a remedy."""
     found = [each for each in findings if each.level != "ok"]
     assert all(each.remedy for each in found)

@@ -16,8 +16,8 @@ from sandbox import acts, fleet, store
 from sandbox.fleet import Fleet
 from sandbox.local_aws import CREDENTIALS, REGION
 from terminator.clients import Aws
-from tests.cli.cli_calls import documented, recording
-from tests.cli.cli_runs import SERVING, Caller, caller, words, write
+from tests.cli.calls import documented, recording
+from tests.cli.runs import SERVING, Caller, caller, words, write
 from tests.fakes.lambda_server import denying
 
 WEB = "live_asg_web"

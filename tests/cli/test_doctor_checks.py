@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from terminator.errors import Failure
 from terminator.model import NoRelease, Release, Released
-from terminator.observe.survey import Subject
+from terminator.observe.snapshot import OptedIn
 from terminator.version import Version
-from terminator_cli.checkup import alarms, deployed, groups, releases
-from terminator_cli.checkup.deployed import FunctionSeen
-from terminator_cli.checkup.releases import AppSeen, BucketSeen
-from tests.cli.checkups import DENIED, SETTINGS, bad, described
+from terminator_cli.doctor import deployed, groups, releases
+from terminator_cli.doctor.deployed import FunctionSeen
+from terminator_cli.doctor.findings import Unseen
+from terminator_cli.doctor.releases import AppSeen, BucketSeen
+from tests.cli.checkups import CONFIG, DENIED, bad, described
 
 MINIMUM_SAYS = (
     'tag terminator:minimum says "lots"; accepted is a number such as 2 or a percentage of '
@@ -24,7 +25,7 @@ MINIMUM_SAYS = (
 
 
 def test_a_group_that_is_as_it_should_be_has_no_complaint() -> None:
-    found = groups.check(described())
+    found = list(groups.check(described()))
     assert bad(found) == []
     assert [each.seen for each in found] == [
         "opted in, runs releases of web",
@@ -74,7 +75,7 @@ def test_a_group_that_is_as_it_should_be_has_no_complaint() -> None:
     ],
 )
 def test_what_keeps_a_group_from_being_replaced_is_named(
-    group: Subject, complaint: tuple[str, str, str]
+    group: OptedIn, complaint: tuple[str, str, str]
 ) -> None:
     assert bad(groups.check(group)) == [complaint]
 
@@ -88,7 +89,7 @@ def test_what_keeps_a_group_from_being_replaced_is_named(
         described({"terminator:minimum": "0"}, DesiredCapacity=1),
     ],
 )
-def test_what_does_not_matter_is_not_complained_of(group: Subject) -> None:
+def test_what_does_not_matter_is_not_complained_of(group: OptedIn) -> None:
     assert bad(groups.check(group)) == []
 
 
@@ -101,7 +102,7 @@ def test_a_remedy_is_safe_in_a_shell() -> None:
 
 
 def test_a_name_that_matches_no_group_is_a_problem() -> None:
-    assert bad([groups.missing("ghost")]) == [
+    assert bad(groups.check_names({"web-1"}, replace(CONFIG, names=("ghost",)))) == [
         ("exists", "problem", "no Auto Scaling group has this name")
     ]
 
@@ -122,7 +123,7 @@ def rule(**default: str) -> dict[str, Any]:
         (BucketSeen("acme", {}, ENABLED, {"LambdaFunctionConfigurations": [{}]}), []),
         (BucketSeen("acme", {}, ENABLED, FINE, rule(SSEAlgorithm="AES256")), []),
         (
-            BucketSeen("acme", Failure("404: Not Found"), DENIED, DENIED),
+            BucketSeen("acme", Unseen("404: Not Found"), DENIED, DENIED),
             [("exists", "problem", "cannot be reached: 404: Not Found")],
         ),
         (
@@ -219,16 +220,16 @@ def test_a_function_is_checked(seen: FunctionSeen, complaints: list[tuple[str, s
 def test_the_deployed_settings_are_compared_with_the_file(
     seen: FunctionSeen, complaints: list[str]
 ) -> None:
-    assert [each[0] for each in bad(deployed.check_settings(seen, SETTINGS))] == complaints
+    assert [each[0] for each in bad(deployed.check_settings(seen, CONFIG))] == complaints
 
 
 def test_alarms_that_groups_list_are_checked() -> None:
     group = described({"terminator:alarms": "fine rings gone"})
-    found = alarms.check(group, {"fine": "OK", "rings": "ALARM"})
+    found = groups.check_alarms(group, {"fine": "OK", "rings": "ALARM"})
     assert [(each.level, each.seen) for each in found] == [
         ("ok", "fine is OK"),
         ("warning", "rings is in ALARM"),
         ("problem", "gone does not exist"),
     ]
-    assert [each[1] for each in bad(alarms.check(group, DENIED))] == ["warning"]
-    assert alarms.check(described(), {}) == []
+    assert [each[1] for each in bad(groups.check_alarms(group, DENIED))] == ["warning"]
+    assert list(groups.check_alarms(described(), {})) == []

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terminator_cli.checkup import boot, network
-from terminator_cli.checkup.boot import Source
-from terminator_cli.checkup.network import Probe, Target
+from terminator_cli.doctor import boot, network
+from terminator_cli.doctor.boot import Source
+from terminator_cli.doctor.network import Probe, Target
 from tests.cli.checkups import DENIED, bad, described
 
 NETWORK = (IPv4Network("10.0.1.0/24"), IPv4Network("10.0.2.0/24"))
@@ -80,7 +80,7 @@ def known(*, inward: list[Any], outward: list[Any]) -> Any:
 def test_the_way_from_the_probe_is_checked_in_both_directions(
     inward: list[Any], outward: list[Any], complaints: list[str]
 ) -> None:
-    found = network.check(TARGET, PROBE, known(inward=inward, outward=outward))
+    found = list(network.check(TARGET, PROBE, known(inward=inward, outward=outward)))
     assert len(found) == 2
     assert [(check, level) for check, level, _ in bad(found)] == [
         (check, "problem") for check in complaints
@@ -97,7 +97,7 @@ def test_the_remedy_is_the_rule_that_is_missing() -> None:
 
 def test_a_prefix_list_leaves_it_in_doubt() -> None:
     listed = {**permission(), "PrefixListIds": [{"PrefixListId": "pl-1"}]}
-    found = network.check(TARGET, PROBE, known(inward=[listed], outward=[listed]))
+    found = list(network.check(TARGET, PROBE, known(inward=[listed], outward=[listed])))
     assert [level for _, level, _ in bad(found)] == ["warning", "warning"]
 
 
@@ -127,7 +127,7 @@ def test_instances_are_looked_at_by_vpc_and_security_groups() -> None:
         "i-2": row("10.0.0.3", "sg-c"),
         "i-3": {"VpcId": "vpc-1"},
     }
-    assert network.targets(described(Instances=members), rows) == [
+    assert network.targets_of(described(Instances=members), rows) == [
         Target("web-1", "vpc-1", 80, ("sg-a", "sg-b"), ("10.0.0.1", "10.0.0.2")),
         Target("web-1", "vpc-1", 80, ("sg-c",), ("10.0.0.3",)),
     ]
@@ -161,8 +161,11 @@ def archive() -> bytes:
         (encoded(b"#!/bin/sh\n"), "does not mention acme"),
         (None, "has no user data"),
         ("", "has no user data"),
-        (encoded(gzip.compress(SCRIPT)[:4] + b"xxxxxxxxxxxx"), "unavailable: its gzip is damaged"),
-        ("a", "unavailable: it is not Base64"),
+        (
+            encoded(gzip.compress(SCRIPT)[:4] + b"xxxxxxxxxxxx"),
+            "cannot be read: its gzip is damaged",
+        ),
+        ("a", "cannot be read: it is not Base64"),
     ],
     ids=["script", "gzip", "MIME", "gzip of MIME", "other", "none", "empty", "damaged", "text"],
 )
@@ -205,7 +208,7 @@ def test_a_launch_template_is_the_latest_or_doubted(
 def test_a_launch_configuration_has_no_versions_and_no_bucket_means_no_boot_check() -> None:
     source = Source("launch configuration web", None, None, None, None)
     assert [each.check for each in boot.check("web-1", source, "acme")] == ["boot"]
-    assert boot.check("web-1", source, None) == []
+    assert list(boot.check("web-1", source, None)) == []
     assert [each[1] for each in bad(boot.check("web-1", DENIED, "acme"))] == ["warning"]
 
 
@@ -235,4 +238,4 @@ ONE, TWO = {"LaunchTemplateId": "lt-1", "Version": "1"}, {"LaunchTemplateId": "l
     ],
 )
 def test_every_launch_template_of_a_group_is_looked_at_once(group: Any, found: list[Any]) -> None:
-    assert boot.specifications(group) == found
+    assert boot.templates(group) == found

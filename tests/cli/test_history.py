@@ -23,8 +23,8 @@ from terminator_cli.history import TIMES, show
 from terminator_cli.main import main
 from terminator_cli.report.timeline import Fold, fold
 from tests.cli import pages
-from tests.cli.cli_runs import NOWHERE, TERMINATOR
 from tests.cli.recordings import WEB, fields, following, instance, lines, record
+from tests.cli.runs import NOWHERE, TERMINATOR
 from tests.fakes import hostile
 
 LOG_GROUP = "/aws/lambda/terminator-reconcile"

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+import terminator_cli
 from terminator_cli.main import load, main
+from tests.cli.calls import DOCUMENT
+from tests.cli.runs import TERMINATOR
 
 
 @pytest.mark.parametrize("name", sorted(main.commands))
@@ -30,3 +36,43 @@ def test_help_does_not_wait_for_what_commands_import(asked: str) -> None:
     assert done.returncode == 0
     slow = {"boto3", "botocore", "rich", "httpx", "jinja2", "terminator_cli.plan"}
     assert slow & set(done.stderr.split()) == set()
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_every_command_has_help_with_an_example(name: str) -> None:
+    done = CliRunner().invoke(main, [name, "--help"])
+    assert done.exit_code == 0
+    assert f"terminator {name}" in done.stdout.partition("Options:")[0].partition("\n")[2]
+
+
+def test_help_names_the_options_with_an_example() -> None:
+    done = subprocess.run(  # noqa: S603 - our own program
+        [TERMINATOR, "plan", "--help"], capture_output=True, text=True, check=False
+    )
+    named = ("--group NAME", "--config", "--local", "--json", "Example")
+    assert done.returncode == 0
+    assert all(each in done.stdout for each in named)
+
+
+def test_every_command_and_option_is_documented() -> None:
+    pages = (DOCUMENT, DOCUMENT.with_name("report.md"))
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
+    for name in main.commands:
+        assert f"`{name}" in text
+        options = [option for each in load(name).params for option in each.opts]
+        missing = [each for each in options if each.startswith("--") and each not in text]
+        assert missing == [], name
+
+
+def test_commands_import_nothing_but_what_installing_them_brings() -> None:
+    brought = {"boto3", "botocore", "click", "jinja2", "markupsafe", "rich"}
+    found: set[str] = set()
+    for path in Path(terminator_cli.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.partition(".")[0])
+    of_types = {name for name in found if name.startswith("types_boto3")}
+    found -= {"terminator", "terminator_cli", *of_types, *sys.stdlib_module_names}
+    assert found <= brought

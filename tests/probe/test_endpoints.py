@@ -19,7 +19,8 @@ from terminator.probe import ask as probe
 from terminator.probe import transport as fetch
 from terminator.probe.ask import Answer, Limits
 from terminator.probe.response import Reading, new_connection
-from terminator_cli.table import show
+from terminator.report.record import Record
+from terminator_cli.plan import show
 from tests.fakes.hostile import chunked, message, request, reset, says, self_signed, serving
 from tests.probe.asking import GOOD, PATIENT, ask_all, packed, question
 from tests.probe.catalogue import METADATA, NASTY, TIMEOUT, endpoints
@@ -145,7 +146,7 @@ def asking(stage: Stage, url: str) -> None:
 def rendered(ran: Ran, width: int) -> str:
     """Return the table of a run as a terminal without colours shows it."""
     console = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=width)
-    show(console, ran.records.values())
+    show(console, map(Record.from_json, ran.records.values()))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 

@@ -1,14 +1,11 @@
-"""What people read: log lines, records and tables, whatever AWS and instances say."""
+"""What people read: log lines and records, whatever AWS and instances say."""
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from terminator.decide.plan import plan
 from terminator.model import Group
@@ -17,7 +14,6 @@ from terminator.report.metrics import metrics
 from terminator.report.record import Record
 from terminator.terminate import Terminations
 from terminator.text import plain
-from terminator_cli.table import show
 from tests.decide.builders import NOW, decide, group, member, policy, released, unasked
 
 
@@ -85,42 +81,12 @@ def test_metrics_count_held_and_failed_groups() -> None:
     }  # fmt: skip
 
 
-def shown(*records: Record, terminal: bool = False, width: int = 100) -> str:
-    console = Console(file=io.StringIO(), force_terminal=terminal, width=width)
-    show(console, records)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
-
-
-def test_the_table_has_colours_on_a_terminal_only() -> None:
-    assert "\x1b[" in shown(recorded(proven()), terminal=True)
-    assert "\x1b[" not in shown(recorded(proven()))
-
-
-@pytest.mark.parametrize("width", [60, 80, 200])
-def test_the_table_shows_what_matters_at_any_width(width: int) -> None:
-    ids = [f"i-0{number}b24b1e5d8a3e0f" for number in range(3)]
-    of = group(member(ids[0], up=30), member(ids[1], None), member(ids[2], "1.0.274", up=10))
-    acted = Terminations((ids[0],))
-    table = shown(
-        recorded(of, acted, minimum="0", max_unavailable="100%"), terminal=True, width=width
-    )
-    for text in (*ids, "1.0.266", "1.0.274", "terminated", "timeout"):
-        assert text in table
-    assert "…" not in table
-
-
-def test_the_table_of_a_failed_group_says_why() -> None:
-    assert "failed: no such group" in shown(failure("no such group"))
-
-
 @given(st.text(max_size=40), st.text(max_size=40))
-def test_no_name_and_no_reason_reaches_a_log_or_terminal_unescaped(name: str, why: str) -> None:
+def test_no_name_and_no_reason_reaches_a_log_unescaped(name: str, why: str) -> None:
     of = group(member("i-a", None, up=1, reason=plain(why)))
     hostile = Record.of(name, "web", of, decide(of), dry_run=False)
     lines = [*opening(name, decide(of)), *closing(hostile)]
     assert all(line.text.isprintable() for line in lines)
-    assert shown(hostile).replace("\n", "").isprintable()
 
 
 def test_how_many_are_overdue_is_not_said_where_a_group_could_not_be_observed() -> None:

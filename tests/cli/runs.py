@@ -71,6 +71,23 @@ class Caller:
         assert done.exit_code == status, done.output
         return json.loads(done.stdout)
 
+    def elsewhere(self) -> Caller:
+        """Return a caller in a Region of the account that has nothing in it."""
+        region = {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
+        return Caller(self.config, {**self.environment, **region})
+
+    def as_program(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command as a program of its own, in a pipe."""
+        asked = [TERMINATOR, *arguments, "--config", str(self.config)]
+        return subprocess.run(  # noqa: S603 - our own program
+            asked, env=self._environment(), capture_output=True, text=True, check=False
+        )
+
+    def _environment(self) -> dict[str, str]:
+        own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        given = {name: text for name, text in self.environment.items() if text is not None}
+        return {**own, **NOWHERE, **given}
+
     def on_terminal(
         self,
         *arguments: str,
@@ -85,10 +102,7 @@ class Caller:
         screen is without escape sequences unless `raw`.
         """
         asked = [TERMINATOR, *arguments, "--config", str(self.config)]
-        own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        given = {name: text for name, text in self.environment.items() if text is not None}
-        environment = {**own, **NOWHERE, **given}
-        status, screen = _on_terminal(asked, environment, columns, keys, interrupt_at)
+        status, screen = _on_terminal(asked, self._environment(), columns, keys, interrupt_at)
         return status, screen if raw else _ESCAPES.sub("", screen)
 
 
@@ -157,3 +171,10 @@ def caller(fleet: Fleet, folder: Path, settings: Mapping[str, object] = SERVING)
 def words(screen: str) -> str:
     """Return what is on a screen with its white space collapsed: where lines fold is no matter."""
     return " ".join(screen.split())
+
+
+def releases(on: Caller) -> dict[str, Any]:
+    """Return what is shown of the releases of the app web."""
+    [web] = on.json("releases", "--app", "web", "--local")
+    seen: dict[str, Any] = web
+    return seen

@@ -1,4 +1,4 @@
-"""What commands call in AWS, and what their documentation says that it takes."""
+"""What commands call in AWS, and what their documentation says they may."""
 
 from __future__ import annotations
 

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
-from terminator.errors import Failure
+from terminator.errors import explain
 from terminator.text import plain
 
 Level = Literal["ok", "warning", "problem"]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Something that could not be looked at; `why` is the error in one line."""
+
+    why: str
+
+
+def look(call: Callable[[], Result]) -> Result | Unseen:
+    """Return what the call returns, or why it failed: the rest is looked at all the same."""
+    try:
+        return call()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+        return Unseen(explain(error))
 
 
 @dataclass(frozen=True)
@@ -40,10 +57,10 @@ class About:
         """Return what keeps a deployment from working."""
         return Finding(self.name, check, "problem", plain(seen), plain(remedy))
 
-    def unseen(self, check: str, failure: Failure, action: str) -> Finding:
+    def unseen(self, check: str, unseen: Unseen, action: str) -> Finding:
         """Return what could not be looked at; `action` is the permission that it takes."""
         remedy = f"allow {action} to whoever runs this, to have it checked"
-        return self.warning(check, f"not checked: {failure.why}", remedy)
+        return self.warning(check, f"not checked: {unseen.why}", remedy)
 
 
 def about(kind: str, name: str = "") -> About:

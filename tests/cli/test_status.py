@@ -4,38 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sandbox import acts, fleet, store
-from sandbox.fleet import Fleet
-from sandbox.program import Program
+from terminator.report.record import InstanceRecord, Record
 from terminator_cli.exits import FailedError
-from terminator_cli.reach import Record
-from terminator_cli.watch import Watch, follow
-from tests.cli.cli_runs import Caller, caller, words
+from terminator_cli.status import Watch, follow
+from tests.cli.runs import Caller, words
 from tests.fakes.lambda_server import Throttled, functions
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9]")
 BOTH = ["live_asg_api", "live_asg_web"]
-
-
-@pytest.fixture(scope="module")
-def released() -> Iterator[Fleet]:
-    """Run the demo's groups on the old release, with a new one uploaded; nothing changes it."""
-    with fleet.running(ahead=acts.SETTLED) as running:
-        acts.prepare(running)
-        store.upload(running.aws, "web", Program("1.0.274"))
-        yield running
-
-
-@pytest.fixture
-def on(released: Fleet, tmp_path: Path) -> Caller:
-    return caller(released, tmp_path)
 
 
 def test_it_says_what_each_group_runs_wants_and_has(on: Caller) -> None:
@@ -115,13 +98,10 @@ def test_a_converged_watch_on_a_terminal_says_so(on: Caller) -> None:
     assert "all have converged: 1 of 1 groups converged" in screen
 
 
-def record(group: str = "g", decision: str | None = "hold", app: str | None = "web") -> Record:
-    figures = dict.fromkeys(("desired", "minimum", "available", "unavailable"), 1)
-    return {
-        "group": group, "app": app, "decision": decision, "reason": "why", **figures,
-        "in_flight": 0, "outdated": 0, "target": "1.0", "target_source": "released",
-        "to_terminate": [], "instances": [], "failed": {},
-    }  # fmt: skip
+HELD = Record(
+    group="g", app="web", decision="hold", reason="why", desired=1, minimum=1, available=1,
+    unavailable=1, in_flight=0, outdated=0, target="1.0", target_source="released",
+)  # fmt: skip
 
 
 class Noted:
@@ -131,7 +111,7 @@ class Noted:
         self.said: list[Any] = []
 
     def show(self, records: Sequence[Record]) -> None:
-        self.said.append([each["decision"] for each in records])
+        self.said.append([record.decision for record in records])
 
     def trouble(self, text: str) -> None:
         self.said.append(text)
@@ -147,7 +127,7 @@ def followed(looks: list[Any], timeout: timedelta | None = None) -> tuple[int, l
     def look() -> Sequence[Record]:
         if isinstance(seen := next(left), Exception):
             raise seen
-        return [record(decision=decision) for decision in seen]
+        return [replace(HELD, decision=decision) for decision in seen]
 
     def sleep(seconds: float) -> None:
         times.append(times[-1] + seconds)
@@ -191,9 +171,9 @@ def test_no_group_at_all_is_nothing_to_wait_for() -> None:
 def test_what_is_deployed_is_asked_for_a_dry_run(on: Caller) -> None:
     asked: list[Any] = []
 
-    def reconcile(event: Any) -> list[Record]:
+    def reconcile(event: Any) -> list[Any]:
         asked.append(event)
-        return [record()]
+        return [HELD.to_json()]
 
     with functions({"terminator-reconcile": reconcile}) as lambdas:
         [group] = on.json("status", "--group", "g", env=lambdas)
@@ -212,7 +192,8 @@ def test_a_run_in_progress_is_status_1(on: Caller) -> None:
 
 
 def test_a_watch_of_what_only_looks_says_so(on: Caller) -> None:
-    with functions({"terminator-reconcile": lambda _: [record(decision="converged")]}) as lambdas:
+    converged = replace(HELD, decision="converged").to_json()
+    with functions({"terminator-reconcile": lambda _: [converged]}) as lambdas:
         done = on.run("status", "--watch", env=lambdas)
     assert done.exit_code == 0
     assert "dry_run is true in the settings: what is deployed only looks" in done.stderr
@@ -222,19 +203,16 @@ HOSTILE = "\x1b[31m[bold]\u202e"
 
 
 def test_whatever_instances_and_tags_say_reaches_the_terminal_escaped(on: Caller) -> None:
-    instance = {
-        "id": "i-1", "zone": "a", "lifecycle": HOSTILE, "health": HOSTILE,
-        "launched": None, "version": None, "reason": HOSTILE,
-    }  # fmt: skip
-    hostile = {**record(HOSTILE, app=HOSTILE), "reason": HOSTILE, "instances": [instance]}
-    with functions({"terminator-reconcile": lambda _: [hostile]}) as lambdas:
+    instance = InstanceRecord("i-1", "a", HOSTILE, HOSTILE, None, None, HOSTILE)
+    hostile = replace(HELD, group=HOSTILE, app=HOSTILE, reason=HOSTILE, instances=(instance,))
+    with functions({"terminator-reconcile": lambda _: [hostile.to_json()]}) as lambdas:
         caller_ = Caller(on.config, {**on.environment, **lambdas})
         shown = caller_.run("status").stdout
         status, screen = caller_.on_terminal(
             "status", "--watch", columns=100, interrupt_at="0 of 1 groups converged"
         )
     for said in (shown, screen):
-        assert "\\u001b[31m[bold]\\u202e" in said
+        assert "\\x1b[31m[bold]\\u202e" in said
         assert "\u202e" not in said
     assert "\x1b" not in shown
     assert status == 130

@@ -5,14 +5,15 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from click.testing import CliRunner, Result
 
-from terminator_cli.main import main
-from tests.cli.cli_calls import DOCUMENT
-from tests.cli.cli_runs import Caller, write
+from tests.cli.runs import Caller, write
 from tests.fakes.lambda_server import denying
+
+if TYPE_CHECKING:
+    from click.testing import Result
 
 COMMANDS = [
     ("plan",), ("apply", "--local"), ("status",), ("status", "--watch", "--local"), ("releases",),
@@ -133,56 +134,29 @@ def test_wrong_arguments_are_status_2_and_name_what_is_wrong(
     assert told in done.stderr
 
 
-@pytest.mark.parametrize("name", sorted(main.commands))
-def test_every_command_has_help_with_an_example(name: str) -> None:
-    done = CliRunner().invoke(main, [name, "--help"])
-    assert done.exit_code == 0
-    assert f"terminator {name}" in done.stdout.partition("Options:")[0].partition("\n")[2]
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_is_told_how_to_complete(shell: str) -> None:
-    done = CliRunner().invoke(main, ["completion", shell])
-    assert done.exit_code == 0
-    assert f"_TERMINATOR_COMPLETE={shell}_complete" in done.stdout
-
-
-def test_a_shell_that_is_not_known_is_refused() -> None:
-    done = CliRunner().invoke(main, ["completion", "tcsh"])
-    assert done.exit_code == 2
-    assert "'tcsh' is not one of 'bash', 'fish', 'zsh'" in done.stderr
+def test_an_account_that_does_not_answer_is_exit_status_1(config: Path) -> None:
+    closed = {**REGION, **CREDENTIALS, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    done = run(("plan", "--local"), config, closed)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("Error: AWS says: EndpointConnectionError")
 
 
 @pytest.mark.parametrize(
-    ("words", "completed"),
+    ("environment", "told"),
     [
-        ("terminator ", sorted(main.commands)),
-        ("terminator pause live", ["live_asg_api", "live_asg_web"]),
-        ("terminator plan --group live_asg_w", ["live_asg_web"]),
-        ("terminator releases --app other", []),
-        ("terminator status --wa", ["--watch"]),
+        (
+            {"AWS_DEFAULT_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "127.0.0.1:9"},
+            "AWS_ENDPOINT_URL: Invalid endpoint: 127.0.0.1:9",
+        ),
+        ({"AWS_PROFILE": "nobody"}, "The config profile (nobody) could not be found"),
     ],
 )
-def test_commands_options_and_names_are_completed(
-    words: str, completed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_endpoint_or_a_profile_that_is_none_is_status_2(
+    config: Path, environment: dict[str, str], told: str
 ) -> None:
-    write(tmp_path, {"groups": {"names": ["live_asg_web", "live_asg_api"]}})
-    monkeypatch.chdir(tmp_path)
-    asked = {
-        "_TERMINATOR_COMPLETE": "bash_complete",
-        "COMP_WORDS": words,
-        "COMP_CWORD": str(len(words.split()) - (not words.endswith(" "))),
-    }
-    done = CliRunner().invoke(main, [], env=asked, prog_name="terminator")
-    offered = sorted(line.partition(",")[2] for line in done.stdout.splitlines() if line)
-    assert offered == completed
+    refused(run(("plan", "--local"), config, environment), 2, told)
 
 
-def test_every_command_and_option_is_documented() -> None:
-    pages = (DOCUMENT, DOCUMENT.with_name("report.md"))
-    text = "".join(page.read_text(encoding="utf-8") for page in pages)
-    for name, command in main.commands.items():
-        assert f"`{name}" in text
-        options = [option for each in command.params for option in each.opts]
-        missing = [each for each in options if each.startswith("--") and each not in text]
-        assert missing == [], name
+def test_no_groups_named_and_no_tag_is_a_clear_error(tmp_path: Path) -> None:
+    told = "cdk.json: no groups: list their names in groups.names"
+    refused(run(("apply", "--local"), write(tmp_path, {}), {}), 2, told)

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from terminator.config import values as settings
+from terminator.config import values
 from terminator.config.release_keys import pointer_key
 from terminator.model import NoRelease, Release, Released
-from terminator.observe import releases
-from terminator.observe.releases import Listing
+from terminator.observe.releases import Listing, chosen, list_releases, rank
 from terminator.text import plain, quoted
 from terminator.version import NotAVersionError, Version, same_release
 from terminator_cli.exits import FailedError, UnusableError
@@ -26,7 +25,7 @@ WHY: Final[Mapping[Why, str]] = {"pointer": "its pointer names it", "newest": "i
 
 @dataclass(frozen=True)
 class Stream:
-    """An app's releases, the newest first, and the one to run."""
+    """An app's releases and the one to run, as S3 lists them."""
 
     app: str
     bucket: str
@@ -36,7 +35,7 @@ class Stream:
     @property
     def releases(self) -> list[Release]:
         """The releases, the newest first."""
-        return sorted(self.listing.releases, key=releases.rank, reverse=True)
+        return sorted(self.listing.releases, key=rank, reverse=True)
 
     @property
     def target(self) -> Release | None:
@@ -56,13 +55,26 @@ class Stream:
     def named(self, text: str) -> Release:
         """Return the release that a version names; raise UnusableError where there is none."""
         version = a_version(text)
-        found = [each for each in self.releases if same_release(each.version, version)]
-        if not found:
-            newest = ", ".join(str(each.version) for each in self.releases[:5])
-            known = f"the newest are {newest}" if newest else "it has none"
-            where = f"{self.app} in s3://{self.bucket}"
-            raise UnusableError(f"{version} is no release of {where}; {known}")
-        return found[0]
+        for release in self.releases:
+            if same_release(release.version, version):
+                return release
+        newest = ", ".join(str(release.version) for release in self.releases[:5])
+        known = f"the newest are {newest}" if newest else "it has none"
+        where = f"{self.app} in s3://{self.bucket}"
+        raise UnusableError(f"{version} is no release of {where}; {known}")
+
+
+def read_stream(s3: S3Client, bucket: Bucket, app: str) -> Stream:
+    """Read what S3 has of an app; errors of S3 pass through."""
+    listing = list_releases(s3, bucket.name, bucket.template, an_app(app))
+    return Stream(app, bucket.name, listing, chosen(s3, bucket.name, app, listing))
+
+
+def bucket_of(config: Config) -> Bucket:
+    """Return the releases bucket; raise UnusableError where none is configured."""
+    if config.bucket is None:
+        raise UnusableError("no releases bucket is configured: set releases.bucket")
+    return config.bucket
 
 
 def released(wanted: Released | NoRelease) -> Released:
@@ -70,19 +82,6 @@ def released(wanted: Released | NoRelease) -> Released:
     if isinstance(wanted, NoRelease):
         raise FailedError(plain(wanted.reason))
     return wanted
-
-
-def bucket_of(configured: Config) -> Bucket:
-    """Return the releases bucket; raise UnusableError where none is configured."""
-    if configured.bucket is None:
-        raise UnusableError("no releases bucket is configured: set releases.bucket")
-    return configured.bucket
-
-
-def read(s3: S3Client, bucket: Bucket, app: str) -> Stream:
-    """Read what S3 has of an app; errors of S3 pass through."""
-    listing = releases.list_releases(s3, bucket.name, bucket.template, an_app(app))
-    return Stream(app, bucket.name, listing, releases.chosen(s3, bucket.name, app, listing))
 
 
 def an_app(text: str) -> str:
@@ -96,7 +95,7 @@ def an_app(text: str) -> str:
 def is_app(text: str) -> bool:
     """Say whether a text can be the name of an app."""
     try:
-        settings.app(text)
+        values.app(text)
     except ValueError:
         return False
     return True

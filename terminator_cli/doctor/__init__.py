@@ -1,0 +1,1 @@
+"""`terminator doctor`: whether a deployment can work, and what would mend it."""

@@ -1,0 +1,157 @@
+"""Whether the releases bucket tells of uploads, and each app has a release to run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from terminator.clients import Aws
+from terminator.config.deployment import Bucket, Config
+from terminator.errors import code
+from terminator.model import NoRelease, Released
+from terminator.observe.releases import find, zip_problem
+from terminator_cli.doctor.findings import Finding, Unseen, about, look
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+
+    from terminator.observe.snapshot import OptedIn
+
+
+@dataclass(frozen=True)
+class BucketSeen:
+    """What S3 says of the bucket: each answer, or why there is none.
+
+    `encryption` is None where the bucket has no rule of its own.
+    """
+
+    name: str
+    exists: Mapping[str, Any] | Unseen
+    versioning: Mapping[str, Any] | Unseen
+    notifications: Mapping[str, Any] | Unseen
+    encryption: Mapping[str, Any] | Unseen | None = None
+
+
+@dataclass(frozen=True)
+class AppSeen:
+    """What an app is to run, and why its zip cannot be read (None where it can)."""
+
+    app: str
+    released: Released | NoRelease | Unseen
+    zip_problem: str | Unseen | None = None
+
+
+def examine(aws: Aws, config: Config, groups: Iterable[OptedIn]) -> Iterator[Finding]:
+    """Check the bucket, and the apps of the groups whose settings can be read."""
+    if config.bucket is None:
+        remedy = "set releases.bucket, unless the highest running version is what you want"
+        seen = "none is configured: the highest version that runs is the target"
+        yield about("bucket").warning("exists", seen, remedy)
+        return
+    bucket = look_at_bucket(aws.s3, config.bucket.name)
+    yield from check_bucket(bucket)
+    if not isinstance(bucket.exists, Unseen):
+        policies = [group.policy for group in groups]
+        for app in sorted({policy.app for policy in policies if not policy.problems}):
+            yield check_app(look_at_app(aws.s3, config.bucket, app))
+
+
+def look_at_bucket(s3: S3Client, name: str) -> BucketSeen:
+    """Look at a bucket."""
+
+    def encryption() -> Mapping[str, Any] | None:
+        try:
+            return dict(s3.get_bucket_encryption(Bucket=name))
+        except ClientError as error:
+            if code(error) == "ServerSideEncryptionConfigurationNotFoundError":
+                return None
+            raise
+
+    return BucketSeen(
+        name=name,
+        exists=look(lambda: dict(s3.head_bucket(Bucket=name))),
+        versioning=look(lambda: dict(s3.get_bucket_versioning(Bucket=name))),
+        notifications=look(lambda: dict(s3.get_bucket_notification_configuration(Bucket=name))),
+        encryption=look(encryption),
+    )
+
+
+def check_bucket(seen: BucketSeen) -> Iterator[Finding]:
+    """Check a bucket; of one that is not there nothing else is said."""
+    bucket = about("bucket", seen.name)
+    if isinstance(seen.exists, Unseen):
+        told = f"cannot be reached: {seen.exists.why}"
+        remedy = "correct releases.bucket, or let the stack make it with releases.create"
+        yield bucket.problem("exists", told, remedy)
+        return
+    yield bucket.ok("exists", "it can be reached")
+    if isinstance(seen.versioning, Unseen):
+        yield bucket.unseen("versioning", seen.versioning, "s3:GetBucketVersioning")
+    elif seen.versioning.get("Status") == "Enabled":
+        yield bucket.ok("versioning", "enabled")
+    else:
+        remedy = (
+            f"aws s3api put-bucket-versioning --bucket {seen.name} --versioning-configuration "
+            "Status=Enabled, so that a deleted zip leaves a date"
+        )
+        yield bucket.warning("versioning", seen.versioning.get("Status", "off").lower(), remedy)
+    yield _notifications(seen)
+    if seen.encryption is not None:
+        yield _encryption(seen.name, seen.encryption)
+
+
+def _notifications(seen: BucketSeen) -> Finding:
+    bucket = about("bucket", seen.name)
+    if isinstance(seen.notifications, Unseen):
+        return bucket.unseen("events", seen.notifications, "s3:GetBucketNotification")
+    if "EventBridgeConfiguration" in seen.notifications:
+        return bucket.ok("events", "sent to EventBridge")
+    if seen.notifications.get("LambdaFunctionConfigurations"):
+        return bucket.ok("events", "sent to a function")
+    remedy = "switch on its EventBridge notifications; until then the schedule finds an upload"
+    return bucket.warning("events", "not sent to EventBridge", remedy)
+
+
+def _encryption(name: str, seen: Mapping[str, Any] | Unseen) -> Finding:
+    bucket = about("bucket", name)
+    if isinstance(seen, Unseen):
+        return bucket.unseen("encryption", seen, "s3:GetEncryptionConfiguration")
+    rules = seen["ServerSideEncryptionConfiguration"]["Rules"]
+    used = [rule.get("ApplyServerSideEncryptionByDefault", {}) for rule in rules]
+    key = next((each["KMSMasterKeyID"] for each in used if each.get("KMSMasterKeyID")), None)
+    if key is None:
+        return bucket.ok("encryption", used[0].get("SSEAlgorithm", "none") if used else "none")
+    remedy = "encrypt it with S3's own keys: the functions may not use yours"
+    return bucket.problem("encryption", f"with the KMS key {key}", remedy)
+
+
+def look_at_app(s3: S3Client, bucket: Bucket, app: str) -> AppSeen:
+    """Look at what an app is to run, and at the zip of it."""
+    released = look(partial(find, s3, bucket.name, bucket.template, app))
+    if not isinstance(released, Released):
+        return AppSeen(app, released)
+    key = released.release.key
+    return AppSeen(app, released, look(partial(zip_problem, s3, bucket.name, key)))
+
+
+def check_app(seen: AppSeen) -> Finding:
+    """Check that an app has a release to run, and that its zip is readable."""
+    app, released = about("app", seen.app), seen.released
+    if isinstance(released, Unseen):
+        return app.unseen("release", released, "s3:ListBucketVersions and s3:GetObject")
+    if isinstance(released, NoRelease):
+        remedy = f"terminator release FILE.zip --app {seen.app} --version VERSION"
+        if "pointer" in released.reason:
+            remedy = f"terminator use --app {seen.app} VERSION, or newest"
+        return app.problem("release", released.reason, remedy)
+    target = f"{released.release.version} is the one to run ({released.release.key})"
+    if isinstance(seen.zip_problem, Unseen):
+        return app.unseen("release", seen.zip_problem, "s3:GetObject")
+    if seen.zip_problem is not None:
+        remedy = "upload it again: until then no canary goes"
+        return app.problem("release", f"{target}, but {seen.zip_problem}", remedy)
+    return app.ok("release", target)

@@ -1,0 +1,119 @@
+"""`terminator plan` and `terminator apply`: one run, as a dry run or for real."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import click
+from rich.text import Text
+
+from terminator.observe.snapshot import Scope
+from terminator.report.log_lines import nothing_to_serve
+from terminator.report.record import InstanceRecord, Record, shown
+from terminator_cli import options, output, reach
+from terminator_cli.exits import DONE, FAILED
+from terminator_cli.options import Asked
+from terminator_cli.output import STYLES
+from terminator_cli.records import on_target
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+# Below this what matters least makes room.
+_ROOMY_WIDTH: Final = 90
+
+
+@click.command()
+@options.groups
+@options.observing
+def plan(asked: Asked, groups: tuple[str, ...]) -> None:
+    """Show what would be done now, and why; terminate nothing.
+
+    Example: terminator plan --group live_asg_web
+    """
+    _run(asked, groups, dry_run=True)
+
+
+@click.command()
+@options.groups
+@options.dry_run
+@options.observing
+def apply(asked: Asked, groups: tuple[str, ...], *, dry_run: bool) -> None:
+    """Do now what is due: terminate what the rules let go.
+
+    Example: terminator apply --json
+    """
+    _run(asked, groups, dry_run=dry_run)
+
+
+def _run(asked: Asked, groups: Sequence[str], *, dry_run: bool) -> None:
+    config = replace(asked.config, dry_run=dry_run)
+    records = reach.run(asked, config, Scope(groups=frozenset(groups) or None))
+    if asked.as_json:
+        output.document([record.to_json() for record in records])
+    elif records:
+        show(output.console(), records)
+    else:
+        output.note(nothing_to_serve().text)
+    raise SystemExit(FAILED if any(record.has_failed for record in records) else DONE)
+
+
+def show(console: Console, records: Iterable[Record]) -> None:
+    """Print each group: its instances, their versions, and the decision with its reason."""
+    for record in records:
+        console.print(_title(record), soft_wrap=True)
+        # Without figures the instances were not asked, and all there is to say is why.
+        if record.instances and record.available is not None:
+            console.print(_table(record, roomy=console.width >= _ROOMY_WIDTH))
+        decision = (record.decision or "failed", STYLES[record.decision])
+        console.print(Text.assemble(decision, f": {shown(record.reason)}"), soft_wrap=True)
+        console.print()
+
+
+def _title(record: Record) -> Text:
+    title = Text().append(shown(record.group), "bold")
+    if record.available is not None:
+        target = shown(record.target or "none")
+        title.append(f"  app {shown(record.app or '')}, target {target}")
+        title.append(
+            f"\n{record.available} available of {record.desired} desired, "
+            f"{record.unavailable} unavailable, {record.in_flight} in flight, "
+            f"minimum {record.minimum}",
+            "dim",
+        )
+    return title
+
+
+def _table(record: Record, *, roomy: bool) -> Table:
+    more = ("zone", "launched (UTC)") if roomy else ()
+    table = output.table("instance", "version", "state", *more, "")
+    for instance in record.instances:
+        in_service = (instance.lifecycle, instance.health) == ("InService", "Healthy")
+        state = shown(f"{instance.lifecycle}, {instance.health}").removesuffix(", Healthy")
+        wanted = on_target(instance.version, record)
+        style = "red" if instance.reason else "green" if wanted else "yellow"
+        launched = output.moment(instance.launched) if instance.launched else ""
+        table.add_row(
+            Text(shown(instance.id)),
+            Text(instance.version or "-", style if instance.version else "dim"),
+            Text(state, "" if in_service else "yellow"),
+            *([Text(shown(instance.zone)), Text(launched, "dim")] if roomy else []),
+            Text(shown(_note(instance, record)), "red"),
+        )
+    return table
+
+
+def _note(instance: InstanceRecord, record: Record) -> str:
+    """Return what became of an instance or what would, else why it is not available."""
+    if instance.id in record.terminated:
+        return "terminated"
+    if instance.id in record.failed:
+        return f"failed: {record.failed[instance.id]}"
+    if instance.id in record.deferred:
+        return f"deferred: {record.deferred[instance.id]}"
+    if instance.id in record.to_terminate and record.dry_run:
+        return "would go"
+    return instance.reason or ""

@@ -1,0 +1,114 @@
+"""Decision records for people: who runs what, and where each group stands."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from terminator.report.record import Record, shown
+from terminator.text import count
+from terminator.version import Version
+from terminator_cli.output import STYLES
+
+# What the last line of a group's block is about, by decision.
+_LABELS: Final = {
+    "replace": "next",
+    "canary": "next",
+    "hold": "waits for",
+    "converged": "done",
+    None: "why",
+}
+_SOURCES: Final[Mapping[str | None, str]] = {
+    "released": "released",
+    "highest": "the highest that runs",
+}
+
+
+def versions(record: Record) -> Counter[str]:
+    """Count the versions that a group's instances answered with."""
+    return Counter(each.version for each in record.instances if each.version)
+
+
+def without_version(record: Record) -> Counter[str]:
+    """Count the other instances by the reason they gave, or by the state they are in."""
+    states = (
+        each.reason or ", ".join(filter(None, (each.lifecycle, each.health)))
+        for each in record.instances
+        if not each.version
+    )
+    return Counter(states)
+
+
+def newest_first(counted: Iterable[str]) -> list[str]:
+    """Return versions, the highest first."""
+    return sorted(counted, key=lambda text: (Version.parse(text), text), reverse=True)
+
+
+def on_target(version: str | None, record: Record) -> bool:
+    """Say whether a version is known, and of equal precedence to the group's target."""
+    if version is None or record.target is None:
+        return False
+    return Version.parse(version) == Version.parse(record.target)
+
+
+def has_converged(record: Record) -> bool:
+    """Say whether the group has converged."""
+    return record.decision == "converged"
+
+
+def progress(record: Record) -> tuple[int, int]:
+    """Return how many instances are available on target, and of how many."""
+    if record.available is None:
+        return 0, record.desired or 1
+    done = record.available - (record.outdated or 0)
+    return done, max(record.desired or 0, done, 1)
+
+
+def line(record: Record) -> str:
+    """Return where a group stands as one line, without what changes by itself."""
+    done, of = progress(record)
+    name, decision = shown(record.group), record.decision or "failed"
+    return f"{name} => {done} of {of} on target, {decision}: {shown(record.reason)}"
+
+
+def title(record: Record) -> Text:
+    """Return the name of a group and its decision."""
+    name = Text().append(shown(record.group), "bold").append("  ")
+    return name.append(record.decision or "failed", STYLES[record.decision])
+
+
+def block(record: Record) -> RenderableType:
+    """Return a group as a block of lines; nothing is cut, however narrow the terminal."""
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(min_width=9, no_wrap=True, style="dim")
+    rows.add_column(overflow="fold")
+    if record.available is not None:
+        wants = f"{shown(record.target or 'nothing')} of {shown(record.app or '')}"
+        source = _SOURCES.get(record.target_source, "unknown")
+        has = (
+            f"{record.available} available of {record.desired} desired, minimum "
+            f"{record.minimum}, {record.unavailable} unavailable, {record.in_flight} in flight"
+        )
+        rows.add_row("  runs", _runs(record))
+        rows.add_row("  wants", Text(f"{wants} ({source})"))
+        rows.add_row("  has", Text(has))
+    reason = shown(record.reason).removeprefix("waiting for ")
+    rows.add_row(f"  {_LABELS[record.decision]}", Text(reason))
+    return Group(title(record), rows)
+
+
+def _runs(record: Record) -> Text:
+    text, counted = Text(), versions(record)
+    for version in newest_first(counted):
+        style = "green" if on_target(version, record) else "yellow"
+        text.append(", " if text else "").append(version, style)
+        text.append(f" on {count(counted[version], 'instance')}")
+    for why, number in without_version(record).items():
+        text.append(", " if text else "").append(f"no version on {number}")
+        text.append(f" ({shown(why)})", "red")
+    return text or Text("nothing")

@@ -1,0 +1,126 @@
+"""Uploading a release: what is checked, asked, sent and said."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from sandbox import store
+from sandbox.fleet import Fleet
+from sandbox.program import Program, pack
+from terminator_cli import output
+from tests.cli.runs import Caller, releases
+
+
+def upload(archive: str, version: str, *more: str) -> tuple[str, ...]:
+    return "release", archive, "--app", "web", "--version", version, *more
+
+
+def test_a_zip_is_uploaded_and_becomes_the_release_to_run(
+    released: Fleet, on: Caller, archive: str
+) -> None:
+    done = on.run(*upload(archive, "1.0.275"))
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "uploaded s3://releases/web/1.0.275.zip" in done.stdout
+    assert "1.0.275 is the release of web to run from now on" in done.stdout
+    body = released.aws.s3.get_object(Bucket=store.BUCKET, Key="web/1.0.275.zip")["Body"].read()
+    assert body == Path(archive).read_bytes()
+    assert releases(on)["target"] == "1.0.275"
+
+
+def test_a_dry_run_uploads_nothing(on: Caller, archive: str) -> None:
+    told = on.json(*upload(archive, "1.0.275", "--dry-run"))
+    assert (told["uploaded"], told["becomes_target"], told["key"]) == (
+        False,
+        True,
+        "web/1.0.275.zip",
+    )
+    assert releases(on)["target"] == "1.0.274"
+
+
+@pytest.mark.parametrize("version", ["1.0.274", "v1.0.274", "1.0.274.0"])
+def test_a_version_that_exists_is_refused_however_it_is_spelled(
+    on: Caller, archive: str, version: str
+) -> None:
+    done = on.run(*upload(archive, version))
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert f"web {version} exists, as web/1.0.274.zip; see --force" in done.stderr
+
+
+def test_a_version_that_exists_is_replaced_by_force(
+    released: Fleet, on: Caller, archive: str
+) -> None:
+    told = on.json(*upload(archive, "1.0.274", "--force"))
+    assert (told["replaced"], told["uploaded"], told["warnings"]) == (True, True, [])
+    store.upload(released.aws, "web", Program("1.0.274"))
+
+
+def test_a_lower_version_is_asked_about_because_the_newest_is_run(on: Caller, archive: str) -> None:
+    done = on.run(*upload(archive, "1.0.270"))
+    assert done.exit_code == 2
+    assert "Warning: 1.0.270 is lower than 1.0.274: the newest is run" in done.stderr
+    assert "Nobody can be asked here: say --yes" in done.stderr
+    told = on.json(*upload(archive, "1.0.270", "--yes"))
+    assert (told["uploaded"], told["becomes_target"]) == (True, False)
+
+
+def test_a_pointer_in_the_way_is_said(released: Fleet, on: Caller, archive: str) -> None:
+    store.point(released.aws, "web", "1.0.266")
+    done = on.run(*upload(archive, "1.0.275", "--dry-run"))
+    assert done.stderr == "Warning: the pointer web/current names 1.0.266: that is run\n"
+
+
+def test_a_pointer_that_waits_for_this_version_is_not_in_the_way(
+    released: Fleet, on: Caller, archive: str
+) -> None:
+    store.point(released.aws, "web", "1.0.275")
+    told = on.json(*upload(archive, "1.0.275"))
+    assert (told["warnings"], told["becomes_target"]) == ([], True)
+
+
+@pytest.mark.parametrize("answer", [b"y\n", b"n\n"])
+def test_on_a_terminal_it_asks_and_shows_progress(on: Caller, archive: str, answer: bytes) -> None:
+    asked = upload(archive, "1.0.270")
+    status, screen = on.on_terminal(*asked, columns=100, keys=answer)
+    assert "Upload s3://releases/web/1.0.270.zip? [y/N]" in screen
+    assert (status, "uploaded s3://" in screen) == ((0, True) if answer == b"y\n" else (1, False))
+    assert ("100" in screen or "bytes" in screen) or answer == b"n\n"
+
+
+def broken(folder: Path, kind: str) -> Path:
+    path = folder / f"{kind}.zip"
+    whole = pack(Program("1.0.275"))
+    if kind == "empty":
+        with zipfile.ZipFile(path, "w"):
+            return path
+    path.write_bytes({
+        "text": b"no zip",
+        "half": whole[: len(whole) // 2],
+        "damaged": whole[:45] + bytes([whole[45] ^ 0xFF]) + whole[46:],
+        "nothing": b"",
+    }[kind])  # fmt: skip
+    return path
+
+
+@pytest.mark.parametrize("kind", ["empty", "text", "half", "damaged", "nothing"])
+def test_a_zip_that_cannot_be_booted_is_not_uploaded(on: Caller, tmp_path: Path, kind: str) -> None:
+    path = broken(tmp_path, kind)
+    done = on.run(*upload(str(path), "1.0.275"))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"Error: {path} cannot be ")
+    assert releases(on)["target"] == "1.0.274"
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (3_450_000, "3.5 MB"),
+    ],
+)
+def test_sizes_are_said_in_the_units_that_aws_bills_by(number: int, said: str) -> None:
+    assert output.size(number) == said

@@ -1,0 +1,121 @@
+"""Which release an app is to run: another one, the newest, or the one before."""
+
+from __future__ import annotations
+
+from sandbox import store
+from sandbox.acts import WEB
+from sandbox.fleet import Fleet
+from terminator.config.release_keys import pointer_key
+from tests.cli.runs import Caller, releases, words
+from tests.fakes.lambda_server import functions
+
+USE = ("use", "--app", "web", "--local")
+
+
+def pointer(fleet: Fleet) -> str | None:
+    s3 = fleet.aws.s3
+    try:
+        answer = s3.get_object(Bucket=store.BUCKET, Key=pointer_key("web"))
+    except s3.exceptions.NoSuchKey:
+        return None
+    return answer["Body"].read().decode()
+
+
+def test_using_a_release_shows_what_goes_and_sets_the_pointer(released: Fleet, on: Caller) -> None:
+    told = on.json(*USE, "1.0.250", "--yes")
+    assert (told["before"], told["before_source"]) == ("1.0.274", "newest")
+    assert (told["target"], told["target_source"], told["changed"]) == ("1.0.250", "pointer", True)
+    [group] = told["groups"]
+    oldest = released.of(WEB)[0].id
+    assert (group["group"], group["instances"], group["outdated"]) == (WEB, 3, {"1.0.266": 3})
+    assert group["decision"] == "canary"
+    assert group["reason"].endswith("goes first, to prove 1.0.250")
+    assert oldest.startswith("i-")
+    assert pointer(released) == "1.0.250\n"
+    assert releases(on)["target_source"] == "pointer"
+
+
+def test_what_it_says_would_go_is_what_a_plan_says_afterwards(released: Fleet, on: Caller) -> None:
+    gone = list(released.gone)
+    [supposed] = on.json(*USE, "1.0.250", "--yes")["groups"]
+    [planned] = on.json("plan", "--local", "--group", WEB)
+    assert (supposed["decision"], supposed["reason"]) == (planned["decision"], planned["reason"])
+    assert released.gone == gone
+
+
+def test_a_release_that_all_run_already_replaces_nothing(on: Caller) -> None:
+    [group] = on.json(*USE, "1.0.266", "--dry-run")["groups"]
+    assert (group["outdated"], group["decision"]) == ({}, "converged")
+
+
+def test_a_dry_run_and_a_refusal_change_nothing(released: Fleet, on: Caller) -> None:
+    assert on.run(*USE, "1.0.266", "--dry-run").exit_code == 0
+    done = on.run(*USE, "1.0.266")
+    assert done.exit_code == 2
+    assert "Set web/current to 1.0.266? Nobody can be asked here: say --yes" in done.stderr
+    assert pointer(released) is None
+
+
+def test_on_a_terminal_of_60_columns_it_asks(released: Fleet, on: Caller) -> None:
+    status, screen = on.on_terminal(*USE, "1.0.250", columns=60, keys=b"n\n")
+    assert status == 1
+    said = words(screen)
+    assert "3 of 3 instances not on 1.0.250: 1.0.266 on 3 instances" in said
+    assert "goes first, to prove 1.0.250" in said
+    assert "Set web/current to 1.0.250? [y/N]" in said
+    assert "nothing was changed" in said
+    assert pointer(released) is None
+
+
+def test_newest_removes_the_pointer(released: Fleet, on: Caller) -> None:
+    store.point(released.aws, "web", "1.0.266")
+    told = on.json(*USE, "newest", "--yes")
+    assert (told["before"], told["target"], told["changed"]) == ("1.0.266", "1.0.274", True)
+    assert told["groups"][0]["decision"] == "canary"
+    assert pointer(released) is None
+
+
+def test_what_is_so_already_is_not_asked_about(released: Fleet, on: Caller) -> None:
+    done = on.run(*USE, "newest")
+    assert (done.exit_code, "nothing to change" in done.stdout) == (0, True)
+    store.point(released.aws, "web", "1.0.266")
+    assert not on.json(*USE, "1.0.266")["changed"]
+
+
+def test_a_version_that_is_no_release_is_refused(released: Fleet, on: Caller) -> None:
+    done = on.run(*USE, "1.0.999", "--yes")
+    assert (done.exit_code, done.stdout) == (2, "")
+    known = "the newest are 1.0.274, 1.0.266, 1.0.250"
+    assert f"1.0.999 is no release of web in s3://releases; {known}" in done.stderr
+    assert pointer(released) is None
+
+
+def test_rollback_goes_to_the_release_before_the_target_and_no_further_than_there_is(
+    released: Fleet, on: Caller
+) -> None:
+    for expected in ("1.0.266", "1.0.250"):
+        told = on.json("rollback", "--app", "web", "--local", "--yes")
+        assert (told["target"], pointer(released)) == (expected, f"{expected}\n")
+    done = on.run("rollback", "--app", "web", "--local", "--yes")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == "Error: web has no release below 1.0.250 to go back to\n"
+
+
+def test_where_only_the_deployed_reconcile_sees_instances_it_says_who_is_not_on_the_target(
+    released: Fleet, on: Caller
+) -> None:
+    seen = on.json("apply", "--dry-run", "--local")
+    seen[1]["instances"][0] |= {"version": None, "reason": "timeout"}
+    with functions({"terminator-reconcile": lambda _event: seen}) as lambdas:
+        told = on.json("use", "--app", "web", "1.0.250", "--yes", env=lambdas)
+    assert told["groups"] == [
+        {
+            "group": WEB,
+            "instances": 3,
+            "outdated": {"1.0.266": 2},
+            "unknown": 1,
+            "decision": None,
+            "reason": None,
+        }
+    ]
+    assert pointer(released) == "1.0.250\n"
