@@ -1,87 +1,102 @@
-# Every target makes the virtual environment that it needs; the second time that is quick.
+# Each target sets up what it needs; once that is done, it takes no time.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-# Node 20 does; the CDK would say at every step that it is old.
+# Node 20 is new enough, but the CDK would warn at every step that it is old.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
+# uv compiles nothing: all of it would take a minute of CPU, most of that for the CDK, of which
+# little is ever imported. Python compiles what it imports and keeps that, unless it is told not
+# to; then each of the many processes here would compile moto, botocore and more anew.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo sandbox bootstrap deploy test hostile e2e lint format lock clean soak mutants look bench
+.PHONY: help demo sandbox look bootstrap deploy test lint style types templates format lock \
+  e2e soak mutants hostile bench clean
 
-# The main job on a local fleet, in acts, each checked.
-demo: $(READY)
+help: ## lists what make can do
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: $(READY) ## shows the main job on a local fleet, in acts, and checks each
 	@$(BIN)/python -m sandbox.demo
 
-# The demo's report in a real Chromium ($CHROMIUM, else on PATH): axe-core, console, pictures.
-look: demo node_modules/.ready
-	@node look/look.mjs .sandbox/look .sandbox/demo.html
-
-# A local fleet to try the command line on, until interrupted.
-sandbox: $(READY)
+sandbox: $(READY) ## runs a local fleet to try the command line on, until interrupted
 	@$(BIN)/python -m sandbox
 
-# Makes what CDK deploys through, once for each account and Region.
-bootstrap: $(READY) node_modules/.ready
+look: demo node_modules/.ready ## checks the demo's report in a real Chromium ($CHROMIUM or on PATH)
+	@node look/look.mjs .sandbox/look .sandbox/demo.html
+
+bootstrap: $(READY) node_modules/.ready ## prepares an account and Region for the CDK, once
 	npx cdk bootstrap
 
-# Deploys what cdk.json says to the account of the environment.
-deploy: $(READY) node_modules/.ready
+deploy: $(READY) node_modules/.ready ## deploys what cdk.json says to the environment's account
 	npx cdk deploy --all
 
-test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(READY) ## runs the tests, one process a core
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
-# What the probe says of instances that answer as badly as they can, as a table.
-hostile: $(READY)
-	@$(BIN)/python -m tests.probe.hostile_table
+lint: $(READY) ## checks style, types and the synthesized templates, at the same time
+	@$(MAKE) --no-print-directory --jobs --output-sync=target --keep-going style types templates
 
-# The search for a wrong kill at length: 200,000 steps, from another seed with SEED=1.
-soak: $(READY)
-	$(BIN)/python -m tests.search.soak --steps 200000 --seed $(or $(SEED),0)
-
-# Changes the decision in small ways, one at a time: does a test fail each time?
-mutants: $(READY)
-	nice -n 10 $(BIN)/python -m tests.mutation $(MODULES)
-
-# A real deployment to a local AWS, from upload to convergence.
-e2e: $(READY) node_modules/.ready
-	$(BIN)/python -m e2e
-
-# What it costs, beside its floors; rewrites the tables of docs/performance.md.
-bench: $(READY)
-	@$(BIN)/python -m benchmarks
-
-lint: $(READY)
+style: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(READY)
 	$(BIN)/mypy
+
+templates: $(READY)
 	$(BIN)/python -m infra.checks
 
-format: $(READY)
+format: $(READY) ## mends style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Pins again what requirements.in and lambdas/requirements.in name.
-lock: $(READY)
-	$(BIN)/pip-compile -q --strip-extras --no-emit-index-url --no-emit-find-links \
-	  --no-emit-trusted-host --no-header -o lambdas/requirements.txt lambdas/requirements.in
-	$(BIN)/pip-compile -q --strip-extras --no-emit-index-url --no-emit-find-links \
-	  --no-emit-trusted-host --no-header -o requirements.txt requirements.in
+e2e: $(READY) node_modules/.ready ## deploys to a local AWS, from upload to convergence
+	$(BIN)/python -m e2e
 
+soak: $(READY) ## searches for a wrong kill in 200,000 steps, from another seed with SEED=1
+	$(BIN)/python -m tests.search.soak --steps 200000 --seed $(or $(SEED),0)
+
+mutants: $(READY) ## changes the decision in small ways: does a test fail each time?
+	nice -n 10 $(BIN)/python -m tests.mutation $(MODULES)
+
+hostile: $(READY) ## shows what the probe says of instances that answer as badly as they can
+	@$(BIN)/python -m tests.probe.hostile_table
+
+bench: $(READY) ## measures what Terminator costs, and rewrites docs/performance.md
+	@$(BIN)/python -m benchmarks
+
+# The bundle is for one Python on one platform, the rest for all that develop here. Packages that
+# are pinned already stay as they are, but with make lock UPGRADE=--upgrade.
+LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url $(UPGRADE)
+lock: $(READY) ## pins what requirements.in and lambdas/requirements.in name
+	$(LOCK) --python-version 3.13 --python-platform aarch64-manylinux2014 \
+	  lambdas/requirements.in -o lambdas/requirements.txt
+	$(LOCK) --python-version 3.11 --universal requirements.in -o requirements.txt
+
+# pip installs uv, and uv the rest: in seconds, where pip takes minutes.
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed; name one with make PYTHON=..." >&2; exit 1; }
-	@echo "setting up .venv"
+	@echo "set-up, 1 of 3: $$($(PYTHON) --version) in .venv"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	@echo "set-up, 2 of 3: uv (25 MB), which installs the rest"
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt > .venv/uv.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps \
+	  -r .venv/uv.txt
+	@echo "set-up, 3 of 3: what requirements.txt names (200 MB, if none of it is cached)"
+	@$(BIN)/uv pip sync --python $(BIN)/python --require-hashes requirements.txt 2>&1 | sed '/^ /d'
+	@$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 node_modules/.ready: package.json package-lock.json
-	@echo "setting up node_modules"
+	@echo "set-up: node_modules, with the CDK's command line"
 	@npm ci --silent --no-audit --no-fund
 	@touch $@
 
-clean:
-	rm -rf .venv node_modules cdk.out .sandbox mutants lambdas/*.egg-info \
+clean: ## deletes everything that was set up or made
+	rm -rf .venv node_modules cdk.out .sandbox build mutants *.egg-info lambdas/*.egg-info \
 	  .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
