@@ -14,7 +14,6 @@ from e2e.cdk import Deployment
 from e2e.cloud import deployable
 from e2e.drive import BrokenError, Drive
 from sandbox import local_aws, store
-from sandbox.clock import Clock
 from sandbox.endpoints import Endpoints
 from sandbox.fleet import Fleet
 
@@ -25,14 +24,10 @@ def main() -> int:
     """Return 0 where everything holds, 1 otherwise, with what the local AWS said last."""
     with TemporaryDirectory() as name:
         folder, endpoints = Path(name), Endpoints()
-        clock = Clock(folder / "clock")
-        clock.sleep(-drive.SETTLED.total_seconds())
         try:
-            with (
-                local_aws.started(folder / "clock") as beside,
-                deployable(beside, folder) as local,
-            ):
-                fleet = Fleet(local, clock, endpoints, _BOOT)
+            with local_aws.started() as beside, deployable(beside, folder) as local:
+                local.clock.sleep(-drive.SETTLED.total_seconds())
+                fleet = Fleet(local, endpoints, _BOOT)
                 drive.play(Drive(fleet, Deployment(local, settings(fleet), folder)))
         except (BrokenError, RuntimeError, TimeoutError) as error:
             print(f"BROKEN: {error}", file=sys.stderr)  # noqa: T201

@@ -45,7 +45,7 @@ def deployable(beside: LocalAws, folder: Path) -> Iterator[LocalAws]:
         try:
             _wait(gateway)
             elsewhere = dict.fromkeys(BESIDE, beside.endpoint)
-            yield LocalAws(gateway, elsewhere)
+            yield LocalAws(gateway, beside.clock, elsewhere)
         finally:
             process.terminate()
 

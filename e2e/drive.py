@@ -16,7 +16,7 @@ from e2e import watching
 from e2e.cdk import Deployment
 from sandbox import store
 from sandbox.fleet import Fleet
-from sandbox.program import Program
+from sandbox.store import Program
 
 GROUP: Final = "live_asg_web"
 RECONCILE: Final = "/aws/lambda/terminator-reconcile"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from sandbox.local_aws import REGION, LocalAws
+from sandbox.local_aws import REGION
 
 if TYPE_CHECKING:
     import boto3
@@ -66,4 +67,4 @@ def _heard(drive: Drive) -> list[dict[str, Any]]:
 
 def _beside_the_functions(drive: Drive) -> boto3.Session:
     # Alarms, queues and events are where the stack is, not where the groups are.
-    return LocalAws(drive.fleet.local.endpoint).session()
+    return replace(drive.fleet.local, elsewhere={}).session()

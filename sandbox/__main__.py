@@ -9,9 +9,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from sandbox import acts, fleet, store
+from sandbox import fleet, store
 from sandbox.fleet import Fleet
-from sandbox.program import Program, pack
+from sandbox.store import Program, pack
 
 # Real time here: nobody wants to wait for minutes.
 _BOOT: Final = timedelta(seconds=10)
@@ -22,8 +22,8 @@ _FOLDER: Final = Path(".sandbox")
 def main() -> None:
     """Run two groups on an old release with a new one uploaded, and say how to reach them."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with fleet.running(boot=_BOOT, ahead=acts.SETTLED) as local:
-        acts.prepare(local, grace=1)
+    with fleet.running(boot=_BOOT, ahead=fleet.SETTLED) as local:
+        fleet.prepare(local, grace=1)
         for app in ("web", "api"):
             store.upload(local.aws, app, Program("1.0.274"))
         print(_how_to(local), flush=True)  # noqa: T201 - it is a program for people

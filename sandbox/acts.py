@@ -1,120 +1,169 @@
-"""The acts of the demo; each says what it promises and has the sandbox check it."""
+"""The acts of the demo: what happens in each, what it promises, and the checks of that."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from sandbox import store
-from sandbox.fleet import Fleet
-from sandbox.program import Program, pack
-from sandbox.stage import PERIOD, Stage
+from sandbox import runs, store
+from sandbox.fleet import API, GROUPS, OLD, SIZE, WEB, Fleet
+from sandbox.runs import Run
+from sandbox.store import Event, Program, pack
 
-WEB: Final = "live_asg_web"
-API: Final = "live_asg_api"
-GROUPS: Final = (WEB, API)
-MINIMUM: Final = 1
-SIZE: Final = 3
-# How long the fleet has run the old release when the first act begins.
-SETTLED: Final = timedelta(hours=1)
-_OLD, _NEW, _BROKEN, _FIXED = "1.0.266", "1.0.274", "1.0.275", "1.0.276"
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PERIOD: Final = timedelta(minutes=5)
+_MOST_RUNS: Final = 20
+_NEW, _BROKEN, _FIXED = "1.0.274", "1.0.275", "1.0.276"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What an act promised, and whether the sandbox saw it hold."""
+
+    promise: str
+    holds: bool
+
+
+@dataclass
+class Demo:
+    """A fleet that is shown on the console, with the runs and the checks so far."""
+
+    fleet: Fleet
+    console: Console
+    runs: list[Run] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+
+    def check(self, promise: str, *, holds: bool) -> None:
+        """Print whether a promise holds, and keep that."""
+        self.checks.append(Check(promise, holds))
+        mark, style = ("ok", "green") if holds else ("BROKEN", "bold red")
+        self.console.print(f"  {mark}: {promise}", style=style, highlight=False, markup=False)
+
+    def tell(self, what: str) -> None:
+        """Print what happens to the fleet or its releases."""
+        self.console.print(f"- {what}", style="bold", highlight=False, markup=False)
+
+    def deliver(self, event: Event) -> list[str]:
+        """Give the event to the release function; print and return what it said of the upload."""
+        verdicts, led_to = runs.deliver(self.fleet, event)
+        self._print_lines(verdicts)
+        for run in led_to:
+            self._show(run)
+        return verdicts
+
+    def scheduled(self, times: int = 1) -> Run:
+        """Let the schedule run so many times; return the last run."""
+        for _ in range(times):
+            self.fleet.wait(PERIOD)
+            self._show(runs.run(self.fleet))
+        return self.runs[-1]
+
+    def until_converged(self, *groups: str) -> bool:
+        """Let the schedule run until the groups have converged, at most twenty times."""
+        for _ in range(_MOST_RUNS):
+            last = self.scheduled()
+            found = [last.about(group) for group in groups]
+            if all(each is not None and each.decision == "converged" for each in found):
+                return True
+        return False
+
+    def lost(self, group: str) -> int:
+        """Return how many machines the group has lost so far, as the sandbox counts them."""
+        return sum(machine.group == group for machine in self.fleet.gone)
+
+    def _show(self, run: Run) -> None:
+        self.runs.append(run)
+        self.console.print(
+            f"{run.at:%a %H:%M:%S} run {len(self.runs)}", style="dim", highlight=False
+        )
+        self._print_lines(run.lines)
+
+    def _print_lines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
 class Act:
-    """An act: its name, what happens in it, and how it is played."""
+    """An act: its name, what happens in it, and the function that does it."""
 
     name: str
-    story: str
-    play: Callable[[Stage], None]
+    summary: str
+    play: Callable[[Demo], None]
 
 
-def prepare(fleet: Fleet, grace: int = 60) -> None:
-    """Make two groups of three instances, all on the old release for a while.
-
-    `grace` is their HealthCheckGracePeriod in seconds.
-    """
-    for group, app, at_once in ((WEB, "web", "100%"), (API, "api", "25%")):
-        store.upload(fleet.aws, app, Program(_OLD))
-        tags = {
-            "terminator:app": app,
-            "terminator:minimum": str(MINIMUM),
-            "terminator:max-unavailable": at_once,
-        }
-        fleet.create_group(group, SIZE, grace=grace, tags=tags)
-    fleet.wait(SETTLED)
-
-
-def _release(stage: Stage) -> None:
+def _release(demo: Demo) -> None:
     for group, app in ((WEB, "web"), (API, "api")):
-        stage.tell(f"{app}/{_NEW}.zip is uploaded")
-        stage.deliver(store.upload(stage.fleet.aws, app, Program(_NEW)))
-        stage.check(f"the upload costs {group} one canary", holds=stage.lost(group) == 1)
-    done = stage.until_converged(*GROUPS)
+        demo.tell(f"{app}/{_NEW}.zip is uploaded")
+        demo.deliver(store.upload(demo.fleet.aws, app, Program(_NEW)))
+        demo.check(f"the upload costs {group} one canary", holds=demo.lost(group) == 1)
+    done = demo.until_converged(*GROUPS)
     for group in GROUPS:
-        _check_converged(stage, group, _NEW, done=done)
-        stage.check(
-            f"{group} lost as many instances as it has, no more", holds=stage.lost(group) == SIZE
-        )
+        _check_converged(demo, group, _NEW, done=done)
+        lost_all_once = demo.lost(group) == SIZE
+        demo.check(f"{group} lost as many instances as it has, no more", holds=lost_all_once)
 
 
-def _rollback(stage: Stage) -> None:
-    before = stage.lost(WEB)
-    stage.tell(f"web/{_NEW}.zip is deleted")
-    store.delete(stage.fleet.aws, "web", _NEW)
-    stage.scheduled()
-    stage.check("a deleted zip starts with one canary too", holds=stage.lost(WEB) == before + 1)
-    _check_converged(stage, WEB, _OLD, done=stage.until_converged(WEB))
+def _rollback(demo: Demo) -> None:
+    before = demo.lost(WEB)
+    demo.tell(f"web/{_NEW}.zip is deleted")
+    store.delete(demo.fleet.aws, "web", _NEW)
+    demo.scheduled()
+    demo.check("a deleted zip starts with one canary too", holds=demo.lost(WEB) == before + 1)
+    _check_converged(demo, WEB, OLD, done=demo.until_converged(WEB))
 
-    before = stage.lost(WEB)
-    stage.tell(f"web/current is set to {_OLD}, and web/{_NEW}.zip is uploaded again")
-    store.point(stage.fleet.aws, "web", _OLD)
-    stage.deliver(store.upload(stage.fleet.aws, "web", Program(_NEW)))
-    stage.scheduled()
-    stage.check("a pointer keeps a newer zip waiting", holds=stage.lost(WEB) == before)
-    for version in (_NEW, _OLD):
-        stage.fleet.wait(PERIOD)
-        stage.tell(f"web/current is set to {version}")
-        stage.deliver(store.point(stage.fleet.aws, "web", version))
-        _check_converged(stage, WEB, version, done=stage.until_converged(WEB))
+    before = demo.lost(WEB)
+    demo.tell(f"web/current is set to {OLD}, and web/{_NEW}.zip is uploaded again")
+    store.point(demo.fleet.aws, "web", OLD)
+    demo.deliver(store.upload(demo.fleet.aws, "web", Program(_NEW)))
+    demo.scheduled()
+    demo.check("a pointer keeps a newer zip waiting", holds=demo.lost(WEB) == before)
+    for version in (_NEW, OLD):
+        demo.fleet.wait(PERIOD)
+        demo.tell(f"web/current is set to {version}")
+        demo.deliver(store.point(demo.fleet.aws, "web", version))
+        _check_converged(demo, WEB, version, done=demo.until_converged(WEB))
 
 
-def _broken(stage: Stage) -> None:
-    before = stage.lost(API)
-    stage.tell(f"api/{_BROKEN}.zip is uploaded; its program never answers")
-    stage.deliver(store.upload(stage.fleet.aws, "api", Program(_BROKEN, "silent")))
-    stage.scheduled(4)
-    stage.tell("two days pass")
-    stage.fleet.wait(timedelta(days=2))
-    held = stage.scheduled().about(API)
-    stage.check("two days of silence cost one instance", holds=stage.lost(API) == before + 1)
+def _broken(demo: Demo) -> None:
+    before = demo.lost(API)
+    demo.tell(f"api/{_BROKEN}.zip is uploaded; its program never answers")
+    demo.deliver(store.upload(demo.fleet.aws, "api", Program(_BROKEN, "silent")))
+    demo.scheduled(4)
+    demo.tell("two days pass")
+    demo.fleet.wait(timedelta(days=2))
+    held = demo.scheduled().about(API)
+    demo.check("two days of silence cost one instance", holds=demo.lost(API) == before + 1)
     waits = held is not None and "no other goes until it answers" in held.reason
-    stage.check("the log says what is waited for", holds=waits)
+    demo.check("the log says what is waited for", holds=waits)
 
-    stage.tell(f"api/{_FIXED}.zip is uploaded: the fix")
-    stage.deliver(store.upload(stage.fleet.aws, "api", Program(_FIXED)))
-    stage.check("the silent canary is the first to go", holds=stage.lost(API) == before + 2)
-    _check_converged(stage, API, _FIXED, done=stage.until_converged(API))
+    demo.tell(f"api/{_FIXED}.zip is uploaded: the fix")
+    demo.deliver(store.upload(demo.fleet.aws, "api", Program(_FIXED)))
+    demo.check("the silent canary is the first to go", holds=demo.lost(API) == before + 2)
+    _check_converged(demo, API, _FIXED, done=demo.until_converged(API))
 
 
-def _bad_upload(stage: Stage) -> None:
-    before = len(stage.fleet.gone)
+def _bad_upload(demo: Demo) -> None:
+    before = len(demo.fleet.gone)
     whole = pack(Program("1.0.280"))
     for key, data in (("api/1.0.280.zip", whole[: len(whole) // 2]), ("api/latest.zip", whole)):
-        stage.tell(f"{key} is uploaded, {len(data)} of {len(whole)} bytes")
-        verdicts = stage.deliver(store.put(stage.fleet.aws, key, data))
+        demo.tell(f"{key} is uploaded, {len(data)} of {len(whole)} bytes")
+        verdicts = demo.deliver(store.put(demo.fleet.aws, key, data))
         refused = all("refused" in verdict for verdict in verdicts)
-        stage.check(f"{key} is refused", holds=bool(verdicts) and refused)
-    stage.scheduled()
-    stage.check("nothing was terminated for it", holds=len(stage.fleet.gone) == before)
-    store.delete(stage.fleet.aws, "api", "1.0.280")
+        demo.check(f"{key} is refused", holds=bool(verdicts) and refused)
+    demo.scheduled()
+    demo.check("nothing was terminated for it", holds=len(demo.fleet.gone) == before)
+    store.delete(demo.fleet.aws, "api", "1.0.280")
 
 
-def _check_converged(stage: Stage, group: str, version: str, *, done: bool) -> None:
-    right = stage.versions(group) == [version] * SIZE
-    stage.check(f"{group} runs {version} on all of its instances", holds=done and right)
+def _check_converged(demo: Demo, group: str, version: str, *, done: bool) -> None:
+    versions = [machine.program.version for machine in demo.fleet.of(group)]
+    right = done and versions == [version] * SIZE
+    demo.check(f"{group} runs {version} on all of its instances", holds=right)
 
 
 ACTS: Final = (

@@ -1,6 +1,6 @@
-"""The local AWS, as a process of its own: moto's server on the sandbox's clock.
+"""The process of the local AWS: moto's server on the sandbox's clock.
 
-`python -m sandbox.aws_server CLOCK_FILE` prints the port it listens on at 127.0.0.1.
+`python -m sandbox.aws_server CLOCK_FILE` prints the port that it listens on at 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -16,13 +16,18 @@ import moto.core.utils
 from moto.core.responses import ActionResult
 from werkzeug.serving import make_server
 
-from sandbox.clock import Clock
+from sandbox.local_aws import Clock
 
 
 def main() -> None:
-    """Serve until the parent ends."""
-    _follow(Clock(Path(sys.argv[1])))
-    from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 - backends take the clock at import
+    """Serve until the parent process ends."""
+    clock = Clock(Path(sys.argv[1]))
+
+    def utcnow() -> datetime:
+        return clock.now().replace(tzinfo=None)
+
+    moto.core.utils.utcnow = utcnow
+    from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 - takes utcnow at import
         DomainDispatcherApplication,
         create_backend_app,
     )
@@ -33,7 +38,7 @@ def main() -> None:
     app = DomainDispatcherApplication(create_backend_app)
     server = make_server("127.0.0.1", 0, app, threaded=True)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    print(server.port, flush=True)  # noqa: T201 - that is how the parent learns it
+    print(server.port, flush=True)  # noqa: T201 - the parent reads it
     server.serve_forever()
 
 
@@ -43,15 +48,8 @@ def _end_with_parent() -> None:
     os._exit(0)
 
 
-def _follow(clock: Clock) -> None:
-    def utcnow() -> datetime:
-        return clock.now().replace(tzinfo=None)
-
-    moto.core.utils.utcnow = utcnow
-
-
 def _add_instance_refreshes() -> None:
-    """Answer DescribeInstanceRefreshes, which moto does not know: there are none."""
+    """Answer DescribeInstanceRefreshes, which moto does not know, with none."""
     from moto.autoscaling.responses import AutoScalingResponse  # noqa: PLC0415 - as above
 
     def describe_instance_refreshes(_self: AutoScalingResponse) -> ActionResult:
@@ -61,7 +59,7 @@ def _add_instance_refreshes() -> None:
 
 
 def _name_unknown_instances() -> None:
-    """Answer as AWS does where the instance to terminate is in no group; moto answers 500."""
+    """Answer as AWS does when the instance to terminate is in no group; moto answers 500."""
     from moto.autoscaling.exceptions import ValidationError  # noqa: PLC0415 - as above
     from moto.autoscaling.models import AutoScalingBackend  # noqa: PLC0415 - as above
 

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import RLock
 from typing import TYPE_CHECKING, Final
 
 from sandbox import local_aws, store
-from sandbox.clock import Clock
 from sandbox.endpoints import Endpoints
 from sandbox.local_aws import LocalAws
-from sandbox.program import Program
-from terminator.clients import Aws
-from terminator.observe.autoscaling import describe_groups, describe_instances, tags_of
+from sandbox.store import Program
 
 if TYPE_CHECKING:
     from types_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
-    from types_boto3_ec2.type_defs import InstanceTypeDef
 
-# An address under 127.0.0.0/8 is loopback on Linux, so these instances are on this machine.
+# All addresses under 127.0.0.0/8 are loopback on Linux, so these instances are on this machine.
 _NETWORK: Final = "127.1.0.0/16"
 _TEMPLATE: Final = "sandbox"
-# Machines boot from a zip, so any image will do, one that is not there too.
+# Machines boot from a zip, so the image need not exist.
 _IMAGE: Final = "ami-00000000"
+BOOT: Final = timedelta(minutes=2)
+
+# The two groups of the demo, of which many tests make use too.
+WEB: Final = "live_asg_web"
+API: Final = "live_asg_api"
+GROUPS: Final = (WEB, API)
+MINIMUM: Final = 1
+SIZE: Final = 3
+OLD: Final = "1.0.266"
+# How long the groups have run the old release when `prepare` returns.
+SETTLED: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Watch:
-    """What was seen of a group: `lowest` is the lowest available since it was complete."""
+    """How many instances of a group are available, and the `lowest` since it was complete."""
 
     available: int = 0
     lowest: int | None = None
@@ -62,24 +67,26 @@ class Watch:
 
 @dataclass
 class Fleet:
-    """Groups, machines and releases on a local AWS; `boot` is how long a machine takes."""
+    """Groups, machines and releases on a local AWS; `boot` is how long a machine takes.
+
+    `machines` are the instances that there are, by id, and `gone` those that there were.
+    """
 
     local: LocalAws
-    clock: Clock
     endpoints: Endpoints
-    boot: timedelta
+    boot: timedelta = BOOT
     machines: dict[str, Machine] = field(default_factory=dict)
     gone: list[Machine] = field(default_factory=list)
     watches: dict[str, Watch] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make the network and the launch template."""
-        self.aws = Aws(self.local.session())
-        self._open: set[str] = set()
+        self.aws, self.clock = self.local.aws, self.local.clock
+        self._up: set[str] = set()
         self._lock = RLock()
-        vpc = self.aws.ec2.create_vpc(CidrBlock=_NETWORK)["Vpc"]["VpcId"]
-        subnet = self.aws.ec2.create_subnet(VpcId=vpc, CidrBlock=_NETWORK)["Subnet"]
-        self.vpc, self.subnet = vpc, subnet["SubnetId"]
+        self.vpc = self.aws.ec2.create_vpc(CidrBlock=_NETWORK)["Vpc"]["VpcId"]
+        subnet = self.aws.ec2.create_subnet(VpcId=self.vpc, CidrBlock=_NETWORK)["Subnet"]
+        self.subnet = subnet["SubnetId"]
         self.aws.ec2.create_launch_template(
             LaunchTemplateName=_TEMPLATE,
             LaunchTemplateData={"ImageId": _IMAGE, "InstanceType": "t4g.nano"},
@@ -108,66 +115,49 @@ class Fleet:
         )
 
     def wait(self, span: timedelta) -> None:
-        """Let time pass: machines come up as it does."""
+        """Let time pass, in which machines come up."""
         self.sync()
         self.clock.sleep(span.total_seconds())
         self.sync()
 
     def sync(self) -> None:
-        """Boot what was launched, end what was terminated, and take note of availability."""
+        """Boot what the groups launched, end what they terminated, and note who is available."""
         with self._lock:
-            groups = describe_groups(self.aws.autoscaling, [], tagged=True)
-            homes = {
-                member["InstanceId"]: group for group in groups for member in group["Instances"]
-            }
-            for gone in self.machines.keys() - homes.keys():
-                self._end(gone)
-            self._launch({id_: homes[id_] for id_ in homes.keys() - self.machines.keys()})
-            self._come_up()
+            pages = self.aws.autoscaling.get_paginator("describe_auto_scaling_groups").paginate()
+            groups = [group for page in pages for group in page["AutoScalingGroups"]]
+            homes = {row["InstanceId"]: group for group in groups for row in group["Instances"]}
+            for id_ in self.machines.keys() - homes.keys():
+                machine = self.machines.pop(id_)
+                self.gone.append(machine)
+                self._up.discard(id_)
+                self.endpoints.close(machine.address)
+            if new := sorted(homes.keys() - self.machines.keys()):
+                self._launch(new, homes)
+            now = self.clock.now()
+            for id_, machine in self.machines.items():
+                if id_ not in self._up and now >= machine.up_at:
+                    self._up.add(id_)
+                    self.endpoints.open(machine.address, machine.program)
             for group in groups:
-                self._note(group)
+                name = group["AutoScalingGroupName"]
+                available = sum(machine.answers(now) for machine in self.of(name))
+                watch = self.watches.get(name, Watch())
+                self.watches[name] = watch.then(group["DesiredCapacity"], available)
 
-    def _end(self, id_: str) -> None:
-        machine = self.machines.pop(id_)
-        self.gone.append(machine)
-        self._open.discard(id_)
-        self.endpoints.close(machine.address)
-
-    def _launch(self, homes: Mapping[str, AutoScalingGroupTypeDef]) -> None:
-        rows, _ = describe_instances(self.aws.ec2, sorted(homes))
-        apps = {id_: self._app(homes[id_]) for id_ in rows}
-        programs = {app: store.boot(self.aws, app) for app in set(apps.values())}
-        for id_, row in rows.items():
-            name = homes[id_]["AutoScalingGroupName"]
-            self.machines[id_] = self._machine(row, name, programs[apps[id_]])
-
-    def _machine(self, row: InstanceTypeDef, group: str, program: Program) -> Machine:
-        launched = row["LaunchTime"]
-        return Machine(
-            row["InstanceId"],
-            row["PrivateIpAddress"],
-            group,
-            launched,
-            launched + self.boot,
-            program,
-        )
-
-    @staticmethod
-    def _app(group: AutoScalingGroupTypeDef) -> str:
-        return tags_of(group).get("terminator:app", group["AutoScalingGroupName"])
-
-    def _come_up(self) -> None:
-        now = self.clock.now()
-        for id_, machine in self.machines.items():
-            if id_ not in self._open and now >= machine.up_at:
-                self._open.add(id_)
-                self.endpoints.open(machine.address, machine.program)
-
-    def _note(self, group: AutoScalingGroupTypeDef) -> None:
-        name, now = group["AutoScalingGroupName"], self.clock.now()
-        available = sum(machine.answers(now) for machine in self.of(name))
-        before = self.watches.get(name, Watch())
-        self.watches[name] = before.then(group["DesiredCapacity"], available)
+    def _launch(self, ids: list[str], homes: Mapping[str, AutoScalingGroupTypeDef]) -> None:
+        """Boot these instances; all of an app boot the same program."""
+        programs: dict[str, Program] = {}
+        pages = self.aws.ec2.get_paginator("describe_instances").paginate(InstanceIds=ids)
+        rows = [row for page in pages for of in page["Reservations"] for row in of["Instances"]]
+        for row in rows:
+            id_, launched = row["InstanceId"], row["LaunchTime"]
+            group = homes[id_]["AutoScalingGroupName"]
+            tags = {tag["Key"]: tag.get("Value", "") for tag in homes[id_]["Tags"]}
+            app = tags.get("terminator:app", group)
+            if app not in programs:
+                programs[app] = store.boot(self.aws, app)
+            address, up_at = row["PrivateIpAddress"], launched + self.boot
+            self.machines[id_] = Machine(id_, address, group, launched, up_at, programs[app])
 
     def of(self, group: str) -> list[Machine]:
         """Return the machines of a group, the oldest first."""
@@ -175,23 +165,40 @@ class Fleet:
         return sorted(mine, key=lambda machine: (machine.launched, machine.id))
 
 
+def prepare(fleet: Fleet, grace: int = 60) -> None:
+    """Make the two groups of three instances each, which have run the old release for a while.
+
+    `grace` is their HealthCheckGracePeriod in seconds.
+    """
+    for group, app, max_unavailable in ((WEB, "web", "100%"), (API, "api", "25%")):
+        store.upload(fleet.aws, app, Program(OLD))
+        tags = {
+            "terminator:app": app,
+            "terminator:minimum": str(MINIMUM),
+            "terminator:max-unavailable": max_unavailable,
+        }
+        fleet.create_group(group, SIZE, grace=grace, tags=tags)
+    fleet.wait(SETTLED)
+
+
 @contextmanager
 def running(
-    boot: timedelta = timedelta(minutes=2), *, ahead: timedelta = timedelta(0)
+    boot: timedelta = BOOT, *, ahead: timedelta = timedelta(0), on: LocalAws | None = None
 ) -> Iterator[Fleet]:
-    """Run an empty fleet for as long as the block; nothing of it is left behind.
+    """Run a fleet without groups for as long as the block, on a local AWS of its own.
 
-    Its clock begins so far behind the real one as it will be put `ahead`.
+    Or `on` one that runs already, which is emptied first. The fleet's clock begins `ahead`
+    behind the real one, so that it can be put forward by that without getting ahead of it.
     """
-    with TemporaryDirectory() as folder:
-        clock_file = Path(folder) / "clock"
-        clock = Clock(clock_file)
-        clock.sleep(-ahead.total_seconds())
+    with ExitStack() as stack:
+        if on is None:
+            local = stack.enter_context(local_aws.started())
+        else:
+            local = on
+            local.reset()
+        local.clock.sleep(-ahead.total_seconds())
         endpoints = Endpoints()
-        try:
-            with local_aws.started(clock_file) as local:
-                fleet = Fleet(local, clock, endpoints, boot)
-                store.create(fleet.aws)
-                yield fleet
-        finally:
-            endpoints.stop()
+        stack.callback(endpoints.stop)
+        fleet = Fleet(local, endpoints, boot)
+        store.create(fleet.aws)
+        yield fleet

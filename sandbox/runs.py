@@ -20,7 +20,7 @@ from terminator.report.log_lines import Line
 from terminator.report.record import Record
 
 # Loopback answers at once: who is silent for so long here is silent.
-_LIMITS: Final = Limits(read=2.0, whole=4.0, concurrency=64)
+_LIMITS: Final = Limits(read=1.0, whole=2.0, concurrency=64)
 
 
 @dataclass(frozen=True)

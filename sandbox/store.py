@@ -1,12 +1,14 @@
-"""The sandbox's releases bucket: uploads, pointers, and what a booting instance finds."""
+"""The releases bucket of the sandbox: zips, pointers, and what an instance boots from them."""
 
 from __future__ import annotations
 
+import io
+import json
 import zipfile
-from typing import Final
+from dataclasses import asdict, dataclass
+from typing import Final, Literal
 
 from sandbox.local_aws import REGION
-from sandbox.program import Program, pack, unpack
 from terminator.clients import Aws
 from terminator.config.release_keys import KeyTemplate, pointer_key
 from terminator.model import Released
@@ -14,10 +16,34 @@ from terminator.observe import releases
 
 BUCKET: Final = "releases"
 TEMPLATE: Final = KeyTemplate.parse("{app}/{version}.zip")
-# What runs where nothing could be booted.
-DEAD: Final = Program("", "refuses")
+_MEMBER: Final = "program.json"
 
 Event = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Program:
+    """What an instance runs; a release's zip holds one, as JSON.
+
+    It `answers` with its version, is `silent` (accepts connections and never answers),
+    `refuses` connections, or is `unavailable` (answers with status 503). `version` is what it
+    answers, whatever version the zip's key has.
+    """
+
+    version: str
+    behaviour: Literal["answers", "silent", "refuses", "unavailable"] = "answers"
+
+
+# What an instance runs if it could not boot a release.
+NOTHING: Final = Program("", "refuses")
+
+
+def pack(program: Program) -> bytes:
+    """Return the program as a zip."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(_MEMBER, json.dumps(asdict(program)))
+    return buffer.getvalue()
 
 
 def create(aws: Aws) -> None:
@@ -55,7 +81,7 @@ def delete(aws: Aws, app: str, version: str) -> None:
 
 
 def point(aws: Aws, app: str, version: str | None) -> Event:
-    """Point the app at a release, or, with None, at whatever is the newest."""
+    """Point the app at a release or, with None, at its newest by deleting the pointer."""
     if version is None:
         aws.s3.delete_object(Bucket=BUCKET, Key=pointer_key(app))
         return {}
@@ -63,12 +89,13 @@ def point(aws: Aws, app: str, version: str | None) -> Event:
 
 
 def boot(aws: Aws, app: str) -> Program:
-    """Do what a boot script does: find the app's release, download it and open it."""
+    """Do what a boot script does: find the app's release, download it and run its program."""
     found = releases.find(aws.s3, BUCKET, TEMPLATE, app)
     if not isinstance(found, Released):
-        return DEAD
+        return NOTHING
     data = aws.s3.get_object(Bucket=BUCKET, Key=found.release.key)["Body"].read()
     try:
-        return unpack(data)
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return Program(**json.loads(archive.read(_MEMBER)))
     except (zipfile.BadZipFile, KeyError):
-        return DEAD
+        return NOTHING

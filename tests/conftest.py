@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import Phase, settings
 
-from sandbox import acts, fleet
+from sandbox import fleet, local_aws
 from sandbox.fleet import Fleet
+from sandbox.local_aws import LocalAws
 
 # How long an example takes says nothing on a machine that others use too.
 settings.register_profile("unhurried", parent=settings(), deadline=None)
@@ -37,18 +38,25 @@ def only_local_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
 
 
+@pytest.fixture(scope="session")
+def shared_aws() -> Iterator[LocalAws]:
+    """Run a local AWS for all tests of a worker that take a fleet of their own, one at a time."""
+    with local_aws.started() as local:
+        yield local
+
+
 @pytest.fixture
-def empty_fleet() -> Iterator[Fleet]:
+def empty_fleet(shared_aws: LocalAws) -> Iterator[Fleet]:
     """Run a fleet without groups."""
-    with fleet.running() as running:
+    with fleet.running(on=shared_aws) as running:
         yield running
 
 
 @pytest.fixture
-def old_fleet() -> Iterator[Fleet]:
-    """Run the demo's two groups on their old release, in real time from here on."""
-    with fleet.running(ahead=acts.SETTLED) as running:
-        acts.prepare(running)
+def old_fleet(shared_aws: LocalAws) -> Iterator[Fleet]:
+    """Run the demo's two groups on their old release; the clock begins at the real time."""
+    with fleet.running(ahead=fleet.SETTLED, on=shared_aws) as running:
+        fleet.prepare(running)
         yield running
 
 

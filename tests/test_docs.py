@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from terminator.decide.attention import PATIENCE
 
 from infra import queries
 from terminator.config.stack_settings import read
-from terminator.decide.attention import PATIENCE
 from terminator.model import HoldName
 from terminator.report import record as report
 from terminator.report.record import Outcome

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import pytest
 
-from sandbox import acts, fleet, store
+from sandbox import fleet, store
 from sandbox.fleet import Fleet
-from sandbox.program import Program, pack
+from sandbox.store import Program, pack
 from terminator_cli.pause import PAUSE_TAG
 from tests.cli.runs import Caller, caller
 
@@ -24,8 +24,8 @@ def fleet_of_all() -> Iterator[Fleet]:
 
     Whoever changes it changes it back: `released` does for the app web and its group.
     """
-    with fleet.running(ahead=acts.SETTLED) as running:
-        acts.prepare(running)
+    with fleet.running(ahead=fleet.SETTLED) as running:
+        fleet.prepare(running)
         for version in ("1.0.250", "1.0.274"):
             store.upload(running.aws, "web", Program(version))
         running.boot = timedelta(0)
@@ -38,7 +38,7 @@ def released(fleet_of_all: Fleet) -> Iterator[Fleet]:
     yield fleet_of_all
     aws = fleet_of_all.aws
     store.point(aws, "web", None)
-    paused: Any = {"ResourceId": acts.WEB, "ResourceType": "auto-scaling-group", "Key": PAUSE_TAG}
+    paused: Any = {"ResourceId": fleet.WEB, "ResourceType": "auto-scaling-group", "Key": PAUSE_TAG}
     aws.autoscaling.delete_tags(Tags=[paused])
     rows = aws.s3.list_objects_v2(Bucket=store.BUCKET, Prefix="web/").get("Contents", ())
     ours = {f"web/{version}.zip" for version in RELEASES}

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import acts, fleet, store
+from sandbox import fleet, store
 from sandbox.fleet import Fleet
 from sandbox.local_aws import CREDENTIALS, REGION
 from terminator.clients import Aws
@@ -36,8 +36,8 @@ TRUST = {
 @pytest.fixture(scope="module")
 def account() -> Iterator[Fleet]:
     """Run the demo's groups, with functions that are deployed in part."""
-    with fleet.running(ahead=acts.SETTLED) as running:
-        acts.prepare(running)
+    with fleet.running(ahead=fleet.SETTLED) as running:
+        fleet.prepare(running)
         yield running
 
 

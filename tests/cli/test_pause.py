@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.acts import WEB
-from sandbox.fleet import Fleet
+from sandbox.fleet import WEB, Fleet
 from tests.cli.runs import Caller, caller
 from tests.fakes.lambda_server import functions
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from sandbox import acts, store
+from sandbox import fleet, store
 from sandbox.fleet import Fleet
-from sandbox.program import Program
+from sandbox.store import Program
 from terminator.model import Group
 from terminator.report.record import Record
 from terminator.terminate import Terminations
@@ -71,7 +71,7 @@ def test_verbose_shows_the_log_lines_on_standard_error(on: Caller) -> None:
 
 
 def test_apply_does_what_its_plan_said(released: Fleet, on: Caller) -> None:
-    group = ("--group", acts.API)
+    group = ("--group", fleet.API)
     store.upload(released.aws, "api", Program("1.0.274"))
     try:
         [planned] = on.json("plan", "--local", *group)

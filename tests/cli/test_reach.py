@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox import store
-from sandbox.acts import WEB
-from sandbox.fleet import Fleet
+from sandbox.fleet import WEB, Fleet
 from sandbox.local_aws import REGION
 from tests.cli.calls import documented, recording
 from tests.cli.runs import Caller, caller

@@ -9,7 +9,7 @@ import pytest
 
 from sandbox import store
 from sandbox.fleet import Fleet
-from sandbox.program import Program, pack
+from sandbox.store import Program, pack
 from terminator_cli import output
 from tests.cli.runs import Caller, releases
 

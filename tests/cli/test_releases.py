@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sandbox import store
-from sandbox.acts import WEB
-from sandbox.fleet import Fleet
-from sandbox.program import Program, pack
+from sandbox.fleet import WEB, Fleet
+from sandbox.store import Program, pack
 from terminator.config.release_keys import pointer_key
 from tests.cli.runs import Caller, releases
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from sandbox import store
-from sandbox.acts import WEB
-from sandbox.fleet import Fleet
+from sandbox.fleet import WEB, Fleet
 from terminator.config.release_keys import pointer_key
 from tests.cli.runs import Caller, releases, words
 from tests.fakes.lambda_server import functions

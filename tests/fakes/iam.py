@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sandbox import acts, store
+from sandbox import fleet, store
 from tests.fakes.recorder import Recorder
 from tests.infra.synthesized import functions, listed, resources, statements, text
 
@@ -76,7 +76,7 @@ def use(of: dict[str, Any], api: str, about: str) -> Use:
     name = f"{SERVICES.get(service, service)}:{operation}"
     action = RENAMED.get(name, name)
     if action == TERMINATE:
-        return Use(action, GROUP + about, (OPTED_IN, "true" if about == acts.API else None))
+        return Use(action, GROUP + about, (OPTED_IN, "true" if about == fleet.API else None))
     if service == "events":
         return Use(action, BUS, (SOURCE, about))
     if service == "s3":

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from sandbox import acts, store
+from sandbox import fleet, store
 from sandbox.fleet import Fleet
-from sandbox.program import Program
+from sandbox.store import Program
 from terminator import handlers
 from terminator.clients import Aws
 from terminator.probe import handler as probe_handler
@@ -134,7 +134,7 @@ def deploy(recorder: Recorder, patch: pytest.MonkeyPatch) -> None:
     """Put the handlers' environment and clients in place."""
     settings = {
         "dry_run": False,
-        "groups": {"names": [acts.WEB], "tagged": True},
+        "groups": {"names": [fleet.WEB], "tagged": True},
         "releases": {"bucket": store.BUCKET},
     }
     aws = Aws(recorder.session())

@@ -19,9 +19,9 @@ from typing import Any, Final
 import pytest
 
 from infra import bundle
-from sandbox import acts, fleet, store
+from sandbox import fleet, store
 from sandbox.fleet import Fleet
-from sandbox.program import Program
+from sandbox.store import Program
 from tests.fakes import runtime_api
 from tests.fakes.runtime_api import Answer, Runtime
 
@@ -252,8 +252,8 @@ def invoking(probe: Runtime, asked: list[Any]) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def local() -> Iterator[Fleet]:
     """Run the demo's groups on the old release."""
-    with fleet.running(ahead=acts.SETTLED) as running:
-        acts.prepare(running)
+    with fleet.running(ahead=fleet.SETTLED) as running:
+        fleet.prepare(running)
         yield running
 
 
@@ -304,10 +304,10 @@ def test_reconcile_answers_its_records_under_awslambdaric(
         answer = reconcile.invoke({"source": "aws.events", "detail-type": "Scheduled Event"})
     assert answer.kind == "response", answer.value
     decided = {each["group"]: (each["decision"], each["dry_run"]) for each in answer.value}
-    assert decided == {acts.WEB: ("canary", True), acts.API: ("converged", True)}
+    assert decided == {fleet.WEB: ("canary", True), fleet.API: ("converged", True)}
     assert {each["version"] for each in answer.value[1]["instances"]} == {"1.0.266"}
     logged = {entry["group"]: entry for entry in entries(log) if "group" in entry}
-    assert logged[acts.WEB]["to_terminate"] == answer.value[1]["to_terminate"]
+    assert logged[fleet.WEB]["to_terminate"] == answer.value[1]["to_terminate"]
 
 
 @awslambdaric
@@ -320,7 +320,7 @@ def test_a_run_that_fails_is_an_error_under_awslambdaric(
         answer = reconcile.invoke({})
     assert answer.kind == "error"
     assert answer.value["errorType"] == "RunFailedError"
-    assert answer.value["errorMessage"] == f"failed in {acts.API}, {acts.WEB}"
+    assert answer.value["errorMessage"] == f"failed in {fleet.API}, {fleet.WEB}"
 
 
 @awslambdaric

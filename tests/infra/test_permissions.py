@@ -15,7 +15,7 @@ import boto3
 import pytest
 
 import terminator
-from sandbox import acts, fleet
+from sandbox import fleet
 from terminator import handlers
 from tests.fakes.iam import (
     ANYWHERE,
@@ -45,10 +45,10 @@ from tests.infra.synthesized import (
 @pytest.fixture(scope="module")
 def recorded() -> Iterator[Recorder]:
     """Run every flow in which the handlers call AWS."""
-    with fleet.running(ahead=acts.SETTLED) as local, pytest.MonkeyPatch.context() as patch:
-        acts.prepare(local)
-        attach(local, acts.WEB)
-        opt_out(local, acts.WEB)
+    with fleet.running(ahead=fleet.SETTLED) as local, pytest.MonkeyPatch.context() as patch:
+        fleet.prepare(local)
+        attach(local, fleet.WEB)
+        opt_out(local, fleet.WEB)
         recorder = Recorder(local)
         deploy(recorder, patch)
         run_all(recorder)
@@ -110,7 +110,7 @@ def test_only_reconcile_terminates(recorded: Recorder) -> None:
         for api, about in calls
         if api.endswith(":TerminateInstanceInAutoScalingGroup")
     }
-    assert terminating == {("reconcile", acts.WEB), ("reconcile", acts.API)}
+    assert terminating == {("reconcile", fleet.WEB), ("reconcile", fleet.API)}
     for handler in ("release", "probe"):
         allowed = [listed(each["Action"]) for each in statements(template(FULL), handler)]
         assert TERMINATE not in [action for actions in allowed for action in actions]

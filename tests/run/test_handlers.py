@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from sandbox import acts, fleet, store
+from sandbox import fleet, store
 from sandbox.fleet import Fleet
-from sandbox.program import Program, pack
+from sandbox.store import Program, pack
 from terminator import handlers
 from terminator.clients import Aws
 from tests.fakes import lambda_like
@@ -24,8 +24,8 @@ SCHEDULED = {"source": "aws.events", "detail-type": "Scheduled Event", "detail":
 @pytest.fixture(scope="module")
 def local() -> Iterator[Fleet]:
     """Run the demo's groups on the old release."""
-    with fleet.running(ahead=acts.SETTLED) as running:
-        acts.prepare(running)
+    with fleet.running(ahead=fleet.SETTLED) as running:
+        fleet.prepare(running)
         yield running
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
-
 from terminator.observe.survey import Scope
+
 from tests.decide.builders import NOW
 from tests.fakes import cloud_api
 from tests.fakes.cloud import minutes

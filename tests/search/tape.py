@@ -14,9 +14,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import NoCredentialsError, ReadTimeoutError
+from terminator.observe.survey import Scope, World
 
 from terminator.config.deployment import Config
-from terminator.observe.survey import Scope, World
 from terminator.probe.ask import Question
 from terminator.reconcile import reconcile
 from terminator.report.record import Line, Outcome
