@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import asking, cost, imports, probing, running, starts, tables
+from benchmarks import asking, cost, probing, running, starts, tables
 
 
 def main() -> None:
@@ -16,35 +16,31 @@ def main() -> None:
     preface = _preface()
     found: list[tables.Table] = []
 
-    def told(*more: tables.Table) -> None:
+    def tell(*more: tables.Table) -> None:
         found.extend(more)
-        print(*more, sep="\n", flush=True)  # noqa: T201 - that is what it is for
+        print(*more, sep="\n", flush=True)  # noqa: T201 - it is a program for people
 
     probes, late = probing.tables()
-    told(*probes)
-    told(asking.table())
+    tell(*probes)
+    tell(asking.table())
     whole, runs = running.tables()
-    told(*whole)
-    told(*starts.tables(), imports.table(), cost.table(runs, late))
+    tell(*whole)
+    tell(*starts.tables(), cost.table(runs, late))
     tables.write(found, preface)
 
 
 def _preface() -> str:
-    cpu = [line for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
-    name = cpu[0].partition(": ")[2] if cpu else platform.machine()
+    """Say when and on what machine it was measured, and how to read the figures."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    name = models[0] if models else platform.machine()
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    load = f"{os.getloadavg()[0]:.1f}"
-    today = datetime.now(UTC).date()
     return (
-        f"Measured on {today} with {python} on {sys.platform}, {os.cpu_count()} cores of "
-        f"{name}, at a load of {load} before it began. Figures are the medians of their "
-        "repeats; so are ratios, each repeat's own, followed by their range. Of memory it is "
-        "the most."
+        f"Measured on {datetime.now(UTC).date()} with {python} on {sys.platform}, "
+        f"{os.cpu_count()} cores of {name}, at a load of {os.getloadavg()[0]:.1f} before it began. "
+        "Figures are the medians of their repeats; so are ratios, each repeat's own, followed by "
+        "their range. Of memory it is the most."
     )
-
-
-def _lines(path: str) -> list[str]:
-    return Path(path).read_text(encoding="utf-8").splitlines()
 
 
 if __name__ == "__main__":

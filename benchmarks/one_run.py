@@ -1,8 +1,8 @@
 """Reconcile, twice, in a process of its own: `python -m benchmarks.one_run` prints what it took.
 
-With GROUPS, INSTANCES and TERMINATED after it, the same calls are made by boto3 alone.
+With GROUPS, INSTANCES and TERMINATED after it, boto3 alone makes the same calls.
 The last line is JSON: `cpu` and `wall`, in seconds, of the first run with its imports and of
-the next; `peak` is the most memory it ever had, in bytes.
+the next; `peak` is the most memory that the process ever had, in bytes.
 """
 
 from __future__ import annotations
@@ -10,69 +10,53 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from benchmarks.account import Account
 from benchmarks.measure import spent
 
-
-@dataclass
-class _Context:
-    """Lambda's context, as far as it is read."""
-
-    function_name: str = "reconcile"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn"
-    aws_request_id: str = "request"
-    ends: float = time.monotonic() + 600
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Return the time left."""
-        return int((self.ends - time.monotonic()) * 1000)
+if TYPE_CHECKING:
+    from benchmarks.bare import Reconcile
 
 
-def _run() -> None:
+def ours() -> None:
+    """Run reconcile as Lambda does, with as much of its context as is read."""
     from terminator import handlers  # noqa: PLC0415 - importing is measured
 
-    handlers.reconcile({}, _context())
+    ends = time.monotonic() + 600
+    context = SimpleNamespace(
+        function_name="reconcile",
+        memory_limit_in_mb=512,
+        invoked_function_arn="arn",
+        aws_request_id="request",
+        get_remaining_time_in_millis=lambda: int((ends - time.monotonic()) * 1000),
+    )
+    handlers.reconcile({}, context)  # type: ignore[arg-type]
 
 
-class _Bare:
-    def __init__(self, groups: int, instances: int, terminated: int) -> None:
-        self._account, self._terminated = Account(groups, instances), terminated
-
-    def __call__(self) -> None:
-        self._calls(self._account, self._terminated)
-
-    @cached_property
-    def _calls(self) -> Callable[[Account, int], None]:
-        from benchmarks.bare import Reconcile  # noqa: PLC0415 - as above
-
-        return Reconcile()
+def boto3_alone(groups: int, instances: int, terminated: int) -> None:
+    """Make the same calls with the same clients, and drop the answers."""
+    _clients()(Account(groups, instances), terminated)
 
 
-def _context() -> Any:  # noqa: ANN401 - it stands for Lambda's
-    return _Context()
+@cache
+def _clients() -> Reconcile:
+    from benchmarks import bare  # noqa: PLC0415 - as above
 
-
-def _peak() -> int:
-    [line] = [
-        line
-        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-        if line.startswith("VmHWM:")
-    ]
-    return int(line.split()[1]) * 1024
+    return bare.Reconcile()
 
 
 def main() -> None:
     """Run twice."""
-    run = _Bare(*map(int, sys.argv[1:])) if sys.argv[1:] else _run
-    told = {"first": vars(spent(run)), "next": vars(spent(run)), "peak": _peak()}
-    print(f"\n{json.dumps(told)}")  # noqa: T201 - that is how the parent learns it
+    numbers = tuple(map(int, sys.argv[1:]))
+    runs = [spent(lambda: boto3_alone(*numbers) if numbers else ours()) for _ in range(2)]
+    status = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    [peak] = [int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:")]
+    told = {"first": vars(runs[0]), "next": vars(runs[1]), "peak": peak}
+    print(f"\n{json.dumps(told)}")  # noqa: T201 - the parent reads it
 
 
 if __name__ == "__main__":

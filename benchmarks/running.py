@@ -30,11 +30,27 @@ ACCOUNTS: Final = (
 _REPEATS: Final = 3
 _RUNS: Final = 2  # of a process: the first, and the next
 _MEGABYTE: Final = 2**20
+_COST_HEADS: Final = (
+    "groups",
+    "instances",
+    "CPU, ms",
+    "CPU / boto3 alone",
+    "CPU an instance, ms",
+    "wall, ms",
+    "CPU of a first run, ms",
+    "first run / boto3 alone",
+    "peak memory, MB",
+)
+_COST_NOTE: Final = (
+    "Without what the probe functions take: AWS, Invoke among it, answers at once. One group "
+    "in ten replaces instances. *boto3 alone* makes the same calls with the same clients and "
+    "drops the answers; a first run has the imports and makes the clients."
+)
 
 
 @dataclass(frozen=True)
 class Run:
-    """What runs cost: the first of a process, the next, memory, and the calls of one run."""
+    """What runs cost: the first of a process, the next, memory in bytes, and the calls of one."""
 
     first: Costs
     next: Costs
@@ -43,7 +59,7 @@ class Run:
 
 
 def environment(port: int) -> dict[str, str]:
-    """Return what the functions have in their environment."""
+    """Return the environment of the functions."""
     settings = {"groups": {"tagged": True}, "releases": {"bucket": "releases"}, "dry_run": False}
     return {
         **os.environ,
@@ -66,13 +82,7 @@ def run(account: Account, repeats: int = _REPEATS) -> tuple[Run, Run]:
     calls = [each.calls for each in (*ours, *bare)]
     if any(each != calls[0] for each in calls):
         raise RuntimeError(f"boto3 alone and reconcile did not make the same calls: {calls}")
-    return _all(ours), _all(bare)
-
-
-def _all(runs: Sequence[Run]) -> Run:
-    first = Costs(tuple(cost for each in runs for cost in each.first.repeats))
-    following = Costs(tuple(cost for each in runs for cost in each.next.repeats))
-    return Run(first, following, max(each.peak for each in runs), runs[0].calls)
+    return _together(ours), _together(bare)
 
 
 def _in_process(port: int, *bare: int) -> Run:
@@ -85,59 +95,43 @@ def _in_process(port: int, *bare: int) -> Run:
     return Run(first, following, told["peak"], calls)
 
 
+def _together(runs: Sequence[Run]) -> Run:
+    first = Costs(tuple(cost for each in runs for cost in each.first.repeats))
+    following = Costs(tuple(cost for each in runs for cost in each.next.repeats))
+    return Run(first, following, max(each.peak for each in runs), runs[0].calls)
+
+
 def tables() -> tuple[list[Table], dict[Account, Run]]:
-    """Run over accounts of all sizes."""
-    both = {account: run(account) for account in ACCOUNTS}
-    runs = {account: ours for account, (ours, _) in both.items()}
-    bare = {account: floor for account, (_, floor) in both.items()}
-    return [_costs(runs, bare), _calls(runs)], runs
-
-
-def _costs(runs: Mapping[Account, Run], bare: Mapping[Account, Run]) -> Table:
-    rows = [
-        [
-            f"{account.groups:,}",
-            f"{account.instances:,}",
-            ms(each.next.cpu),
-            cpu_ratio(each.next, bare[account].next),
-            ms(each.next.cpu / account.instances),
-            ms(each.next.wall),
-            ms(each.first.cpu),
-            cpu_ratio(each.first, bare[account].first),
-            f"{each.peak / _MEGABYTE:.0f}",
-        ]
-        for account, each in runs.items()
-    ]
-    return Table(
-        "A run of reconcile",
-        [
-            "groups",
-            "instances",
-            "CPU, ms",
-            "CPU / boto3 alone",
-            "CPU an instance, ms",
-            "wall, ms",
-            "CPU of a first run, ms",
-            "first run / boto3 alone",
-            "peak memory, MB",
-        ],
-        rows,
-        "Without what the probe functions take: AWS, Invoke among it, answers at once. One group "
-        "in ten replaces instances. *boto3 alone* makes the same calls with the same clients and "
-        "drops the answers; a first run has the imports and makes the clients.",
-    )
-
-
-def _calls(runs: Mapping[Account, Run]) -> Table:
+    """Run over accounts of all sizes; return the costs and calls, also as numbers."""
+    runs: dict[Account, Run] = {}
+    costs, calls = [], []
+    for account in ACCOUNTS:
+        ours, bare = run(account)
+        runs[account] = ours
+        size = [f"{account.groups:,}", f"{account.instances:,}"]
+        costs.append(
+            [
+                *size,
+                ms(ours.next.cpu),
+                cpu_ratio(ours.next, bare.next),
+                ms(ours.next.cpu / account.instances),
+                ms(ours.next.wall),
+                ms(ours.first.cpu),
+                cpu_ratio(ours.first, bare.first),
+                f"{ours.peak / _MEGABYTE:.0f}",
+            ]
+        )
     kinds = sorted({kind for each in runs.values() for kind in each.calls})
-    rows = [
-        [
-            f"{account.groups:,}",
-            f"{account.instances:,}",
-            str(account.acting),
-            *(str(each.calls.get(kind, 0)) for kind in kinds),
-        ]
-        for account, each in runs.items()
+    for account, each in runs.items():
+        size = [f"{account.groups:,}", f"{account.instances:,}", str(account.acting)]
+        calls.append([*size, *(str(each.calls.get(kind, 0)) for kind in kinds)])
+    both = [
+        Table("A run of reconcile", _COST_HEADS, costs, _COST_NOTE),
+        Table(
+            "Calls of AWS in a run",
+            ["groups", "instances", "groups that act", *kinds],
+            calls,
+            "Every group has an app and a target group.",
+        ),
     ]
-    heads = ["groups", "instances", "groups that act", *kinds]
-    return Table("Calls of AWS in a run", heads, rows, "Every group has an app and a target group.")
+    return both, runs

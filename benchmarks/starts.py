@@ -7,8 +7,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +22,7 @@ from infra import bundle
 from tests.fakes import runtime_api
 
 _REPEATS: Final = 15
+# What Lambda brings.
 _RUNTIME: Final = (
     *("awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py"),
     *("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3"),
@@ -41,23 +41,15 @@ _UPLOADED: Final = {
     "source": "aws.s3",
     "detail": {"bucket": {"name": "releases"}, "object": {"key": f"app0/{VERSION}.zip"}},
 }
-
-
-@dataclass(frozen=True)
-class Function:
-    """A function: where it is in the bundle, an event for it, and its floor."""
-
-    handler: str
-    event: Mapping[str, Any]
-    floor: str
-
-
-FUNCTIONS: Final = {
-    "probe": Function(
-        "terminator.probe.handler.probe", {"questions": [], "seconds": 30}, "import httpx"
+# Of each function its handler, an event for it, and its floor.
+_FUNCTIONS: Final[dict[str, tuple[str, Mapping[str, Any], str]]] = {
+    "probe": (
+        "terminator.probe.handler.probe",
+        {"questions": [], "seconds": 30},
+        "import httpx",
     ),
-    "reconcile": Function("terminator.handlers.reconcile", {}, "boto3 alone, as reconcile"),
-    "release": Function("terminator.handlers.release", _UPLOADED, "boto3 alone, as release"),
+    "reconcile": ("terminator.handlers.reconcile", {}, "boto3 alone, as reconcile"),
+    "release": ("terminator.handlers.release", _UPLOADED, "boto3 alone, as release"),
 }
 
 
@@ -66,28 +58,31 @@ def tables() -> list[Table]:
     if importlib.util.find_spec("awslambdaric") is None:
         note = "Not measured: awslambdaric has no wheel for this Python."
         return [Table("Cold starts", ["function"], [], note)]
-    with TemporaryDirectory() as scratch, serving("benchmarks.aws", 1, 10) as [port]:
-        folders = _folders(Path(scratch))
-        sizes = _sizes(folders["source"], folders["bytecode"])
-        return [_table(_measured(folders, environment(port))), sizes]
+    with TemporaryDirectory() as name, serving("benchmarks.aws", 1, 10) as [port]:
+        folders = {each: Path(name) / each for each in ("source", "bytecode", "floors", "own")}
+        source, bytecode, floors, own = folders.values()
+        for folder in (source, floors, own):
+            folder.mkdir()
+        bundle.put_together(source)
+        shutil.copytree(source, bytecode)
+        bundle.add_bytecode(bytecode, sys.executable)
+        for number, code in enumerate(_FLOORS.values()):
+            (floors / f"floor{number}.py").write_text(code, encoding="utf-8")
+        _link(floors, *_HTTPX, "benchmarks")
+        _link(own, *_RUNTIME)
+
+        start = partial(_start, own, environment(port))
+        things = {
+            each: partial(start, f"floor{number}.handler", floors, {})
+            for number, each in enumerate(_FLOORS)
+        }
+        for function, (handler, event, _) in _FUNCTIONS.items():
+            for kind in ("source", "bytecode"):
+                things[f"{function}, {kind}"] = partial(start, handler, folders[kind], event)
+        return [_starts(in_turn(things, _REPEATS)), _sizes(source, bytecode)]
 
 
-def _folders(scratch: Path) -> dict[str, Path]:
-    names = ("source", "bytecode", "floors", "own")
-    folders = {name: scratch / name for name in names}
-    for folder in folders.values():
-        folder.mkdir()
-    bundle.put_together(folders["source"])
-    shutil.copytree(folders["source"], folders["bytecode"], dirs_exist_ok=True)
-    bundle.add_bytecode(folders["bytecode"], sys.executable)
-    for number, source in enumerate(_FLOORS.values()):
-        (folders["floors"] / f"floor{number}.py").write_text(source, encoding="utf-8")
-    _link(folders["floors"], (*_HTTPX, "benchmarks"))
-    _link(folders["own"], _RUNTIME)
-    return folders
-
-
-def _link(folder: Path, modules: Iterable[str]) -> None:
+def _link(folder: Path, *modules: str) -> None:
     for module in modules:
         spec = importlib.util.find_spec(module)
         if spec is None or spec.origin is None:
@@ -97,46 +92,30 @@ def _link(folder: Path, modules: Iterable[str]) -> None:
         (folder / source.name).symlink_to(source)
 
 
-def _measured(folders: Mapping[str, Path], variables: Mapping[str, str]) -> dict[str, Costs]:
-    start = partial(_start, folders["own"], variables)
-    things = {
-        name: partial(start, f"floor{number}.handler", folders["floors"], {})
-        for number, name in enumerate(_FLOORS)
-    }
-    for name, each in FUNCTIONS.items():
-        for kind in ("source", "bytecode"):
-            things[f"{name}, {kind}"] = partial(start, each.handler, folders[kind], each.event)
-    return in_turn(things, _REPEATS)
-
-
 def _start(
     own: Path, variables: Mapping[str, str], handler: str, folder: Path, event: object
 ) -> Cost:
-    before, begun = _children(), time.perf_counter()
-    log = own.parent / "log"
-    with runtime_api.running(handler, folder, own, variables, log) as runtime:
+    """Return what it costs from the start of a process to its first answer."""
+    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    with runtime_api.running(handler, folder, own, variables, own.parent / "log") as runtime:
         answer = runtime.invoke(event)
         wall = time.perf_counter() - begun
     if answer.kind != "response":
         raise RuntimeError(f"{handler} failed: {answer.value}")
-    return Cost(_children() - before, wall)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Cost(cpu, wall)
 
 
-def _children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-def _table(costs: Mapping[str, Costs]) -> Table:
+def _starts(costs: Mapping[str, Costs]) -> Table:
     nothing = costs["nothing"]
     rows = [[name, ms(costs[name].cpu), ms(costs[name].wall), "", "", ""] for name in _FLOORS]
-    for name, each in FUNCTIONS.items():
-        floor = costs[each.floor]
-        for kind in ("source", "bytecode"):
-            own = costs[f"{name}, {kind}"]
-            net = cpu_ratio(own - nothing, floor - nothing)
-            plain = cpu_ratio(own, floor)
-            rows.append([f"{name}, {kind}", ms(own.cpu), ms(own.wall), each.floor, plain, net])
+    for function, (_, _, floor_name) in _FUNCTIONS.items():
+        floor = costs[floor_name]
+        for name in (f"{function}, source", f"{function}, bytecode"):
+            own = costs[name]
+            ratios = [cpu_ratio(own, floor), cpu_ratio(own - nothing, floor - nothing)]
+            rows.append([name, ms(own.cpu), ms(own.wall), floor_name, *ratios])
     heads = ["what starts", "CPU, ms", "wall, ms", "floor", "CPU / floor", "less the runtime's"]
     note = (
         "From the start of the process to its first answer, under awslambdaric. *boto3 alone* "
@@ -148,24 +127,19 @@ def _table(costs: Mapping[str, Costs]) -> Table:
 
 
 def _sizes(source: Path, bytecode: Path) -> Table:
-    parts = {path.name for path in source.iterdir() if path.suffix != ".dist-info"}
-    whole = {folder: _size(folder) for folder in (source, bytecode)}
-    rows = [[part, *(_kb(_size(folder / part)) for folder in whole)] for part in sorted(parts)]
-    rows.append(["all, unpacked", *map(_kb, whole.values())])
-    rows.append(["all, packed", *(_kb(_packed(folder)) for folder in whole)])
+    def size(path: Path) -> int:
+        files = path.rglob("*") if path.is_dir() else [path]
+        return sum(each.stat().st_size for each in files if each.is_file())
+
+    def packed(folder: Path) -> int:
+        archive = shutil.make_archive(str(folder.with_name(f"{folder.name}-packed")), "zip", folder)
+        return size(Path(archive))
+
+    both = (source, bytecode)
+    parts = sorted(path.name for path in source.iterdir() if path.suffix != ".dist-info")
+    sizes = {part: [size(folder / part) for folder in both] for part in parts}
+    sizes["all, unpacked"] = [size(folder) for folder in both]
+    sizes["all, packed"] = [packed(folder) for folder in both]
+    rows = [[part, *(f"{each / 1000:,.0f}" for each in of)] for part, of in sizes.items()]
     note = "What is not listed are licences, versions and, of single modules, bytecode."
     return Table("The bundle", ["what", "source, KB", "with bytecode, KB"], rows, note)
-
-
-def _kb(size: int) -> str:
-    return f"{size / 1000:,.0f}"
-
-
-def _packed(folder: Path) -> int:
-    with TemporaryDirectory() as scratch:
-        return Path(shutil.make_archive(f"{scratch}/bundle", "zip", folder)).stat().st_size
-
-
-def _size(path: Path) -> int:
-    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
-    return sum(each.stat().st_size for each in files)
