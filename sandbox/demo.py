@@ -13,7 +13,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from sandbox import fleet, runs
+from sandbox import fleet
 from sandbox.acts import ACTS, Demo
 from sandbox.fleet import API, GROUPS, MINIMUM, OLD, SIZE, WEB
 from sandbox.timeline import timeline
@@ -92,7 +92,7 @@ def _summarise(demo: Demo, begun: datetime, seconds: float) -> None:
 def _save(demo: Demo) -> None:
     """Save the records of all runs as lines of a log, and the report made of them."""
     _FOLDER.mkdir(exist_ok=True)
-    lines = [json.dumps(record) for record in runs.records(demo.runs)]
+    lines = [json.dumps(record.to_json()) for run in demo.runs for record in run.records]
     log, report = _FOLDER / "demo.jsonl", _FOLDER / "demo.html"
     log.write_text("\n".join(lines) + "\n", encoding="utf-8")
     report.write_text(page(from_text(str(log), "\n".join(lines)).records), encoding="utf-8")

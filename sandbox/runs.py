@@ -3,79 +3,70 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from sandbox import store
 from sandbox.fleet import Fleet
-from terminator import upload
-from terminator.config import deployment as config
-from terminator.config.deployment import Bucket, Config
+from sandbox.store import BUCKET, TEMPLATE, Event
+from terminator.config.deployment import Bucket, Config, from_settings
 from terminator.observe.snapshot import Scope, World
 from terminator.probe.ask import Answer, Limits, Question, ask
 from terminator.reconcile import reconcile
 from terminator.report.log_lines import Line
 from terminator.report.record import Record
+from terminator.upload import verdicts
 
-# Loopback answers at once: who is silent for so long here is silent.
+# On loopback an instance that has not answered in a second will not.
 _LIMITS: Final = Limits(read=1.0, whole=2.0, concurrency=64)
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run that was: when, what it said, and what became of each group."""
+    """A run: when it began, the lines that it logged, and the record of each group."""
 
     at: datetime
     lines: tuple[str, ...]
     records: tuple[Record, ...]
 
     def about(self, group: str) -> Record | None:
-        """Return the record of a group."""
+        """Return the record of a group, None if the run did not serve it."""
         return next((record for record in self.records if record.group == group), None)
 
 
 def settings(*, bucket: bool = True) -> Config:
     """Return the configuration of the sandbox: every tagged group, not a dry run."""
-    read = config.from_settings({"groups": {"tagged": True}, "dry_run": False})
-    return replace(read, bucket=Bucket(store.BUCKET, store.TEMPLATE) if bucket else None)
+    read = from_settings({"groups": {"tagged": True}, "dry_run": False})
+    return replace(read, bucket=Bucket(BUCKET, TEMPLATE) if bucket else None)
 
 
 def run(fleet: Fleet, of: Config | None = None, scope: Scope | None = None) -> Run:
     """Run reconcile once, as the schedule does."""
+
+    def probe(_vpc: str, questions: Sequence[Question], seconds: float) -> list[Answer]:
+        return ask(questions, seconds, _LIMITS)
+
     at, lines = fleet.clock.now(), list[Line]()
-    records = reconcile(world(fleet, lines), of or settings(), scope or Scope())
-    fleet.sync()
-    return Run(
-        at, tuple(line.text for line in lines), tuple(replace(record, at=at) for record in records)
-    )
-
-
-def world(fleet: Fleet, lines: list[Line]) -> World:
-    """Return the world of the fleet; what is said is added to the lines."""
-    return World(
+    world = World(
         aws=fleet.aws,
-        probe=_probe,
+        probe=probe,
         clock=fleet.clock.now,
         sleep=fleet.clock.sleep,
         remaining=lambda: math.inf,
         say=lines.append,
     )
+    records = reconcile(world, of or settings(), scope or Scope())
+    fleet.sync()
+    texts = tuple(line.text for line in lines)
+    return Run(at, texts, tuple(replace(record, at=at) for record in records))
 
 
-def _probe(_vpc: str, questions: Sequence[Question], seconds: float) -> list[Answer]:
-    return ask(questions, seconds, _LIMITS)
+def deliver(fleet: Fleet, event: Event) -> tuple[list[str], list[Run]]:
+    """Do what the release function does with an event.
 
-
-def deliver(fleet: Fleet, event: store.Event) -> tuple[list[str], list[Run]]:
-    """Do what the release function does with an event: what it said, and the runs it asked for."""
-    verdicts = upload.verdicts(event, fleet.aws.s3, settings().bucket)
-    apps = [verdict.app for verdict in verdicts if verdict.app is not None]
-    runs = [run(fleet, scope=Scope(app=app)) for app in apps]
-    return [str(verdict) for verdict in verdicts], runs
-
-
-def records(runs: Iterable[Run]) -> list[dict[str, object]]:
-    """Return the records of these runs as the logs have them."""
-    return [record.to_json() for run in runs for record in run.records]
+    Return what it said of the upload, and the runs that it asked for.
+    """
+    found = verdicts(event, fleet.aws.s3, settings().bucket)
+    apps = [verdict.app for verdict in found if verdict.app is not None]
+    return [str(verdict) for verdict in found], [run(fleet, scope=Scope(app)) for app in apps]
