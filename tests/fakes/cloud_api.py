@@ -1,4 +1,4 @@
-"""The cloud model behind boto3's calls: those that Terminator makes, in AWS's shapes."""
+"""The model of AWS behind boto3's calls: those that Terminator makes, in AWS's shapes."""
 
 # ruff: noqa: N803 - arguments have AWS's names
 
@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -59,107 +61,106 @@ def world(cloud: Cloud) -> World:
 
 def clients(cloud: Cloud) -> Any:
     """Return what stands for `Aws`."""
-    autoscaling = AutoScaling(cloud)
-    pages: dict[str, Callable[..., Iterator[Any]]] = {
-        "describe_instances": _instances,
-        "list_object_versions": _versions,
-        "describe_alarms": _alarms,
-    }
-
-    def get_paginator(name: str) -> Any:
-        return SimpleNamespace(paginate=lambda **asked: pages[name](cloud, **asked))
-
-    paged = SimpleNamespace(get_paginator=get_paginator)
+    autoscaling = SimpleNamespace(
+        get_paginator=_paginators(describe_auto_scaling_groups=partial(_groups, cloud)),
+        describe_instance_refreshes=partial(_refreshes, cloud),
+        terminate_instance_in_auto_scaling_group=partial(_terminate, cloud),
+    )
     return SimpleNamespace(
         autoscaling=autoscaling,
         terminating=autoscaling,
-        ec2=paged,
-        cloudwatch=paged,
-        elb=SimpleNamespace(describe_instance_health=lambda **asked: _states(cloud, **asked)),
-        elbv2=SimpleNamespace(describe_target_health=lambda **asked: _targets(cloud, **asked)),
+        ec2=SimpleNamespace(
+            get_paginator=_paginators(describe_instances=partial(_instances, cloud))
+        ),
+        elb=SimpleNamespace(describe_instance_health=partial(_instance_health, cloud)),
+        elbv2=SimpleNamespace(describe_target_health=partial(_target_health, cloud)),
         s3=SimpleNamespace(
-            get_paginator=get_paginator,
-            get_object=lambda **asked: _get_object(cloud, **asked),
-            head_object=lambda **asked: _head_object(cloud, **asked),
+            get_paginator=_paginators(list_object_versions=partial(_object_versions, cloud)),
+            get_object=partial(_get_object, cloud),
+            head_object=partial(_head_object, cloud),
+        ),
+        cloudwatch=SimpleNamespace(
+            get_paginator=_paginators(describe_alarms=partial(_alarms, cloud))
         ),
     )
 
 
-@dataclass
-class AutoScaling:
-    """Auto Scaling's calls."""
+def _paginators(**pages: Callable[..., Iterator[Any]]) -> Callable[[str], Any]:
+    return lambda operation: SimpleNamespace(paginate=pages[operation])
 
-    cloud: Cloud
 
-    def get_paginator(self, _name: str) -> Any:
-        """Return the paginator of DescribeAutoScalingGroups."""
-        return SimpleNamespace(paginate=self._groups)
+# Auto Scaling.
 
-    def _groups(
-        self,
-        PaginationConfig: dict[str, int],
-        AutoScalingGroupNames: Sequence[str] | None = None,
-        **_: Any,
-    ) -> Iterator[Any]:
-        names = AutoScalingGroupNames
-        tagged = [
-            g for g in self.cloud.groups.values() if g.tags.get("terminator:enabled") == "true"
-        ]
-        found = tagged if names is None else [g for n, g in self.cloud.groups.items() if n in names]
-        size = PaginationConfig["PageSize"]
-        for start in range(0, max(1, len(found)), size):
-            self.cloud.called("DescribeAutoScalingGroups")
-            yield {"AutoScalingGroups": [self.row(g) for g in found[start : start + size]]}
 
-    def row(self, group: FakeGroup) -> dict[str, Any]:
-        """Return a group as DescribeAutoScalingGroups shows it."""
-        return {
-            "AutoScalingGroupName": group.name,
-            "DesiredCapacity": group.desired,
-            "HealthCheckGracePeriod": int(group.grace.total_seconds()),
-            "Tags": [{"Key": key, "Value": value} for key, value in group.tags.items()],
-            "TargetGroupARNs": [f"arn:x:targetgroup/{group.name}/1"] if group.balanced else [],
-            "Instances": [self._member(m) for m in group.members(self.cloud.now)],
-            **group.more,
-        }
+def _groups(
+    cloud: Cloud,
+    PaginationConfig: dict[str, int],
+    AutoScalingGroupNames: Sequence[str] | None = None,
+    **_: Any,
+) -> Iterator[Any]:
+    if AutoScalingGroupNames is None:
+        opted_in = {"terminator:enabled": "true"}.items()
+        found = [name for name, group in cloud.groups.items() if opted_in <= group.tags.items()]
+    else:
+        found = [name for name in cloud.groups if name in AutoScalingGroupNames]
+    size = PaginationConfig["PageSize"]
+    for start in range(0, max(1, len(found)), size):
+        cloud.called("DescribeAutoScalingGroups")
+        page = found[start : start + size]
+        yield {"AutoScalingGroups": [_group(*cloud.shown(name)) for name in page]}
 
-    def _member(self, machine: Machine) -> dict[str, Any]:
-        weight = {} if machine.weight is None else {"WeightedCapacity": machine.weight}
-        return {
-            "InstanceId": machine.id,
-            "AvailabilityZone": machine.zone,
-            "LifecycleState": machine.state(self.cloud.now),
-            "HealthStatus": machine.health,
-            "ProtectedFromScaleIn": machine.protected,
-            **weight,
-        }
 
-    def describe_instance_refreshes(self, AutoScalingGroupName: str) -> Any:
-        """Return the refresh in progress, and an old one."""
-        self.cloud.called("DescribeInstanceRefreshes", AutoScalingGroupName)
-        status = self.cloud.refreshes.get(AutoScalingGroupName)
-        active = [{"Status": status}] if status else []
-        return {"InstanceRefreshes": [*active, {"Status": "Successful"}]}
+def _group(group: FakeGroup, at: datetime) -> dict[str, Any]:
+    return {
+        "AutoScalingGroupName": group.name,
+        "DesiredCapacity": group.desired,
+        "HealthCheckGracePeriod": int(group.grace.total_seconds()),
+        "Tags": [{"Key": key, "Value": value} for key, value in group.tags.items()],
+        "TargetGroupARNs": [f"arn:x:targetgroup/{group.name}/1"] if group.balanced else [],
+        "Instances": [_member(machine, at) for machine in group.members(at)],
+        **group.more,
+    }
 
-    def terminate_instance_in_auto_scaling_group(
-        self,
-        InstanceId: str,
-        ShouldDecrementDesiredCapacity: bool,  # noqa: FBT001 - as boto3 has it
-    ) -> None:
-        """Let the member leave and launch its replacement."""
-        assert ShouldDecrementDesiredCapacity is False
-        group = next(
-            g for g in self.cloud.groups.values() for m in g.machines if m.id == InstanceId
-        )
-        self.cloud.called("TerminateInstanceInAutoScalingGroup", group.name, InstanceId)
-        machine = next(m for m in group.machines if m.id == InstanceId)
-        self.cloud.terminate(group, machine)
+
+def _member(machine: Machine, at: datetime) -> dict[str, Any]:
+    weight = {} if machine.weight is None else {"WeightedCapacity": machine.weight}
+    return {
+        "InstanceId": machine.id,
+        "AvailabilityZone": machine.zone,
+        "LifecycleState": machine.state(at),
+        "HealthStatus": machine.health,
+        "ProtectedFromScaleIn": machine.protected,
+        **weight,
+    }
+
+
+def _refreshes(cloud: Cloud, AutoScalingGroupName: str) -> Any:
+    """Answer with the refresh in progress, and an old one."""
+    cloud.called("DescribeInstanceRefreshes", AutoScalingGroupName)
+    status = cloud.refreshes.get(AutoScalingGroupName)
+    active = [{"Status": status}] if status else []
+    return {"InstanceRefreshes": [*active, {"Status": "Successful"}]}
+
+
+def _terminate(
+    cloud: Cloud,
+    InstanceId: str,
+    ShouldDecrementDesiredCapacity: bool,  # noqa: FBT001 - as boto3 has it
+) -> None:
+    assert ShouldDecrementDesiredCapacity is False
+    members = ((group, machine) for group in cloud.groups.values() for machine in group.machines)
+    group, machine = next(each for each in members if each[1].id == InstanceId)
+    cloud.called("TerminateInstanceInAutoScalingGroup", group.name, InstanceId)
+    cloud.terminate(group, machine)
+
+
+# EC2.
 
 
 def _instances(
     cloud: Cloud, InstanceIds: Sequence[str] = (), Filters: Sequence[Any] = ()
 ) -> Iterator[Any]:
-    """Return DescribeInstances: one unknown id fails the call, a filter passes over it."""
+    """Answer: one unknown id fails the call, a filter passes over it."""
     cloud.called("DescribeInstances")
     ids = [*InstanceIds, *(value for each in Filters for value in each["Values"])]
     machines = {m.id: m for group in cloud.groups.values() for m in group.members(cloud.now)}
@@ -176,7 +177,10 @@ def _instance(machine: Machine) -> dict[str, Any]:
     return {**row, **address}
 
 
-def _targets(cloud: Cloud, TargetGroupArn: str) -> Any:
+# Load balancers: each group has its own, of its name.
+
+
+def _target_health(cloud: Cloud, TargetGroupArn: str) -> Any:
     group = cloud.groups[TargetGroupArn.split("/")[1]]
     cloud.called("DescribeTargetHealth", group.name)
     healths = [
@@ -187,18 +191,24 @@ def _targets(cloud: Cloud, TargetGroupArn: str) -> Any:
     return {"TargetHealthDescriptions": healths}
 
 
-def _states(cloud: Cloud, LoadBalancerName: str) -> Any:
-    """Return what the classic load balancer of the group of its name says."""
+def _instance_health(cloud: Cloud, LoadBalancerName: str) -> Any:
     group = cloud.groups[LoadBalancerName]
     cloud.called("DescribeInstanceHealth", group.name)
-    fine = {m.id: m.target == "healthy" for m in group.members(cloud.now) if m.target is not None}
     states = [
-        {"InstanceId": id_, "State": "InService" if fine[id_] else "OutOfService"} for id_ in fine
+        {
+            "InstanceId": m.id,
+            "State": "InService" if m.target == "healthy" else "OutOfService",
+        }
+        for m in group.members(cloud.now)
+        if m.target is not None
     ]
     return {"InstanceStates": states}
 
 
-def _versions(cloud: Cloud, Bucket: str, Prefix: str) -> Iterator[Any]:
+# S3.
+
+
+def _object_versions(cloud: Cloud, Bucket: str, Prefix: str) -> Iterator[Any]:
     assert Bucket == BUCKET.name
     mine = [each for each in cloud.stored if each.key.startswith(Prefix)]
     latest = {each.key: each for each in mine}
@@ -217,14 +227,6 @@ def _versions(cloud: Cloud, Bucket: str, Prefix: str) -> Iterator[Any]:
         }
 
 
-def _data(cloud: Cloud, operation: str, key: str) -> bytes:
-    cloud.called(operation, key)
-    stored = cloud.current().get(key)
-    if stored is None or stored.data is None:
-        raise refusal("NoSuchKey")
-    return stored.data
-
-
 def _head_object(cloud: Cloud, Key: str, **_: Any) -> Any:
     return {"ContentLength": len(_data(cloud, "HeadObject", Key))}
 
@@ -236,6 +238,17 @@ def _get_object(cloud: Cloud, Key: str, Range: str | None = None, **_: Any) -> A
         data = data[int(first) : int(last) + 1]
     when = cloud.current()[Key].when
     return {"Body": io.BytesIO(data), "ContentLength": len(data), "LastModified": when}
+
+
+def _data(cloud: Cloud, operation: str, key: str) -> bytes:
+    cloud.called(operation, key)
+    stored = cloud.current().get(key)
+    if stored is None or stored.data is None:
+        raise refusal("NoSuchKey")
+    return stored.data
+
+
+# CloudWatch.
 
 
 def _alarms(cloud: Cloud, AlarmNames: Sequence[str], **_: Any) -> Iterator[Any]:

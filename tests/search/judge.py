@@ -1,31 +1,38 @@
-"""Judging a run by its tape: whether what it did is what the rules say of what it was shown."""
+"""Judging a run by its tape: whether what it did is what the rules say of what it was shown.
+
+A run may ask in any order, but for these: a group's guards before it acts, the group once more
+right before, and after a wait of 30 seconds what is only presumed to be outdated.
+"""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from terminator.report.record import Outcome, record
 from tests.search import oracle
-from tests.search.seen import Member, Seen, unlaunched
-from tests.search.tape import Call, Run
-from tests.search.trial import GROUPS, Look, Trial, tags
+from tests.search.oracle import RANKS, UNKNOWN_LAUNCH, Member, Seen
+from tests.search.tape import GROUPS, Call, Look, Run, tags
 
 _SECOND_LOOK = timedelta(seconds=30)
 _NEIGHBOURS = 10
 _PLENTY_OF_SECONDS = 300.0
+
+Record = Mapping[str, Any]
+# Who must go by the rules, over what was seen, and how far it got.
+Expected = tuple[list[str], Seen, str]
 
 
 class BrokenPromiseError(AssertionError):
     """A promise that a run broke."""
 
     def __init__(self, promise: str, detail: object = "") -> None:
-        super().__init__(f"{promise}: {detail}")
+        super().__init__(promise, str(detail))
         self.promise = promise
+
+    def __str__(self) -> str:
+        return ": ".join(self.args)
 
 
 def promise(kept: object, name: str, detail: object = "") -> None:
@@ -36,132 +43,133 @@ def promise(kept: object, name: str, detail: object = "") -> None:
 
 def judge(run: Run) -> Iterator[str]:
     """Raise BrokenPromiseError where the run broke a promise; yield what it met on its way."""
-    trial = Trial(run)
     if run.raised is not None:
         unlisted = any(call.failed for call in run.tape.calls if call.name == GROUPS)
-        promise(unlisted and not trial.later, "a failure stops nobody else", repr(run.raised))
+        promise(unlisted and not run.calls, "a failure stops nobody else", repr(run.raised))
         yield "listing failed"
         return
-    _reported(trial)
-    promise(set(trial.owners) >= {id_ for id_, _ in trial.tries}, "no other group is touched")
-    covered = [name for name in trial.listing if _in_scope(run, trial.listing[name])]
-    promise(set(covered) == set(run.outcomes), "every group is served", covered)
-    for name in covered:
-        yield from _judge_group(trial, name, run.outcomes[name])
-
-
-def _in_scope(run: Run, row: Mapping[str, Any]) -> bool:
-    app = tags(row).get("terminator:app", row["AutoScalingGroupName"])
-    return run.scope.app in {None, app}
-
-
-def _reported(trial: Trial) -> None:
-    """Check that the run said what it did, in words that are safe, and each group once."""
-    run = trial.run
-    promise(not (run.config.dry_run and trial.tries), "a dry run stops before acting")
-    promise(len(set(trial.tries)) == len(trial.tries), "no termination is tried twice")
+    promise(not (run.config.dry_run and run.tries), "a dry run stops before acting")
+    promise(set(run.owners) >= {id_ for id_, _ in run.tries}, "no other group is touched")
+    promise(len(set(run.tries)) == len(run.tries), "no termination is tried twice")
     for line in run.tape.lines:
         text = line.text.replace("…", "")
         promise(text.isprintable() and text.isascii(), "logs are safe", line.text)
-    for name, outcome in run.outcomes.items():
-        records = [line.fields for line in run.tape.lines if line.fields.get("group") == name]
-        promise(records == [record(outcome)], "each group has one record", records)
-        promise(json.dumps(records[0]["reason"]) != '""', "every decision has a reason", name)
-        done = [id_ for id_, failed in trial.tried(name) if failed is None]
-        promise(list(outcome.acted.terminated) == done, "what was done is told", (outcome, done))
-        promise([f for _, f in trial.tried(name)[:-1] if f] == [], "a refusal ends it", name)
-        told = {*outcome.acted.deferred, *outcome.acted.failed}
-        refused = {id_ for id_, failed in trial.tried(name) if failed is not None}
-        promise(told >= refused, "what was refused is told", (outcome.acted, refused))
+    covered = [name for name, row in run.listing.items() if run.scope.app in {None, run.app(row)}]
+    promise(set(covered) == set(run.records), "every group is served", covered)
+    for name in covered:
+        _reported(run, name, run.records[name])
+        yield from _judge_group(run, name, run.records[name])
 
 
-def _judge_group(trial: Trial, name: str, outcome: Outcome) -> Iterator[str]:
-    goes = [id_ for id_, _ in trial.tried(name)]
-    views = list(_views(trial, name))
-    for _, seen in views:
-        members = [m for m in seen.members if m.id in goes]
-        promise(len(members) == len(goes), "only members go", goes)
-        name_of = oracle.broken(seen, members)
-        promise(name_of is None, name_of or "", _telling(seen, goes, outcome))
-    if _hindered(trial, name):
+def _reported(run: Run, name: str, record: Record) -> None:
+    """Check that the run said once what it did to a group, and why."""
+    said = [line.fields for line in run.tape.lines if line.fields.get("group") == name]
+    promise(said == [record], "each group has one record", said)
+    promise(record["reason"], "every decision has a reason", name)
+    tried = run.tried(name)
+    done = [id_ for id_, failed in tried if failed is None]
+    promise(record["terminated"] == done, "what was done is told", (record, done))
+    promise(not any(failed for _, failed in tried[:-1]), "a refusal ends it", name)
+    refused = {id_ for id_, failed in tried if failed is not None}
+    told = record["deferred"].keys() | record["failed"].keys()
+    promise(told >= refused, "what was refused is told", (record, refused))
+
+
+def _judge_group(run: Run, name: str, record: Record) -> Iterator[str]:
+    goes = [id_ for id_, _ in run.tried(name)]
+    if goes:
+        _harmless(run, name, goes)
+    if _is_hindered(run, name):
         yield "hindered"
         return
-    expected = _expected(trial, name)
+    is_planned = record["decision"] is not None
+    row = run.listing[name]
+    observed = not any(run.is_unobserved(row, look) for look in (run.first_look, run.last_look))
+    promise(is_planned or not observed, "every group that was observed is planned", record)
+    expected = _expected(run, name)
     if expected is None:
-        promise(outcome.error and not goes, "what was not observed is not planned", outcome)
+        promise(not is_planned and not goes, "what was not observed is not planned", record)
         yield "not observed"
         return
-    promise(outcome.decision is not None, "every group that was observed is planned", outcome)
+    promise(is_planned, "every group that was observed is planned", record)
     wanted, seen, yet = expected
-    shown = _telling(seen, wanted, outcome)
-    promise(list(outcome.to_terminate) == wanted, "all that may go goes, in its order", shown)
-    whole = run_to_end(trial, name, wanted)
-    promise(trial.run.config.dry_run or whole, "what was decided is done", shown)
-    if not wanted and outcome.decision is not None and yet == "planned":
-        _reasoned(seen, outcome)
-    presumed = " of a presumed outdated one" if outcome.is_doubted and goes else ""
-    yield f"{outcome.decision.kind if outcome.decision else 'failed'} ({yet}){presumed}"
+    shown = _telling(seen, wanted, record)
+    promise(record["to_terminate"] == wanted, "all that may go goes, in its order", shown)
+    whole = run.config.dry_run or _is_whole(run, name, wanted)
+    promise(whole, "what was decided is done", shown)
+    if not wanted:
+        _reasoned(seen, yet, record)
+    if not oracle.broken_settings(seen):
+        figures = oracle.figures(seen)
+        counted = {name: RANKS.get(record[name], record[name]) for name in figures}
+        promise(counted == figures, "what was counted is told", (figures, counted))
+    held = record["hold"]
+    attention = held is not None and oracle.needs_attention(seen, held)
+    promise(record["needs_attention"] == attention, "who needs a person says so", shown)
+    presumed = goes and any(m.id == goes[0] for m in seen.presumed)
+    yield f"{record['decision']} ({yet}){' of a presumed outdated one' if presumed else ''}"
 
 
-def run_to_end(trial: Trial, name: str, wanted: Sequence[str]) -> bool:
+def _harmless(run: Run, name: str, goes: Sequence[str]) -> None:
+    """Check that those that went could go, both as they were planned and as described again."""
+    call = run.confirmation(name)
+    if call is None or not call.what or not call.what["AutoScalingGroups"]:
+        raise BrokenPromiseError("a group is described once more before it is acted on", name)
+    promise(run.is_guarded(name), "guards are asked of groups that would act", name)
+    row, at = run.listing[name], run.planned_at(name)
+    planned = run.guarded(run.see(row, run.first_look, at))
+    look = run.last_look if run.is_late(call) else run.first_look
+    if run.is_late(call) and goes[0] not in {m.id for m in oracle.owed(planned)}:
+        planned = run.guarded(run.see(row, look, at))
+    confirmed = run.guarded(run.see(call.what["AutoScalingGroups"][0], look, call.at))
+    for seen in (planned, confirmed):
+        members = [m for m in seen.members if m.id in goes]
+        promise(len(members) == len(goes), "only members go", goes)
+        told = _telling(seen, goes, run.records[name])
+        broken = oracle.broken(seen, members)
+        promise(broken is None, broken or "", told)
+        read = seen.proof or not seen.bucket or run.zip_reads(seen)
+        promise(read, "no canary goes before its zip was read", told)
+
+
+def _is_whole(run: Run, name: str, wanted: Sequence[str]) -> bool:
     """Say whether a group's terminations were tried in order, up to the first refusal."""
-    tried = trial.tried(name)
+    tried = run.tried(name)
     ids = [id_ for id_, _ in tried]
     refused = bool(tried) and tried[-1][1] is not None
     return ids == list(wanted[: len(ids)]) and (refused or len(ids) == len(wanted))
 
 
-def _reasoned(seen: Seen, outcome: Outcome) -> None:
-    decision = outcome.decision
-    if decision is None:
+def _reasoned(seen: Seen, yet: str, record: Record) -> None:
+    """Check that the reason why nothing goes is the first that applies."""
+    if yet == "planned" and seen.converged and not oracle.broken_settings(seen):
+        promise(record["decision"] == "converged", "what has converged is converged", record)
         return
-    if seen.converged and not oracle.broken_settings(seen):
-        promise(decision.kind == "converged", "what has converged is converged", decision)
-        return
-    possible = oracle.reasons(seen)
-    says = any(re.search(words, decision.reason) for _, words in possible)
-    promise(decision.kind == "hold" and says, "the first hold is the reason", (possible, decision))
+    later = {"changed": {"group_changed"}, "looked twice": {"instance_spared"}}
+    possible = later.get(yet) or oracle.reasons(seen)
+    promise(record["hold"] in possible, "the first hold is the reason", (possible, record))
 
 
-def _telling(seen: Seen, goes: Sequence[str], outcome: Outcome) -> str:
+def _telling(seen: Seen, goes: Sequence[str], record: Record) -> str:
     """Tell a person what was seen."""
     members = [
         f"{m.id} {m.state} {m.health} {m.version} {m.reason} {_age(seen, m)}" for m in seen.members
     ]
-    decided = outcome.decision or outcome.error
+    decided = f"{record['decision']}: {record['reason']}"
     return (
         f"wanted {list(goes)}, decided {decided}, over {seen.target} since {seen.since} {members}"
     )
 
 
 def _age(seen: Seen, member: Member) -> str:
-    return "?" if member.launched == unlaunched() else str(seen.now - member.launched)
+    return "?" if member.launched == UNKNOWN_LAUNCH else str(seen.now - member.launched)
 
 
-def _views(trial: Trial, name: str) -> Iterator[tuple[str, Seen]]:
-    """Yield the views that a group's terminations must be right over: the last two plans'."""
-    again = trial.slept is not None and bool(trial.served(name, again=True).guards)
-    served = trial.served(name, again=again)
-    look = trial.look(again=again)
-    now = served.guards[0].at if served.guards else trial.run.began
-    yield "planned", trial.guarded(trial.see(trial.listing[name], look, now, None), served)
-    if (
-        served.confirm is not None
-        and served.confirm.what
-        and served.confirm.what["AutoScalingGroups"]
-    ):
-        (row,) = served.confirm.what["AutoScalingGroups"]
-        confirmed = trial.guarded(trial.see(row, look, served.confirm.at, None), served)
-        yield "confirmed", confirmed
-    elif trial.tried(name):
-        raise BrokenPromiseError("a group is described once more before it is acted on", name)
-
-
-def _hindered(trial: Trial, name: str) -> bool:
+def _is_hindered(run: Run, name: str) -> bool:
     """Say whether a fault, or lack of time, could have kept a group from being served."""
-    if trial.run.tape.seconds < _PLENTY_OF_SECONDS:
+    if run.tape.seconds < _PLENTY_OF_SECONDS:
         return True
-    return any(call.failed is not None and _touches(call, name) for call in trial.later)
+    return any(call.failed is not None and _touches(call, name) for call in run.calls)
 
 
 def _touches(call: Call, name: str) -> bool:
@@ -173,94 +181,88 @@ def _touches(call: Call, name: str) -> bool:
             return bool(asked["AutoScalingGroupName"] == name)
         case "describe_target_health" | "list_object_versions" | "probe" | "describe_instances":
             return False  # what was not observed is told from what was shown
-        case "get_object" | "head_object":
-            return "Range" in asked or call.name == "head_object"
+        case "get_object":
+            return "Range" in asked
         case "terminate_instance_in_auto_scaling_group":
             return False
         case _:
             return True
 
 
-Expected = tuple[list[str], Seen, str]
-
-
-def _expected(trial: Trial, name: str) -> Expected | None:
+def _expected(run: Run, name: str) -> Expected | None:
     """Return who must go by the rules, over what, and how far it got; None if unobserved."""
-    row, look = trial.listing[name], trial.look(again=False)
-    plain = trial.see(row, look, trial.run.began, None)
+    row, look = run.listing[name], run.first_look
+    plain = run.see(row, look, run.began)
     if oracle.broken_settings(plain):
         return [], plain, "planned"
-    if trial.unobserved(row, look):
+    if run.is_unobserved(row, look):
         return None
-    first = _planned(trial, plain, name, again=False)
+    first = _planned(run, plain, name)
     if not oracle.owed(first):
         return [], first, "planned"
     if oracle.owed(first)[0] in first.presumed:
-        return _looked_again(trial, name, first)
-    return _confirmed(trial, name, first, again=False, spared=None)
+        return _looked_again(run, name, first)
+    return _confirmed(run, name, first)
 
 
-def _planned(trial: Trial, seen: Seen, name: str, *, again: bool) -> Seen:
-    """Return what a group was planned over: with its guards, where anybody would go."""
+def _planned(run: Run, seen: Seen, name: str) -> Seen:
+    """Return what a group was planned over: with its guards, where anything would go."""
     if not oracle.owed(seen):
         return seen
-    served = trial.served(name, again=again)
-    promise(served.guards, "guards are asked of groups that would act", name)
-    return trial.guarded(seen, served)
+    promise(run.is_guarded(name), "guards are asked of groups that would act", name)
+    return run.guarded(seen)
 
 
-def _looked_again(trial: Trial, name: str, first: Seen) -> Expected | None:
+def _looked_again(run: Run, name: str, first: Seen) -> Expected | None:
     chosen = oracle.owed(first)[0]
-    promise(trial.slept is not None, "one slow answer does not kill", chosen.id)
-    slept = trial.later[trial.slept or 0]
-    first_asked = next(call.at for call in trial.later if call.name == "probe")
+    promise(run.slept is not None, "one slow answer does not kill", chosen.id)
+    slept = run.calls[run.slept or 0]
+    first_asked = next(call.at for call in run.calls if call.name == "probe")
     later = slept.at - first_asked >= _SECOND_LOOK
     promise(later, "the second look is 30 seconds later", slept)
-    row, look = trial.listing[name], trial.look(again=True)
-    if trial.unobserved(row, look):
+    row, look = run.listing[name], run.last_look
+    if run.is_unobserved(row, look):
         return None
-    spared = _spared(trial, first, chosen, look)
-    seen = trial.see(row, look, slept.at, chosen.id if spared else None)
-    after = _planned(trial, seen, name, again=True)
+    if not _is_spared(run, first, chosen, look):
+        return _confirmed(run, name, first)
+    after = _planned(run, run.see(row, look, slept.at, chosen.id), name)
     wanted = oracle.owed(after)
-    if not wanted or (wanted[0] in after.presumed and (spared or wanted[0].id != chosen.id)):
+    if not wanted or wanted[0] in after.presumed:
         return [], after, "looked twice"
-    return _confirmed(trial, name, after, again=True, spared=chosen.id if spared else None)
+    return _confirmed(run, name, after, spared=chosen.id)
 
 
-def _spared(trial: Trial, first: Seen, chosen: Member, look: Look) -> bool:
-    """Say whether the second look spares: the chosen is back, or nobody else answered either."""
-    seen = trial.see(trial.listing[first.row["AutoScalingGroupName"]], look, first.now, None)
+def _is_spared(run: Run, first: Seen, chosen: Member, look: Look) -> bool:
+    """Say whether the second look spares: it is back, or none of the others answered either."""
+    seen = run.see(first.row, look, first.now)
     if any(m.id == chosen.id for m in seen.available):
         return True
-    before = trial.look(again=False)
+    before = run.first_look
     answered = sorted(i for i, a in before.answers.items() if a["version"])
     near = [i for i in answered if before.rows[i]["VpcId"] == before.rows[chosen.id]["VpcId"]]
     others = [m.id for m in first.available] or near[:_NEIGHBOURS]
     return bool(others) and not any(look.answers.get(i, {}).get("version") for i in others)
 
 
-def _confirmed(trial: Trial, name: str, seen: Seen, *, again: bool, spared: str | None) -> Expected:
-    served = trial.served(name, again=again)
-    promise(served.confirm, "a group is described once more before it is acted on", name)
-    call = served.confirm
+def _confirmed(run: Run, name: str, seen: Seen, spared: str | None = None) -> Expected:
+    call = run.confirmation(name)
+    promise(call, "a group is described once more before it is acted on", name)
     rows = call.what["AutoScalingGroups"] if call and call.what else ()
     if call is None or not rows or _looked_otherwise(seen.row, rows[0]):
         return [], seen, "changed"
-    plain = trial.see(rows[0], trial.look(again=again), call.at, spared)
-    fresh = replace(plain, refresh=seen.refresh, ringing=seen.ringing, zip_bad=seen.zip_bad)
+    look = run.last_look if run.is_late(call) else run.first_look
+    plain = run.see(rows[0], look, call.at, spared)
+    fresh = replace(plain, refresh=seen.refresh, alarmed=seen.alarmed, zip_bad=seen.zip_bad)
     before, now = oracle.owed(seen), oracle.owed(fresh)
     if not now:
         return [], fresh, "planned"
     otherwise = (before[0] in seen.presumed) != (now[0] in fresh.presumed)
     unproven = seen.proof and not fresh.proof
     agreed = [m.id for m in now if m.id in {each.id for each in before}]
-    return ([], fresh, "changed") if otherwise or unproven else (agreed, fresh, "confirmed")
+    alike = agreed and not otherwise and not unproven
+    return (agreed, fresh, "confirmed") if alike else ([], fresh, "changed")
 
 
 def _looked_otherwise(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    settings = ("app", "alarms")
-    return any(
-        tags(one).get(f"terminator:{name}") != tags(other).get(f"terminator:{name}")
-        for name in settings
-    )
+    settings = ("terminator:app", "terminator:alarms")
+    return any(tags(one).get(name) != tags(other).get(name) for name in settings)

@@ -13,20 +13,20 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
-from terminator.observe.survey import Scope
 
+from terminator.observe.snapshot import Scope
 from tests.decide.builders import NOW
 from tests.fakes import cloud_api
-from tests.fakes.cloud import minutes
-from tests.fakes.region import LAST, OLD, RANKS, Asg, Region, same
-from tests.search import recovery
+from tests.fakes.cloud import OLD, Cloud, FakeGroup, minutes
+from tests.search.changes import CHANGES, LAST, cannot_converge, heal, minimum, unconverged
 from tests.search.judge import BrokenPromiseError, judge, promise
-from tests.search.mischief import CHANGES
-from tests.search.seen import WINDOW
+from tests.search.oracle import RANKS, WINDOW, same
 from tests.search.tape import FAULTS, TAMPERINGS, TERMINATE, Run, Tape, Trick, run
-from tests.search.trial import Trial
 
 COUNTS: Counter[str] = Counter()
+# At the end of a life: long enough to pass waits of hours, short enough to see each canary.
+_PERIOD = 20
+_MOST_RUNS = 150
 
 _APPS = ("web", "api")
 _TAGS = ("app", "minimum", "max-unavailable", "canary-retry", "window")
@@ -103,9 +103,9 @@ def _step(do: Callable[..., None]) -> Callable[..., None]:
 
 
 class Life(RuleBasedStateMachine):
-    """A region, its releases and its groups, and every kind of thing that happens to them."""
+    """An account, its releases and its groups, and every kind of thing that happens to them."""
 
-    region: Region
+    cloud: Cloud
 
     @initialize(
         groups=st.lists(_GROUPS, min_size=1, max_size=2),
@@ -115,12 +115,12 @@ class Life(RuleBasedStateMachine):
     @_step
     def begin(self, groups: list[dict[str, Any]], *, bucket: bool, versioned: bool) -> None:
         """Begin with groups that have long run the old release."""
-        self.region = Region(now=NOW - minutes(6000), bucket=bucket, versioned=versioned)
+        self.cloud = Cloud(now=NOW - minutes(6000), lives=True, bucket=bucket, versioned=versioned)
         self.disturbed = False
         self.costs: Counter[str] = Counter()
         for app in _APPS:
-            self.region.upload(app, OLD)
-        self.region.now = NOW
+            self.cloud.upload(app, OLD)
+        self.cloud.now = NOW
         for number, made in enumerate(groups):
             self._found(f"group-{number}", made)
         COUNTS["lives"] += 1
@@ -130,22 +130,24 @@ class Life(RuleBasedStateMachine):
     def _found(self, name: str, made: dict[str, Any]) -> None:
         tags = {f"terminator:{key}": made[key] for key in _TAGS}
         grace, balanced = minutes(made["grace"]), made["balanced"]
-        self.region.found(name, made["desired"], tags=tags, grace=grace, balanced=balanced)
+        self.cloud.add_group(
+            name, made["desired"], tags=tags, apart=1, grace=grace, balanced=balanced
+        )
 
-    def _group(self, which: int) -> Asg:
-        groups = self.region.asgs()
+    def _group(self, which: int) -> FakeGroup:
+        groups = self.cloud.by_name()
         return groups[which % len(groups)]
 
     def _released(self) -> None:
         """Begin to count what the release costs, now that another one is the target."""
-        self.region.wait(1)
+        self.cloud.wait(1)
         self.costs.clear()
         # What went back to a release that ran before has proof of it, whatever boots of it now.
         self.disturbed = True
 
     def _version(self, app: str, higher: int) -> str:
         """Return a version so much higher than the release to run."""
-        current = self.region.release(app) if self.region.bucket else None
+        current = self.cloud.release(app) if self.cloud.bucket else None
         return _LADDER[((_LADDER.index(current) if current else 2) + higher) % len(_LADDER)]
 
     @rule(which=_WHICH, higher=_HIGHER, boots=_BOOTS)
@@ -155,11 +157,14 @@ class Life(RuleBasedStateMachine):
         self._released()
         group = self._group(which)
         version = self._version(group.app, higher)
-        before = {each.key.split("/")[1].removesuffix(".zip") for each in self.region.stored}
-        self.region.boots[group.app, version] = boots
+        before = {each.key.split("/")[1].removesuffix(".zip") for each in self.cloud.stored}
+        self.cloud.comes_up[group.app, version] = boots
         group.image = (version, boots)
-        self.region.upload(group.app, version)
-        self.disturbed = any(same(version, other) for other in before)
+        self.cloud.upload(group.app, version)
+        # Where it ran before there is proof of it; what a warm pool holds boots the one before.
+        states = [m.lifecycle or "" for each in self.cloud.by_name() for m in each.staying()]
+        warm = any(state.startswith("Warmed:") for state in states)
+        self.disturbed = warm or any(same(version, other) for other in before)
 
     @rule(which=_WHICH, higher=_HIGHER, boots=_BOOTS, periods=st.sampled_from((3, 12)))
     @_step
@@ -174,7 +179,7 @@ class Life(RuleBasedStateMachine):
         """Upload what is no zip."""
         self._released()
         app = self._group(which).app
-        self.region.put(f"{app}/{self._version(app, higher)}.zip", b"broken")
+        self.cloud.put(f"{app}/{self._version(app, higher)}.zip", b"broken")
 
     @rule(which=_WHICH)
     @_step
@@ -182,8 +187,8 @@ class Life(RuleBasedStateMachine):
         """Delete the newest release."""
         self._released()
         app = self._group(which).app
-        if version := self.region.release(app):
-            self.region.put(f"{app}/{version}.zip", None)
+        if version := self.cloud.release(app):
+            self.cloud.put(f"{app}/{version}.zip", None)
 
     @rule(which=_WHICH)
     @_step
@@ -197,21 +202,21 @@ class Life(RuleBasedStateMachine):
     def point(self, which: int, version: str) -> None:
         """Point an app to a release, or to none."""
         self._released()
-        self.region.put(f"{self._group(which).app}/current", version.encode())
+        self.cloud.put(f"{self._group(which).app}/current", version.encode())
 
     @rule(which=_WHICH)
     @_step
     def unpoint(self, which: int) -> None:
         """Take the pointer of an app away."""
         self._released()
-        if f"{self._group(which).app}/current" in self.region.current():
-            self.region.put(f"{self._group(which).app}/current", None)
+        if f"{self._group(which).app}/current" in self.cloud.current():
+            self.cloud.put(f"{self._group(which).app}/current", None)
 
     @rule(number=st.sampled_from((1, 5, 31, 61, 400, 1000)))
     @_step
     def wait(self, number: int) -> None:
         """Let minutes pass."""
-        self.region.wait(number)
+        self.cloud.wait(number)
 
     @rule(change=st.sampled_from(sorted(CHANGES)), which=_WHICH, number=_NUMBER)
     @_step
@@ -221,34 +226,34 @@ class Life(RuleBasedStateMachine):
 
     def _change(self, change: str, which: int, number: int) -> None:
         self.disturbed = True
-        CHANGES[change](self.region, self._group(which), number)
+        CHANGES[change](self.cloud, self._group(which), number)
 
     @rule(lag=st.sampled_from((0, 1, 5, 30)))
     @_step
     def lag(self, lag: int) -> None:
         """Let describes lag minutes behind what was done."""
-        self.region.lag = minutes(lag)
+        self.cloud.lag = minutes(lag)
         self.disturbed = True
 
     @rule(seconds=st.sampled_from((-50, 0, 50, 300)))
     @_step
     def skew(self, seconds: int) -> None:
         """Let S3's clock be ahead."""
-        self.region.skew = minutes(seconds / 60)
+        self.cloud.skew = minutes(seconds / 60)
 
     @rule(rounds=st.integers(1, 3), repeats=st.booleans())
     @_step
     def silence(self, rounds: int, *, repeats: bool) -> None:
         """Let no instance answer for some rounds of questions."""
-        self.region.deaf_until = self.region.rounds + 2 * rounds
-        self.region.repeats = repeats
+        self.cloud.deaf_until = self.cloud.rounds + 2 * rounds
+        self.cloud.repeats = repeats
 
     @rule(periods=st.sampled_from((1, 1, 2, 6, 12)))
     @_step
     def scheduled(self, periods: int) -> None:
         """Run each five minutes."""
         for _ in range(periods):
-            self.region.wait(5)
+            self.cloud.wait(5)
             self._run(calm=True)
 
     @rule(which=_WHICH, twice=st.booleans())
@@ -268,8 +273,8 @@ class Life(RuleBasedStateMachine):
     @_step
     def go_deaf_and_release(self, which: int, boots: Any) -> None:
         """Let the oldest member go deaf, and release: it will be presumed outdated."""
-        if boxes := self.region.boxes(self._group(which)):
-            boxes[0].deaf = True
+        if staying := self._group(which).staying():
+            staying[0].deaf = True
         self.release(which, 1, boots)
         self.wait(31)
 
@@ -292,7 +297,7 @@ class Life(RuleBasedStateMachine):
         """Run, and run again in the middle of it."""
         self._stir(fresh=fresh)
         inner: list[Run] = []
-        before = len(self.region.kills)
+        before = len(self.cloud.kills)
         trick = Trick(call, nth, act=lambda: inner.append(self._run()))
         outer = self._run(trick)
         self._alike(before, [outer, *inner])
@@ -338,86 +343,78 @@ class Life(RuleBasedStateMachine):
         seconds: float = 900.0,
     ) -> Run:
         """Run once, and judge."""
-        before = len(self.region.kills)
-        tape = Tape(self.region, tricks, seconds)
-        config = cloud_api.settings(bucket=self.region.bucket, dry_run=dry_run)
+        before = len(self.cloud.kills)
+        tape = Tape(self.cloud, tricks, seconds)
+        config = cloud_api.settings(bucket=self.cloud.bucket, dry_run=dry_run)
         done = run(tape, config, scope)
         for met in judge(done):
             COUNTS[met] += 1
         COUNTS["runs"] += 1
-        COUNTS["terminations"] += len(self.region.kills) - before
+        COUNTS["terminations"] += len(self.cloud.kills) - before
         self.disturbed |= bool(tricks)
         self._truly(before, done, calm=calm)
         return done
 
     def _truly(self, before: int, done: Run, *, calm: bool) -> None:
         """Check what a run did against the truth of the model."""
-        trial = Trial(done)
-        for _, name, id_ in self.region.kills[before:]:
-            group = next(group for group in self.region.asgs() if group.name == name)
-            box = next(box for box in group.machines if box.id == id_)
-            answered = trial.look(again=True).answers.get(id_, {}).get("version")
-            self._bounded(group, above_all=calm and answered is not None)
-            puts = [each.when for each in self.region.stored if each.key.startswith(group.app)]
-            fresh = not answered and self.region.bucket and self.region.versioned
-            late = fresh and box.launched - minutes(2) > max(puts)
+        for _, name, id_ in self.cloud.kills[before:]:
+            group = self.cloud.groups[name]
+            machine = next(machine for machine in group.machines if machine.id == id_)
+            answered = done.last_look.answers.get(id_, {}).get("version")
+
+            # Where describes lag or runs overlap the minimum may be missed: note how far.
+            here, least = self.cloud.available(group), minimum(group)
+            exact = calm and answered is not None and not self.cloud.lag
+            promise(here >= least or not exact, "truly, the minimum stays available", (name, here))
+            COUNTS[f"at worst {max(0, least - here)} below the minimum"] += 1
+
+            puts = [each.when for each in self.cloud.stored if each.key.startswith(group.app)]
+            dated = not answered and self.cloud.bucket and self.cloud.versioned
+            late = dated and machine.launched - minutes(2) > max(puts)
             promise(not late, "what booted since the release is not presumed outdated", id_)
             self._costs(group)
 
-    def _bounded(self, group: Asg, *, above_all: bool) -> None:
-        """Check the minimum, or where describes lag or runs overlap take note how far below."""
-        minimum = recovery.minimum(group)
-        here = self.region.available(group)
-        if above_all and not self.region.lag:
-            promise(here >= minimum, "truly, the minimum stays available", (group.name, here))
-        COUNTS[f"at worst {max(0, minimum - here)} below the minimum"] += 1
-
-    def _costs(self, group: Asg) -> None:
+    def _costs(self, group: FakeGroup) -> None:
         """Check that a release that never comes up costs one instance."""
         self.costs[group.name] += 1
-        version = self.region.release(group.app) if self.region.bucket else None
-        dead = self.region.boots.get((group.app, version or ""), "good") == "dead"
-        doubtful = self.disturbed or self.region.lag or self.region.skew
-        broken = dead and not doubtful and self.region.versioned
-        promise(
-            not broken or self.costs[group.name] < 2,
-            "a release that never comes up costs one instance",
-            self.region.kills[-2:],
-        )
+        version = self.cloud.release(group.app) if self.cloud.bucket else None
+        dead = self.cloud.comes_up.get((group.app, version or ""), "good") == "dead"
+        doubtful = self.disturbed or self.cloud.lag or self.cloud.skew
+        broken = dead and not doubtful and self.cloud.versioned
+        kept = not broken or self.costs[group.name] < 2
+        promise(kept, "a release that never comes up costs one instance", self.cloud.kills[-2:])
 
     def _alike(self, before: int, runs: list[Run]) -> None:
         """Check that overlapping runs took no more than one of them alone."""
-        if self.region.lag or any(
-            box.flaps for g in self.region.asgs() for box in self.region.boxes(g)
-        ):
+        groups = self.cloud.by_name()
+        if self.cloud.lag or any(m.flaps for group in groups for m in group.staying()):
             return
-        for group in self.region.asgs():
-            chosen = [
-                len(r.outcomes[group.name].to_terminate) for r in runs if group.name in r.outcomes
-            ]
-            gone = [name for _, name, _ in self.region.kills[before:] if name == group.name]
+        for group in groups:
+            records = [run.records[group.name] for run in runs if group.name in run.records]
+            chosen = [len(record["to_terminate"]) for record in records]
+            gone = [name for _, name, _ in self.cloud.kills[before:] if name == group.name]
             COUNTS["overlapping runs that act"] += bool(gone)
             promise(len(gone) <= max(chosen, default=0), "overlapping runs choose alike", gone)
 
     def teardown(self) -> None:
         """Let faults stop: what can converge does, and stays."""
-        if not hasattr(self, "region"):
+        if not hasattr(self, "cloud"):
             return
-        recovery.heal(self.region, way=len(self.region.past["group-0"]))
-        for _ in range(recovery.MOST_RUNS):
-            self.region.wait(recovery.PERIOD)
-            done = self._run()
-            waiting = recovery.waiting(self.region, done)
+        heal(self.cloud, way=len(self.cloud.past["group-0"]))
+        for _ in range(_MOST_RUNS):
+            self.cloud.wait(_PERIOD)
+            waiting = unconverged(self.cloud, self._run().records)
             if not waiting:
                 break
         else:
             raise BrokenPromiseError("every group that can converge does", waiting)
-        before = len(self.region.kills)
+        before = len(self.cloud.kills)
         for _ in range(3):
-            self.region.wait(recovery.PERIOD)
-            done = self._run()
-        stuck = {g.name for g in self.region.asgs() if recovery.cannot(self.region, g)}
-        more = [kill for kill in self.region.kills[before:] if kill[1] not in stuck]
+            self.cloud.wait(_PERIOD)
+            self._run()
+        groups = self.cloud.by_name()
+        cannot = {group.name for group in groups if cannot_converge(group)}
+        more = [kill for kill in self.cloud.kills[before:] if kill[1] not in cannot]
         promise(not more, "what has converged stays", more)
-        COUNTS["groups converged at last"] += len(self.region.asgs()) - len(stuck)
-        COUNTS["groups that cannot converge"] += len(stuck)
+        COUNTS["groups converged at last"] += len(groups) - len(cannot)
+        COUNTS["groups that cannot converge"] += len(cannot)

@@ -1,0 +1,221 @@
+"""What happens to groups besides releases, by name, and how an operator mends it all at last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tests.fakes.cloud import OLD, Cloud, FakeGroup, Machine, minutes
+from tests.search.oracle import DEFAULTS, RANKS, UNREADABLE, WINDOW
+
+# The highest version, released once everything is mended.
+LAST = max(RANKS, key=lambda version: RANKS[version])
+
+Change = Callable[[Cloud, FakeGroup, int], None]
+
+
+def _to_one(do: Callable[[Cloud, Machine], None]) -> Change:
+    """Return a change to one of the members, by number."""
+
+    def change(cloud: Cloud, group: FakeGroup, number: int) -> None:
+        if staying := group.staying():
+            do(cloud, staying[number % len(staying)])
+
+    return change
+
+
+def _flip(name: str, value: object, other: object) -> Change:
+    """Return a change that gives one of the members a value, or the other if it has that."""
+
+    def flip(_cloud: Cloud, machine: Machine) -> None:
+        setattr(machine, name, other if getattr(machine, name) == value else value)
+
+    return _to_one(flip)
+
+
+def _tag(name: str, *texts: str) -> Change:
+    """Return a change that sets a tag to one of the texts, by number; "" takes it away."""
+
+    def change(_cloud: Cloud, group: FakeGroup, number: int) -> None:
+        text = texts[number % len(texts)]
+        group.tags.pop(f"terminator:{name}", None)
+        group.tags |= {f"terminator:{name}": text} if text else {}
+
+    return change
+
+
+def _more(name: str, *values: object) -> Change:
+    """Return a change of what describes show of the group besides; None takes it away."""
+
+    def change(_cloud: Cloud, group: FakeGroup, number: int) -> None:
+        value = values[number % len(values)]
+        group.more.pop(name, None)
+        group.more |= {} if value is None else {name: value}
+
+    return change
+
+
+def _reclaim(cloud: Cloud, machine: Machine) -> None:
+    machine.leaves = cloud.now
+
+
+def _fall_ill(cloud: Cloud, machine: Machine) -> None:
+    machine.health, machine.ill_since = "Unhealthy", cloud.now
+
+
+def _go_deaf(_cloud: Cloud, machine: Machine) -> None:
+    machine.deaf = True
+
+
+def _flap(_cloud: Cloud, machine: Machine) -> None:
+    machine.flaps = True
+
+
+def _scale(cloud: Cloud, group: FakeGroup, number: int) -> None:
+    group.desired = number % 7
+    cloud.tick()
+
+
+def _rebalance(cloud: Cloud, group: FakeGroup, _number: int) -> None:
+    cloud.launch(group)
+
+
+def _launch_old(cloud: Cloud, group: FakeGroup, _number: int) -> None:
+    cloud.launch(group, what=(OLD, "good"))
+
+
+def _warm(cloud: Cloud, group: FakeGroup, _number: int) -> None:
+    cloud.launch(group).lifecycle = "Warmed:Stopped"
+
+
+def _launching(_cloud: Cloud, group: FakeGroup, number: int) -> None:
+    modes = ("works", "fails", "hangs")
+    group.launching = modes[number % 3]  # type: ignore[assignment]
+
+
+def _leave_slowly(_cloud: Cloud, group: FakeGroup, number: int) -> None:
+    group.leave = (minutes(0), minutes(10), minutes(2880))[number % 3]
+
+
+def _repair_nothing(_cloud: Cloud, group: FakeGroup, _number: int) -> None:
+    group.replaces = not group.replaces
+
+
+def _refresh(cloud: Cloud, group: FakeGroup, number: int) -> None:
+    statuses = ("", "InProgress", "Baking", "Successful")
+    cloud.refreshes[group.name] = statuses[number % 4]
+
+
+def _set_alarm(cloud: Cloud, _group: FakeGroup, number: int) -> None:
+    cloud.alarms["errors"] = ("OK", "ALARM", "INSUFFICIENT_DATA")[number % 3]
+
+
+_PROCESSES = ("Launch", "Terminate", "HealthCheck", "AddToLoadBalancer", "AZRebalance")
+
+CHANGES: Mapping[str, Change] = {
+    "reclaim": _to_one(_reclaim),
+    "fall ill": _to_one(_fall_ill),
+    "go deaf": _to_one(_go_deaf),
+    "flap": _to_one(_flap),
+    "sicken": _flip("sick", True, False),
+    "stand by": _flip("lifecycle", "Standby", None),
+    "protect": _flip("protected", True, False),
+    "hide": _flip("hidden", True, False),
+    "lose its address": _flip("address", None, "10.0.0.1"),
+    "weigh": _flip("weight", "2", None),
+    "Pending:Wait": _flip("lifecycle", "Pending:Wait", None),
+    "Quarantined": _flip("lifecycle", "Quarantined", None),
+    "Detaching": _flip("lifecycle", "Detaching", None),
+    "EnteringStandby": _flip("lifecycle", "EnteringStandby", None),
+    "scale": _scale,
+    "rebalance": _rebalance,
+    "launch the old release": _launch_old,
+    "warm": _warm,
+    "launching": _launching,
+    "leave slowly": _leave_slowly,
+    "repair nothing": _repair_nothing,
+    "refresh": _refresh,
+    "set an alarm": _set_alarm,
+    "pause": _tag("pause", "deploying", "", "", ""),
+    "mistype": _tag("minimun", "", "", "1"),
+    "minimum": _tag("minimum", "0", "1", "2", "50%", "100%", "34%", "", UNREADABLE),
+    "max-unavailable": _tag("max-unavailable", "1", "2", "25%", "100%", "50%", ""),
+    "bake-time": _tag("bake-time", "", "10m", "45m"),
+    "canary-retry": _tag("canary-retry", "", "5m", "60m"),
+    "window": _tag("window", "", WINDOW),
+    "alarms": _tag("alarms", "", "errors", "errors unknown"),
+    "suspend": _more(
+        "SuspendedProcesses", None, *([{"ProcessName": process}] for process in _PROCESSES)
+    ),
+    "delete": _more("Status", None, None, "Delete in progress"),
+    "weigh all": _more("DesiredCapacityType", None, None, "vcpu", "units"),
+}
+
+
+def heal(cloud: Cloud, way: int) -> None:
+    """Repair everything, wait a little, and release: newer, pointed to, or by withdrawing."""
+    cloud.lag = cloud.skew = minutes(0)
+    cloud.deaf_until = 0
+    cloud.refreshes.clear()
+    cloud.alarms = {"errors": "OK", "unknown": "OK"}
+    for key in cloud.comes_up:
+        cloud.comes_up[key] = "good"
+    for group in cloud.by_name():
+        _repair(cloud, group)
+    cloud.wait(4)
+    for app in ("web", "api"):
+        objects = cloud.current()
+        good = objects.get(f"{app}/{OLD}.zip")
+        if way % 3 == 1 and good and good.data != b"broken":
+            cloud.put(f"{app}/current", OLD.encode())
+            continue
+        if f"{app}/current" in objects:
+            cloud.put(f"{app}/current", None)
+        cloud.upload(app, LAST)
+    cloud.wait(1)
+
+
+def _repair(cloud: Cloud, group: FakeGroup) -> None:
+    for tag in ("pause", "minimun", "window"):
+        group.tags.pop(f"terminator:{tag}", None)
+    if group.tags.get("terminator:minimum") == UNREADABLE:
+        del group.tags["terminator:minimum"]
+    group.more.clear()
+    group.image, group.launching, group.replaces = (LAST, "good"), "works", True
+    group.leave = min(group.leave, minutes(10))
+    for machine in group.staying():
+        machine.protected, machine.hidden, machine.weight = False, False, None
+        machine.address = "10.0.0.1"
+        machine.flaps = machine.sick = False
+        hangs = machine.in_service > cloud.now + minutes(60) or machine.health != "Healthy"
+        odd = machine.lifecycle is not None and machine.lifecycle != "Standby"
+        dead = not cloud.bucket and (machine.deaf or machine.version is None)
+        if hangs or odd or dead:
+            machine.leaves = cloud.now
+
+
+def minimum(group: FakeGroup) -> int:
+    """Return how many of a group must stay, by its tags; 0 where they cannot be read."""
+    text = group.tags.get("terminator:minimum", DEFAULTS["minimum"])
+    if text == UNREADABLE:
+        return 0
+    return -(-group.desired * int(text[:-1]) // 100) if text[-1] == "%" else int(text)
+
+
+def cannot_converge(group: FakeGroup) -> str | None:
+    """Say why a group cannot converge by the rules themselves, None where it can."""
+    here = [machine for machine in group.staying() if machine.lifecycle != "Standby"]
+    good = [machine for machine in here if machine.version is not None and not machine.deaf]
+    least = minimum(group)
+    if group.desired and least >= group.desired:
+        return "its minimum is all that is desired"
+    if len(good) < len(here) and min(len(good), group.desired) < least:
+        return "too many dead ones to keep the minimum"
+    return None
+
+
+def unconverged(cloud: Cloud, records: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return the groups that can converge and have not, with why not."""
+    can = [group.name for group in cloud.by_name() if not cannot_converge(group)]
+    waiting = [name for name in can if records[name]["decision"] != "converged"]
+    return {name: str(records[name]["reason"]) for name in waiting}
