@@ -22,8 +22,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from terminator import handlers
-from terminator.observe import autoscaling as describe
+from terminator import handlers, invoke
+from terminator.observe import autoscaling
 from tests.fakes import cloud_api, recorder
 from tests.fakes.cloud import Cloud, minutes
 from tests.fakes.lambda_like import deploy, keep_time, log_to
@@ -187,12 +187,13 @@ def _cloud() -> Cloud:
 
 
 def _deploy(stage: Stage, patch: pytest.MonkeyPatch) -> None:
-    """Deploy the handlers; pages are small."""
+    """Deploy the handlers; pages are small, and waiting for a probe function takes no time."""
     deploy(patch, stage.aws, SETTINGS, PROBES)
     keep_time(patch, stage.cloud)
+    patch.setattr(invoke, "time", SimpleNamespace(sleep=lambda _seconds: None))
     log_to(patch, stage.log)
-    patch.setattr(describe, "_GROUPS_A_CALL", 1)
-    patch.setattr(describe, "_IDS_A_CALL", 3)
+    patch.setattr(autoscaling, "_GROUPS_A_CALL", 1)
+    patch.setattr(autoscaling, "_IDS_A_CALL", 3)
     patch.setattr(cloud_api, "KEYS_A_PAGE", 2)
 
 

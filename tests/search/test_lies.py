@@ -44,7 +44,7 @@ LACKING: dict[str, tuple[str, str, Path, str]] = {
         "ec2",
         "describe_instances",
         ("Reservations",),
-        f"{OBSERVED}i-0001: cannot describe instances: KeyError: 'Reservations'",
+        f"{OBSERVED}i-0001, i-0002, i-0003: cannot describe instances: KeyError: 'Reservations'",
     ),
     "an instance's id": (
         "ec2",
@@ -229,9 +229,9 @@ def test_an_alarm_that_is_left_out_holds(stage: Stage) -> None:
     assert (stage.lost(BROKEN), stage.lost(OTHER)) == (0, 1)
 
 
-ASKED = "could not be observed: i-0001: "
-UNASKED = f"{ASKED}it was not asked: time ran out, or the probe failed"
-FAILED = f"{ASKED}the probe function of vpc-1 failed: "
+ALL = f"{OBSERVED}i-0001, i-0002, i-0003: "
+UNASKED = "it was not asked: time ran out, or the probe failed"
+FAILED = f"{ALL}the probe function of vpc-1 failed: "
 Rows = list[dict[str, Any]]
 ROWS: dict[str, Callable[[Rows], object]] = {
     "too few": lambda rows: rows[1:],
@@ -252,10 +252,14 @@ BODIES: dict[str, bytes] = {
     "UnicodeDecodeError: ": b"\xff\xfe[",
     "ValueError: Exceeds the limit": b"[" + b"1" * 5000 + b"]",
 }
+# What a function says that failed, and what of it is told.
 FAILING = {
-    "timed out": b'{"errorMessage": "Task timed out\\nafter 120 seconds"}',
-    "crashed": b'{"errorType": "Runtime.ExitError", "errorMessage": "\xe2\x80\xae\x1b[2J"}',
-    "silent": b"",
+    "timed out": (b'{"errorMessage": "Task timed out\\nafter 120 seconds"}', "Task timed out"),
+    "crashed": (
+        b'{"errorType": "Runtime.ExitError", "errorMessage": "\xe2\x80\xae\x1b[2J"}',
+        "Runtime.ExitError",
+    ),
+    "silent": (b"", ""),
 }
 
 
@@ -279,18 +283,21 @@ def test_an_answer_of_the_probe_that_is_no_json_fails_the_group(stage: Stage, wh
 
 def test_an_answer_of_the_probe_nested_for_ever_fails_the_group(stage: Stage) -> None:
     stage.answer = lambda name, body: payload(b"[" * 100_000 if name == "probe-1" else body)
-    is_told(stage, stage.run(), f"{ASKED}RecursionError: ")
+    is_told(stage, stage.run(), f"{ALL}RecursionError: ")
 
 
 @pytest.mark.parametrize("how", FAILING)
 def test_a_probe_function_that_fails_fails_the_group(stage: Stage, how: str) -> None:
+    said, told = FAILING[how]
+
     def answer(name: str, body: bytes) -> dict[str, Any]:
         failing = {"FunctionError": "Unhandled"}
-        return payload(FAILING[how], **failing) if name == "probe-1" else payload(body)
+        return payload(said, **failing) if name == "probe-1" else payload(body)
 
     stage.answer = answer
     ran = stage.run()
-    is_told(stage, ran, f"{ASKED}the probe function probe-1 failed: ")
+    is_told(stage, ran, f"{ALL}the probe function probe-1 failed: ")
+    assert told in ran.why()
     assert ran.written.replace("\n", "").isprintable()
 
 
