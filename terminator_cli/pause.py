@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -29,47 +28,6 @@ PAUSE_TAG: Final = f"{TAG_PREFIX}pause"
 _LONGEST_REASON: Final = 256
 
 _group: Final = click.argument("group", shell_complete=options.names)
-
-
-@dataclass(frozen=True)
-class Change:
-    """What is to become of a group's tag: its new text, or None to remove it.
-
-    `tags` are those of the group before; with `dry_run` they stay.
-    """
-
-    group: str
-    tags: Mapping[str, str]
-    after: str | None
-    dry_run: bool
-
-    @property
-    def before(self) -> str | None:
-        """The text of the tag now, None where the group is not paused."""
-        return self.tags.get(PAUSE_TAG)
-
-    @property
-    def needed(self) -> bool:
-        """Whether it changes anything."""
-        return self.before != self.after
-
-    @property
-    def supposed(self) -> bool:
-        """Whether the tag would be changed, but for the dry run."""
-        return self.needed and self.dry_run
-
-    @property
-    def tags_after(self) -> dict[str, str]:
-        """The tags of the group once it is done."""
-        others = {key: text for key, text in self.tags.items() if key != PAUSE_TAG}
-        return others if self.after is None else {**others, PAUSE_TAG: self.after}
-
-    def __str__(self) -> str:
-        group, what = plain(self.group), "resumed" if self.after is None else "paused"
-        why = f": {quoted(self.after, _LONGEST_REASON)}" if self.after else ""
-        if self.supposed:
-            return f"dry run: {group} would be {what}{why}"
-        return f"{group} is {'' if self.needed else 'already '}{what}{why}"
 
 
 @click.command()
@@ -109,32 +67,43 @@ def resume(asked: Asked, group: str, *, dry_run: bool) -> None:
 
 
 def _run(asked: Asked, group: str, after: str | None, *, dry_run: bool) -> None:
+    """Give the tag this text, or remove it where `after` is None, and show what follows."""
     config, autoscaling = replace(asked.config, dry_run=True), reach.aws().autoscaling
-    change = Change(group, _opted_in(autoscaling, config, group), after, dry_run)
-    if change.needed and not dry_run:
-        _apply(autoscaling, change)
-    supposing = Supposing(tags={group: change.tags_after}) if change.supposed else None
+    tags = _opted_in(autoscaling, config, group)
+    before = tags.pop(PAUSE_TAG, None)
+    changes = before != after
+    if changes and not dry_run:
+        _tag(autoscaling, group, after)
+    supposing = None
+    if changes and dry_run:
+        supposing = Supposing(tags={group: tags if after is None else {**tags, PAUSE_TAG: after}})
     scope = Scope(groups=frozenset({group}))
     records, trouble = reach.attempt_run(asked, config, scope, supposing)
     record = records[0] if records else None
-    # What is deployed does not suppose anything.
-    follows = asked.local or not change.supposed
+    # What is deployed supposes nothing: it plans with the tag as it is.
+    follows = asked.local or supposing is None
     if asked.as_json:
         written = record.to_json() if record else None
         document = {
             "group": group,
             "paused": after is not None,
             "text": after,
-            "before": change.before,
-            "changed": change.needed and not dry_run,
+            "before": before,
+            "changed": changes and not dry_run,
             "dry_run": dry_run,
             "record": written if follows else None,
             "now": None if follows else written,
         }
         output.document(document)
     else:
-        output.say(str(change))
-        if record and change.supposed:
+        what = "resumed" if after is None else "paused"
+        why = f": {quoted(after, _LONGEST_REASON)}" if after else ""
+        is_so = "is" if changes else "is already"
+        if supposing:
+            output.say(f"dry run: {plain(group)} would be {what}{why}")
+        else:
+            output.say(f"{plain(group)} {is_so} {what}{why}")
+        if record and supposing:
             output.say(f"the decision {'that would follow' if follows else 'as it is now'}:")
         if record:
             output.console().print(block(record))
@@ -142,7 +111,7 @@ def _run(asked: Asked, group: str, after: str | None, *, dry_run: bool) -> None:
         output.note(f"the decision that follows is not known: {trouble}")
 
 
-def _opted_in(autoscaling: AutoScalingClient, config: Config, group: str) -> Mapping[str, str]:
+def _opted_in(autoscaling: AutoScalingClient, config: Config, group: str) -> dict[str, str]:
     """Return the tags of a group that opted in; raise UnusableError for another."""
     described = describe_groups(autoscaling, [group], tagged=False)
     if not described:
@@ -156,14 +125,10 @@ def _opted_in(autoscaling: AutoScalingClient, config: Config, group: str) -> Map
     )
 
 
-def _apply(autoscaling: AutoScalingClient, change: Change) -> None:
-    tag: TagTypeDef = {
-        "ResourceId": change.group,
-        "ResourceType": "auto-scaling-group",
-        "Key": PAUSE_TAG,
-    }
-    if change.after is None:
+def _tag(autoscaling: AutoScalingClient, group: str, text: str | None) -> None:
+    tag: TagTypeDef = {"ResourceId": group, "ResourceType": "auto-scaling-group", "Key": PAUSE_TAG}
+    if text is None:
         autoscaling.delete_tags(Tags=[tag])
     else:
-        tag |= {"Value": change.after, "PropagateAtLaunch": False}
+        tag |= {"Value": text, "PropagateAtLaunch": False}
         autoscaling.create_or_update_tags(Tags=[tag])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -95,8 +96,8 @@ def status(
     if watch:
         remark = "dry_run is true in the settings: what is deployed only looks"
         look = partial(reach.run, asked, config, scope, quiet=True)
-        with _view(asked, timeout, remark if only_looks else "") as view:
-            raise SystemExit(follow(look, view, Watch(interval, timeout)))
+        with _shown(asked, timeout, remark if only_looks else "") as show:
+            raise SystemExit(follow(look, show, Watch(interval, timeout)))
     records = reach.run(asked, config, scope)
     if asked.as_json:
         output.document([summary(record) for record in records])
@@ -127,22 +128,13 @@ class Watch:
     timeout: timedelta | None = None
 
 
-class View(Protocol):
-    """What shows the looks."""
-
-    def show(self, records: Sequence[Record]) -> None:
-        """Show what a look saw."""
-
-    def trouble(self, text: str) -> None:
-        """Show why a look failed."""
-
-    def end(self, text: str) -> None:
-        """Say how it ended."""
+# Shows what a look saw, why the last one failed, and how the watch ended (each may be empty).
+Show = Callable[[Sequence[Record], str, str], None]
 
 
 def follow(
     look: Callable[[], Sequence[Record]],
-    view: View,
+    show: Show,
     how: Watch,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
@@ -152,64 +144,58 @@ def follow(
     The first look may raise; a later one that fails is shown, and made again. A name that
     matches no group ends it, for no time will mend that.
     """
-    begun = clock()
-    records = look()
+    end = math.inf if how.timeout is None else clock() + how.timeout.total_seconds()
+    records, trouble = look(), ""
     while True:
-        view.show(records)
         if any(record.app is None for record in records):
+            show(records, trouble, "")
             return FAILED
         if all(map(has_converged, records)):
-            view.end("all have converged" if records else "no group to serve")
+            show(records, trouble, "all have converged" if records else "no group to serve")
             return DONE
-        if how.timeout is not None and clock() - begun + how.interval > how.timeout.total_seconds():
-            view.end("not converged in time")
+        if clock() + how.interval > end:
+            show(records, trouble, "not converged in time")
             return UNCONVERGED
+        show(records, trouble, "")
         sleep(how.interval)
         try:
             with told():
-                records = look()
+                records, trouble = look(), ""
         except click.ClickException as error:
-            view.trouble(error.message)
+            trouble = error.message
 
 
 @contextmanager
-def _view(asked: Asked, within: timedelta | None, remark: str) -> Iterator[View]:
+def _shown(asked: Asked, within: timedelta | None, remark: str) -> Iterator[Show]:
     """Show what is watched, for as long as the block: a live screen, or changes in a pipe."""
     console = output.console()
     if asked.as_json or not console.is_terminal:
-        yield Changes(as_json=asked.as_json, remark=remark)
+        yield _changes(as_json=asked.as_json, remark=remark)
         return
     screen = Screen(within, remark)
     with Live(get_renderable=screen.render, console=console, refresh_per_second=4) as live:
-        yield screen
+        yield screen.show
         screen.ended = screen.ended or "ended"
         live.refresh()
 
 
-class Changes:
-    """Prints a line, or an object, for each group that stands otherwise than before."""
+def _changes(*, as_json: bool, remark: str) -> Show:
+    """Print a line, or an object, for each group that stands otherwise than before."""
+    before: dict[str, str] = {}
 
-    def __init__(self, *, as_json: bool, remark: str = "") -> None:
-        self._as_json, self._remark = as_json, remark
-        self._before: dict[str, str] = {}
-
-    def show(self, records: Sequence[Record]) -> None:
-        """Print what has changed."""
-        if self._remark and not self._before:
-            output.note(self._remark)
+    def show(records: Sequence[Record], trouble: str, ended: str) -> None:
+        for text in (trouble, "" if before else remark):
+            if text:
+                output.note(text)
         for record in records:
-            text = json.dumps(summary(record)) if self._as_json else line(record)
-            if self._before.get(record.group) != text:
-                self._before[record.group] = text
+            text = json.dumps(summary(record)) if as_json else line(record)
+            if before.get(record.group) != text:
+                before[record.group] = text
                 output.say(text)
+        if ended:
+            output.note(ended)
 
-    def trouble(self, text: str) -> None:
-        """Print why a look failed, on standard error."""
-        output.note(text)
-
-    def end(self, text: str) -> None:
-        """Print how it ended, on standard error."""
-        output.note(text)
+    return show
 
 
 class Screen:
@@ -222,21 +208,12 @@ class Screen:
         self._within, self._remark = within, remark
         self._begun = time.monotonic()
         self._records: Sequence[Record] | None = None
-        self._trouble = ""
+        self._trouble = self.ended = ""
         self._spinner = Spinner("dots", style="cyan")
-        self.ended = ""
 
-    def show(self, records: Sequence[Record]) -> None:
+    def show(self, records: Sequence[Record], trouble: str, ended: str) -> None:
         """Show these from the next refresh on."""
-        self._records, self._trouble = records, ""
-
-    def trouble(self, text: str) -> None:
-        """Show it below the groups until a look succeeds."""
-        self._trouble = text
-
-    def end(self, text: str) -> None:
-        """Show it in place of the spinner."""
-        self.ended = text
+        self._records, self._trouble, self.ended = records, trouble, ended
 
     def render(self) -> RenderableType:
         """Return the whole screen; it is no longer than the terminal, so what is done is short."""

@@ -104,36 +104,25 @@ HELD = Record(
 )  # fmt: skip
 
 
-class Noted:
-    """A view that notes what it is shown."""
-
-    def __init__(self) -> None:
-        self.said: list[Any] = []
-
-    def show(self, records: Sequence[Record]) -> None:
-        self.said.append([record.decision for record in records])
-
-    def trouble(self, text: str) -> None:
-        self.said.append(text)
-
-    def end(self, text: str) -> None:
-        self.said.append(f"end: {text}")
-
-
 def followed(looks: list[Any], timeout: timedelta | None = None) -> tuple[int, list[Any], float]:
     """Follow these looks, a minute apart; return status, what was shown, and the seconds."""
-    times, noted, left = [0.0], Noted(), iter(looks)
+    times, said, left = [0.0], list[Any](), iter(looks)
 
     def look() -> Sequence[Record]:
         if isinstance(seen := next(left), Exception):
             raise seen
         return [replace(HELD, decision=decision) for decision in seen]
 
+    def show(records: Sequence[Record], trouble: str, ended: str) -> None:
+        said.extend([trouble] if trouble else [])
+        said.append([record.decision for record in records])
+        said.extend([f"end: {ended}"] if ended else [])
+
     def sleep(seconds: float) -> None:
         times.append(times[-1] + seconds)
 
-    status = follow(look, noted, Watch(60, timeout), lambda: times[-1], sleep)
-    return status, noted.said, times[-1]
+    status = follow(look, show, Watch(60, timeout), lambda: times[-1], sleep)
+    return status, said, times[-1]
 
 
 def test_it_looks_until_all_have_converged() -> None:
