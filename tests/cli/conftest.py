@@ -1,4 +1,4 @@
-"""A fleet that the tests of a worker share, and callers of commands on it."""
+"""A fleet that the tests of a module share, and callers of commands on it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from sandbox import fleet, store
 from sandbox.fleet import Fleet
+from sandbox.local_aws import LocalAws
 from sandbox.store import Program, pack
 from terminator_cli.pause import PAUSE_TAG
 from tests.cli.runs import Caller, caller
@@ -18,13 +19,13 @@ from tests.cli.runs import Caller, caller
 RELEASES: Final = ("1.0.250", "1.0.266", "1.0.274")
 
 
-@pytest.fixture(scope="session")
-def fleet_of_all() -> Iterator[Fleet]:
+@pytest.fixture(scope="module")
+def demo_fleet(shared_aws: LocalAws) -> Iterator[Fleet]:
     """Run the demo's groups on 1.0.266; web has 1.0.274 as well, and 1.0.250.
 
     Whoever changes it changes it back: `released` does for the app web and its group.
     """
-    with fleet.running(ahead=fleet.SETTLED) as running:
+    with fleet.running(ahead=fleet.SETTLED, on=shared_aws) as running:
         fleet.prepare(running)
         for version in ("1.0.250", "1.0.274"):
             store.upload(running.aws, "web", Program(version))
@@ -33,10 +34,10 @@ def fleet_of_all() -> Iterator[Fleet]:
 
 
 @pytest.fixture
-def released(fleet_of_all: Fleet) -> Iterator[Fleet]:
+def released(demo_fleet: Fleet) -> Iterator[Fleet]:
     """Leave the app web as it was: not paused, without a pointer, with its three releases."""
-    yield fleet_of_all
-    aws = fleet_of_all.aws
+    yield demo_fleet
+    aws = demo_fleet.aws
     store.point(aws, "web", None)
     paused: Any = {"ResourceId": fleet.WEB, "ResourceType": "auto-scaling-group", "Key": PAUSE_TAG}
     aws.autoscaling.delete_tags(Tags=[paused])

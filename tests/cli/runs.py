@@ -88,6 +88,11 @@ class Caller:
         given = {name: text for name, text in self.environment.items() if text is not None}
         return {**own, **NOWHERE, **given}
 
+    def at_width(self, columns: int, *arguments: str) -> tuple[int, str]:
+        """Run a command in this process, as on a terminal of that width."""
+        done = self.run(*arguments, env={"FORCE_COLOR": "1", "COLUMNS": str(columns)})
+        return done.exit_code, _ESCAPES.sub("", done.stdout)
+
     def on_terminal(
         self,
         *arguments: str,

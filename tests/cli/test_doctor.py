@@ -14,7 +14,7 @@ import pytest
 
 from sandbox import fleet, store
 from sandbox.fleet import Fleet
-from sandbox.local_aws import CREDENTIALS, REGION
+from sandbox.local_aws import CREDENTIALS, REGION, LocalAws
 from terminator.clients import Aws
 from tests.cli.calls import documented, recording
 from tests.cli.runs import SERVING, Caller, caller, words, write
@@ -34,9 +34,9 @@ TRUST = {
 
 
 @pytest.fixture(scope="module")
-def account() -> Iterator[Fleet]:
+def account(shared_aws: LocalAws) -> Iterator[Fleet]:
     """Run the demo's groups, with functions that are deployed in part."""
-    with fleet.running(ahead=fleet.SETTLED) as running:
+    with fleet.running(ahead=fleet.SETTLED, on=shared_aws) as running:
         fleet.prepare(running)
         yield running
 
@@ -92,7 +92,7 @@ def test_what_is_not_deployed_is_a_problem_with_its_remedy(account: Fleet, on: C
 def test_on_a_narrow_terminal_findings_fold_and_lose_nothing(
     account: Fleet, on: Caller, columns: int
 ) -> None:
-    status, screen = on.on_terminal("doctor", columns=columns)
+    status, screen = on.at_width(columns, "doctor")
     assert status == 1
     assert max(map(len, screen.splitlines())) <= columns
     assert f"probe: no probe function is deployed for {account.vpc}" in words(screen)

@@ -53,7 +53,7 @@ def test_on_a_narrow_terminal_releases_fold_and_lose_nothing(
 ) -> None:
     long = "1.0.276-" + "release-candidate." * 4 + "1"
     store.put(released.aws, f"web/{long}.zip", pack(Program(long)))
-    status, screen = on.on_terminal("releases", "--app", "web", "--local", columns=columns)
+    status, screen = on.at_width(columns, "releases", "--app", "web", "--local")
     assert status == 0
     assert "…" not in screen
     _, table = screen.split("it is the newest")
