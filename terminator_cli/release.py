@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
-from botocore.config import Config as ClientConfig
+from botocore.config import Config
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -49,7 +49,7 @@ _UNREADABLE: Final = (
     lzma.LZMAError,
 )
 # A part of some megabytes may take its time on a slow line.
-_PATIENT: Final = ClientConfig(
+_PATIENT: Final = Config(
     connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 5}
 )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
-from botocore.config import Config as ClientConfig
+from botocore.config import Config
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _STYLES: Final = {"ok": "green", "warning": "bold yellow", "problem": "bold red"}
-_IMPATIENT: Final = ClientConfig(
+_IMPATIENT: Final = Config(
     connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2}
 )
 

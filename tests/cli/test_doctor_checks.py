@@ -224,11 +224,11 @@ def test_the_deployed_settings_are_compared_with_the_file(
 
 
 def test_alarms_that_groups_list_are_checked() -> None:
-    group = described({"terminator:alarms": "fine rings gone"})
-    found = groups.check_alarms(group, {"fine": "OK", "rings": "ALARM"})
+    group = described({"terminator:alarms": "fine firing gone"})
+    found = groups.check_alarms(group, {"fine": "OK", "firing": "ALARM"})
     assert [(each.level, each.seen) for each in found] == [
         ("ok", "fine is OK"),
-        ("warning", "rings is in ALARM"),
+        ("warning", "firing is in ALARM"),
         ("problem", "gone does not exist"),
     ]
     assert [each[1] for each in bad(groups.check_alarms(group, DENIED))] == ["warning"]
