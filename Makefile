@@ -34,7 +34,7 @@ deploy: $(READY) node_modules/.ready ## deploys what cdk.json says to the enviro
 	npx cdk deploy --all
 
 test: $(READY) ## runs the tests, one process a core
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations 10
 
 lint: $(READY) ## checks style, types and the synthesized templates, at the same time
 	@$(MAKE) --no-print-directory --jobs --output-sync=target --keep-going style types templates
