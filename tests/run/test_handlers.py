@@ -11,6 +11,7 @@ import pytest
 
 from sandbox import fleet, store
 from sandbox.fleet import Fleet
+from sandbox.local_aws import LocalAws
 from sandbox.store import Program, pack
 from terminator import handlers
 from terminator.clients import Aws
@@ -22,9 +23,9 @@ SCHEDULED = {"source": "aws.events", "detail-type": "Scheduled Event", "detail":
 
 
 @pytest.fixture(scope="module")
-def local() -> Iterator[Fleet]:
+def local(shared_aws: LocalAws) -> Iterator[Fleet]:
     """Run the demo's groups on the old release."""
-    with fleet.running(ahead=fleet.SETTLED) as running:
+    with fleet.running(ahead=fleet.SETTLED, on=shared_aws) as running:
         fleet.prepare(running)
         yield running
 
