@@ -15,7 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from terminator.config import deployment, stack_settings
+from terminator.config import deployment
 from terminator.config.deployment import ConfigError
 from terminator.text import count
 from terminator_cli import options, output, reach
@@ -66,7 +66,7 @@ def _examine(file: Path) -> Iterator[Finding]:
         yield about("settings").problem("readable", str(error), remedy)
         return
     try:  # those too that only a deployment reads: the rest does without
-        deployment.of_file(file, stack_settings.read)
+        deployment.deployment_from_file(file)
         yield about("settings").ok("readable", str(file))
     except ConfigError as error:
         yield about("settings").problem("readable", str(error), remedy)

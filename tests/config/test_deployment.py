@@ -1,26 +1,253 @@
-"""The deployment's settings: what is accepted, and what is said of what is not."""
+"""The deployment's settings: what `cdk.json` may say under `context.terminator`."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terminator.config import deployment as config
-from terminator.config import stack_settings as settings
-from terminator.config.deployment import ConfigError
-from terminator.config.stack_settings import ProbedVpc, Settings
+from terminator.config import deployment
+from terminator.config.deployment import (
+    Config,
+    ConfigError,
+    Deployment,
+    ProbedVpc,
+    deployment_from_file,
+    deployment_from_settings,
+    from_file,
+    from_settings,
+)
+from terminator.config.tags import defaults
+from terminator.config.values import Amount
 from terminator.text import quoted
+
+SHIPPED = Path(__file__).parents[2] / "cdk.json"
+TAGGED: dict[str, object] = {"groups": {"tagged": True}}
+# What is set besides the groups, the setting at fault, its text, and what is accepted.
+REFUSED: list[tuple[Mapping[str, object], str, str, str]] = [
+    ({"dry_run": "yes"}, "dry_run", "yes", "true or false"),
+    ({"dry_run": 0}, "dry_run", "0", "true or false"),
+    ({"dry_run": None}, "dry_run", "null", "true or false"),
+    ({"group_metrics": 1}, "group_metrics", "1", "true or false"),
+    ({"groups": {"tagged": "true"}}, "groups.tagged", "true", "true or false"),
+    ({"groups": ["web"]}, "groups", "web", "an object"),
+    ({"groups": None}, "groups", "null", "an object"),
+    ({"groups": {"names": "web"}}, "groups.names", "web", "a list of names"),
+    ({"groups": {"names": ["a", ""]}}, "groups.names", "a", "a list of names"),
+    ({"groups": {"names": [7]}}, "groups.names", "7", "a list of names"),
+    ({"groups": {"names": None}}, "groups.names", "null", "a list of names"),
+    ({"releases": "bucket"}, "releases", "bucket", "an object"),
+    ({"releases": {}}, "releases.bucket", "null", "the name of a bucket"),
+    ({"releases": {"bucket": ""}}, "releases.bucket", "", "the name of a bucket"),
+    ({"releases": {"bucket": 7}}, "releases.bucket", "7", "the name of a bucket"),
+    ({"releases": {"bucket": "bkt", "key": 7}}, "releases.key", "7", "{app}/{version}.zip"),
+    ({"releases": {"bucket": "bkt", "key": "x.zip"}}, "releases.key", "x.zip", "{app}"),
+    ({"policy": "fast"}, "policy", "fast", "an object"),
+    ({"policy": None}, "policy", "null", "an object"),
+    ({"policy": {"minimum": "half"}}, "policy.minimum", "half", "such as 50%"),
+    ({"policy": {"port": 0.5}}, "policy.port", "0.5", "1 to 65535"),
+    ({"policy": {"scheme": True}}, "policy.scheme", "true", "http or https"),
+]
+UNKNOWN: list[tuple[Mapping[str, object], str, str, str]] = [
+    ({"dryrun": False}, "terminator", "dryrun", "dry_run"),
+    ({"Groups": {}}, "terminator", "Groups", "groups"),
+    ({"groups": {"name": ["a"]}}, "groups", "name", "names"),
+    ({"releases": {"bucket": "bkt", "template": "x"}}, "releases", "template", "key"),
+    ({"policy": {"minimun": "1"}}, "policy", "minimun", "minimum"),
+    ({"policy": {"app": "web"}}, "policy", "app", "minimum"),
+]
+
+words = st.sampled_from(
+    ["dry_run", "groups", "names", "tagged", "releases", "bucket", "key", "policy", "minimum", "x"]
+)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def refused_by_both(settings: object) -> str:
+    """Return why settings are refused, by whoever reads them."""
+    said = []
+    for reader in (from_settings, deployment_from_settings):
+        with pytest.raises(ConfigError) as error:
+            reader(settings)
+        said.append(str(error.value))
+    assert said[0] == said[1]
+    return said[0]
+
+
+def write(folder: Path, content: bytes) -> Path:
+    """Write a configuration file and return its path."""
+    path = folder / "cdk.json"
+    path.write_bytes(content)
+    return path
+
+
+def test_what_is_not_set_has_its_default() -> None:
+    assert from_settings(TAGGED) == Config(
+        names=(),
+        tagged=True,
+        bucket=None,
+        defaults=defaults({}),
+        dry_run=True,
+        group_metrics=False,
+    )
+
+
+def test_a_configuration_is_a_dry_run_unless_it_says_otherwise() -> None:
+    config = Config(names=("web",), tagged=False, bucket=None, defaults=defaults({}))
+    assert config.dry_run
+
+
+def test_everything_that_is_set_is_read() -> None:
+    config = from_settings(
+        {
+            "dry_run": False,
+            "groups": {"names": ["b", "a", "b"], "tagged": False},
+            "releases": {"bucket": "releases", "key": "zips/{app}/{version}.zip"},
+            "policy": {"minimum": 2, "port": "8080"},
+            "group_metrics": True,
+        }
+    )
+    assert (config.names, config.tagged, config.dry_run) == (("b", "a"), False, False)
+    assert config.bucket is not None
+    assert config.bucket.name == "releases"
+    assert config.bucket.template.text == "zips/{app}/{version}.zip"
+    assert (config.defaults.minimum, config.defaults.port) == (Amount(2), 8080)
+    assert config.group_metrics is True
+
+
+def test_the_key_template_has_a_default() -> None:
+    config = from_settings(TAGGED | {"releases": {"bucket": "releases"}})
+    assert config.bucket is not None
+    assert config.bucket.template.text == "{app}/{version}.zip"
+
+
+def test_groups_may_be_named_and_tagged() -> None:
+    config = from_settings({"groups": {"names": ["web"], "tagged": True}})
+    assert (config.names, config.tagged) == (("web",), True)
+
+
+def test_settings_of_the_deployment_alone_are_known() -> None:
+    deployment = {"schedule": "rate(5 minutes)", "vpcs": {}, "tracing": True}
+    assert from_settings(TAGGED | deployment) == from_settings(TAGGED)
+
+
+@pytest.mark.parametrize(("changed", "name", "text", "accepted"), REFUSED)
+def test_a_refusal_names_setting_text_and_what_is_accepted(
+    changed: Mapping[str, object], name: str, text: str, accepted: str
+) -> None:
+    said = refused_by_both({**TAGGED, **changed})
+    assert said.startswith((f"{name} says ", f"{name}: "))
+    assert text in said.removeprefix(name).partition("accepted is ")[0]
+    assert accepted in said.partition("accepted is ")[2]
+
+
+@pytest.mark.parametrize(("changed", "where", "name", "known"), UNKNOWN)
+def test_an_unknown_setting_is_refused_and_the_known_ones_are_listed(
+    changed: Mapping[str, object], where: str, name: str, known: str
+) -> None:
+    before, _, after = refused_by_both({**TAGGED, **changed}).partition("accepted are ")
+    assert before.startswith(where)
+    assert "unknown" in before
+    assert name in before
+    assert known in after.split(", ")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "null"), ([], "[]"), ("tagged", "tagged"), (7, "7"), (True, "true")],
+)
+def test_settings_that_are_no_object_are_refused(value: object, shown: str) -> None:
+    assert refused_by_both(value) == f'terminator says "{shown}"; accepted is an object'
+
+
+@pytest.mark.parametrize(
+    "groups", [{}, {"groups": {}}, {"groups": {"names": []}}, {"groups": {"tagged": False}}]
+)
+def test_no_group_named_and_no_tag_is_an_error_that_says_what_to_do(groups: object) -> None:
+    said = refused_by_both(groups)
+    assert said.startswith("no groups: ")
+    assert all(word in said for word in ("groups.names", "groups.tagged", "terminator:enabled"))
+
+
+@given(st.dictionaries(words, values), st.sampled_from([{}, TAGGED]))
+def test_any_settings_are_read_or_refused_in_a_printable_line(
+    some: dict[str, object], groups: dict[str, object]
+) -> None:
+    try:
+        config = from_settings(some | groups)
+    except ConfigError as error:
+        said = str(error)
+        assert said.replace("…", "").isascii()
+        assert said.isprintable()
+    else:
+        assert config.names or config.tagged
+
+
+def test_the_configuration_that_is_shipped_is_read_and_is_a_dry_run() -> None:
+    config = from_file(SHIPPED)
+    assert config.dry_run
+    assert config.tagged
+    assert config.defaults == defaults({})
+
+
+def test_a_file_is_read_from_context_terminator(tmp_path: Path) -> None:
+    document = {"app": "python app.py", "context": {"terminator": TAGGED, "other": 1}}
+    path = write(tmp_path, json.dumps(document).encode())
+    assert from_file(path) == from_settings(TAGGED)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "not JSON: "),
+        (b"{", "not JSON: "),
+        (b"\xff\xfe", "not JSON: "),
+        (b"[]", "no settings under context.terminator"),
+        (b"{}", "no settings under context.terminator"),
+        (b'{"context": []}', "no settings under context.terminator"),
+        (b'{"context": {}}', "no settings under context.terminator"),
+        (b'{"context": {"terminator": null}}', "no settings under context.terminator"),
+        (b'{"terminator": {"groups": {}}}', "no settings under context.terminator"),
+    ],
+)
+def test_a_file_without_settings_is_named(tmp_path: Path, content: bytes, said: str) -> None:
+    path = write(tmp_path, content)
+    with pytest.raises(ConfigError) as error:
+        from_file(path)
+    assert str(error.value).startswith(f"{path}: {said}")
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for path, reason in ((tmp_path / "none", "No such file"), (tmp_path, "Is a directory")):
+        with pytest.raises(ConfigError) as error:
+            from_file(path)
+        assert str(error.value).startswith(f"{path}: {reason}")
+
+
+def test_a_setting_in_a_file_that_is_refused_is_named(tmp_path: Path) -> None:
+    document = {"context": {"terminator": TAGGED | {"dry_run": "no"}}}
+    with pytest.raises(ConfigError, match=r"dry_run says .*no.*; accepted is true or false"):
+        from_file(write(tmp_path, json.dumps(document).encode()))
+
 
 VPC, SUBNET = "vpc-0123456789abcdef0", "subnet-0123456789abcdef0"
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
 
-def read(**given: Any) -> Settings:
-    return settings.read({"groups": {"tagged": True}, **given})
+def read(**given: Any) -> Deployment:
+    return deployment_from_settings({"groups": {"tagged": True}, **given})
 
 
 def read_vpc(**given: Any) -> ProbedVpc:
@@ -39,14 +266,17 @@ def says(setting: str, value: object, accepted: str) -> str:
     return f"{setting} says {quoted(said)}; accepted is {accepted}"
 
 
-SCHEDULES = "rate(5 minutes) or cron(0/5 * * * ? *)"
+SCHEDULES = (
+    "rate(5 minutes), or another from rate(1 minute) to rate(1 hour): it says how often to look; "
+    "when instances may be replaced is said by windows (terminator:window)"
+)
 
 
 def test_without_settings_there_is_a_default_for_each() -> None:
     given = read()
-    assert given.schedule == "rate(5 minutes)"
+    assert given.period == timedelta(minutes=5)
     assert given.vpcs == ()
-    assert given.retention_days == 30
+    assert given.log_retention_days == 30
     assert given.reserve_concurrency
     assert not given.create_bucket
     assert not given.tracing
@@ -55,22 +285,19 @@ def test_without_settings_there_is_a_default_for_each() -> None:
 
 
 @pytest.mark.parametrize(
-    "schedule",
+    ("schedule", "minutes"),
     [
-        "rate(1 minute)",
-        "rate(1 hour)",
-        "rate(1 day)",
-        "rate(2 minutes)",
-        "rate(10 hours)",
-        "rate(30 days)",
-        "cron(0/5 * * * ? *)",
-        "cron(0 9 ? * MON-FRI *)",
-        "cron(0 9 ? * * *)",
-        "cron(0 9 LW * ? 2027)",
+        ("rate(1 minute)", 1),
+        ("rate(2 minutes)", 2),
+        ("rate(9 minutes)", 9),
+        ("rate(10 minutes)", 10),
+        ("rate(59 minutes)", 59),
+        ("rate(60 minutes)", 60),
+        ("rate(1 hour)", 60),
     ],
 )
-def test_a_schedule_is_eventbridges_own(schedule: str) -> None:
-    assert read(schedule=schedule).schedule == schedule
+def test_a_schedule_is_a_rate_up_to_an_hour(schedule: str, minutes: int) -> None:
+    assert read(schedule=schedule).period == timedelta(minutes=minutes)
 
 
 @pytest.mark.parametrize(
@@ -80,26 +307,21 @@ def test_a_schedule_is_eventbridges_own(schedule: str) -> None:
         "5 minutes",
         "rate(0 minutes)",
         "rate(1 minutes)",
-        "rate(1 days)",
         "rate(5 minute)",
+        "rate(05 minutes)",
+        "rate(61 minutes)",
+        "rate(100 minutes)",
+        "rate(1 hours)",
+        "rate(2 hours)",
+        "rate(1 day)",
         "rate(5 seconds)",
         "rate(-5 minutes)",
         "rate(5 minutes) ",
         "rate(5 minutes)\n",
         "Rate(5 minutes)",
         "*/5 * * * *",
-        "cron()",
-        "cron(0/5 * * * *)",
-        "cron(0/5 * * * * *)",
-        "cron(0/5 * ? * ? *)",
-        "cron(0 9 1 * MON *)",
-        "cron(0 9 1,? * ? *)",
-        "cron(? 9 * * ? *)",
-        "cron(0 ? * * ? *)",
-        "cron(0 9 * ? ? *)",
-        "cron(0 9 * * ? ?)",
-        "cron(0/5 * * * ? *",
-        "cron(0/5 * * * ? *)cron(0/5 * * * ? *)",
+        "cron(0/5 * * * ? *)",
+        "cron(0/5 9-17 ? * MON-FRI *)",
         "at(2026-01-01T00:00:00)",
         5,
         True,
@@ -107,7 +329,7 @@ def test_a_schedule_is_eventbridges_own(schedule: str) -> None:
         ["rate(5 minutes)"],
     ],
 )
-def test_another_schedule_is_refused(schedule: object) -> None:
+def test_another_schedule_is_refused_since_windows_say_when(schedule: object) -> None:
     assert refusal(schedule=schedule) == says("schedule", schedule, SCHEDULES)
 
 
@@ -179,7 +401,8 @@ def test_a_vpc_that_is_no_object_is_refused(value: object) -> None:
 
 def test_an_unknown_setting_of_a_vpc_is_refused() -> None:
     assert refusal(vpcs={VPC: {"subnets": [SUBNET], "port": 80}}) == (
-        f'vpcs.{VPC}: unknown setting "port"; accepted are cidrs, ports, subnets'
+        f'vpcs.{VPC}: unknown setting "port"; did you mean ports? '
+        "accepted are cidrs, ports, subnets"
     )
 
 
@@ -226,7 +449,7 @@ def test_ports_are_from_1_to_65535(ports: list[int]) -> None:
     "ports", [None, [], 80, "80", ["80"], [0], [-1], [65_536], [80, 0], [80.0], [True], [None]]
 )
 def test_other_ports_are_refused(ports: object) -> None:
-    accepted = "a list of ports from 1 to 65535, numbers without quotes"
+    accepted = "a list of ports from 1 to 65535, without quotes"
     assert refusal(vpcs={VPC: {"subnets": [SUBNET], "ports": ports}}) == says(
         f"vpcs.{VPC}.ports", ports, accepted
     )
@@ -274,7 +497,7 @@ def test_other_networks_are_refused(cidrs: object) -> None:
 
 @pytest.mark.parametrize("days", [1, 7, 14, 30, 90, 180, 365, 731])
 def test_logs_are_kept_for_so_many_days(days: int) -> None:
-    assert read(log_retention_days=days).retention_days == days
+    assert read(log_retention_days=days).log_retention_days == days
 
 
 @given(st.integers().filter(lambda days: days not in {1, 7, 14, 30, 90, 180, 365, 731}))
@@ -317,7 +540,7 @@ def test_making_the_bucket_is_either_true_or_false(create: object) -> None:
 
 @pytest.mark.parametrize("name", ["t", "keeper", "terminator-2", "a" * 36])
 def test_a_name_begins_the_names_of_what_is_deployed(name: str) -> None:
-    assert read(name=name).runtime.name == name
+    assert read(name=name).config.name == name
 
 
 @pytest.mark.parametrize(
@@ -336,23 +559,18 @@ def test_every_accepted_name_leaves_room_for_the_longest_name_of_a_function() ->
 
 def accepts(name: str) -> bool:
     try:
-        return read(name=name).runtime.name == name
+        return read(name=name).config.name == name
     except ConfigError:
         return False
 
 
-def test_an_unknown_setting_is_refused_with_those_that_are_known() -> None:
+def test_an_unknown_setting_is_refused_with_the_nearest_and_all_that_are_known() -> None:
     message = refusal(shedule="rate(5 minutes)")
-    assert message.startswith('terminator: unknown setting "shedule"; accepted are alarm_email, ')
-    for known in ("log_retention_days", "reserve_concurrency", "schedule", "tracing", "vpcs"):
-        assert known in message
-
-
-@pytest.mark.parametrize("value", [None, [], "terminator", 1])
-def test_settings_that_are_no_object_are_refused(value: object) -> None:
-    with pytest.raises(ConfigError) as error:
-        settings.read(value)
-    assert str(error.value) == says("terminator", value, "an object")
+    assert message.startswith('terminator: unknown setting "shedule"; did you mean schedule? ')
+    assert message.partition("accepted are ")[2].split(", ") == [
+        *("alarm_email", "dry_run", "example", "group_metrics", "groups", "log_retention_days"),
+        *("name", "policy", "releases", "reserve_concurrency", "schedule", "tracing", "vpcs"),
+    ]
 
 
 def test_what_the_functions_are_given_reads_as_what_was_checked() -> None:
@@ -366,7 +584,7 @@ def test_what_the_functions_are_given_reads_as_what_was_checked() -> None:
         tracing=True,
     )
     texts = json.loads(json.dumps(given.texts))
-    assert config.from_settings(texts) == given.runtime
+    assert from_settings(texts) == given.config
     assert texts.keys() == {"name", "dry_run", "groups", "releases", "policy"}
 
 
@@ -385,3 +603,25 @@ def test_more_names_than_a_function_can_be_given_are_refused() -> None:
     names = [f"live_asg_{number:03}_of_a_long_name" for number in range(120)]
     with pytest.raises(ConfigError, match="serve groups by tag instead of by name"):
         read(groups={"names": names})
+
+
+def test_a_deployment_is_read_from_a_file(tmp_path: Path) -> None:
+    given = TAGGED | {"schedule": "rate(1 hour)"}
+    path = write(tmp_path, json.dumps({"context": {"terminator": given}}).encode())
+    assert deployment_from_file(path) == deployment_from_settings(given)
+    wrong = write(tmp_path, b'{"context": {"terminator": {"groups": {"tagged": true}, "vpcs": 1}}}')
+    with pytest.raises(ConfigError) as error:
+        deployment_from_file(wrong)
+    assert str(error.value).startswith(f"{wrong}: vpcs says ")
+    assert from_file(wrong).tagged
+
+
+def test_reading_settings_takes_nothing_but_the_standard_library() -> None:
+    """A function pays for every import at its start, and has no CDK."""
+    package = Path(deployment.__file__).parents[2]
+    code = (
+        f"import sys; sys.path.insert(0, {str(package)!r}); "
+        "from terminator.config import deployment, release_keys, tags, values"
+    )
+    # -S: nothing that is installed is there to be imported.
+    subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)  # noqa: S603 - our own code

@@ -1,41 +1,58 @@
-"""The deployment's settings: `context.terminator` of `cdk.json`, or the function's own."""
+"""What `cdk.json` says under `context.terminator`.
+
+The functions and the command line read a part of it, the Config; the CDK app deploys all of it,
+the Deployment. A setting that cannot be read raises ConfigError, which names the setting, the
+text that it had and what is accepted.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from terminator.config import tags as policy
 from terminator.config.release_keys import KeyTemplate, KeyTemplateError
-from terminator.config.tags import Policy, SettingError
+from terminator.config.tags import ENABLED_TAG, Policy, SettingError, defaults, known_names
+from terminator.config.values import HIGHEST_PORT
 from terminator.text import quoted
 
 Read = TypeVar("Read")
 
-DEFAULT_KEY: Final = "{app}/{version}.zip"
-# What the functions and the command line read.
-RUNTIME: Final = frozenset({"name", "dry_run", "groups", "releases", "policy", "group_metrics"})
-# What only a deployment reads; listed so that a typing error is found here too.
-_DEPLOYMENT: Final = frozenset(
-    {
-        "schedule",
-        "vpcs",
-        "reserve_concurrency",
-        "log_retention_days",
-        "tracing",
-        "example",
-        "alarm_email",
-    }
+# What the functions and the command line read, and what only a deployment does.
+_OF_CONFIG: Final = ("dry_run", "group_metrics", "groups", "name", "policy", "releases")
+_OF_DEPLOYMENT: Final = (
+    *("alarm_email", "example", "log_retention_days", "reserve_concurrency", "schedule"),
+    *("tracing", "vpcs"),
 )
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,35}")
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET: Final = re.compile(
     r"(?=.{3,63}$)(?!([0-9]+\.){3}[0-9]+$)[a-z0-9]+(-+[a-z0-9]+)*(\.[a-z0-9]+(-+[a-z0-9]+)*)*"
 )
+_RATE: Final = re.compile(
+    r"rate\((?:(?P<one>1 minute)|(?P<minutes>[2-9]|[1-5][0-9]|60) minutes|1 hour)\)"
+)
+# Somebody at some domain: whether there is such a one is asked by the mail that SNS sends.
+_EMAIL: Final = re.compile(
+    r"(?=.{3,254}$)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
+)
+_VPC: Final = re.compile(r"vpc-[0-9a-f]{8}([0-9a-f]{9})?")
+_SUBNET: Final = re.compile(r"subnet-[0-9a-f]{8}([0-9a-f]{9})?")
+# RFC 1918: where instances have their private addresses, unless told otherwise.
+_PRIVATE: Final = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
+# A security group has at most 60 rules a direction, a function 4 KB of environment:
+# https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+_MOST_RULES: Final = 60
+_MOST_BYTES: Final = 3000
+# Some of those that CloudWatch Logs knows:
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+_RETENTION_DAYS: Final = (1, 7, 14, 30, 90, 180, 365, 731)
 
 
 class ConfigError(ValueError):
@@ -68,13 +85,47 @@ class Config:
     group_metrics: bool = False
 
 
+@dataclass(frozen=True)
+class ProbedVpc:
+    """A VPC with instances to ask: where the probe function stands, and what it may reach."""
+
+    id: str
+    subnets: tuple[str, ...]
+    ports: tuple[int, ...]
+    cidrs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What is deployed, and how.
+
+    `config` is what the functions read, and `texts` is the same as JSON gives it to them.
+    `period` is the time from one run of the schedule to the next.
+    """
+
+    config: Config
+    texts: Mapping[str, object]
+    period: timedelta
+    vpcs: tuple[ProbedVpc, ...]
+    create_bucket: bool
+    reserve_concurrency: bool
+    log_retention_days: int
+    tracing: bool
+    example: bool
+    alarm_email: str | None
+
+
 def from_file(path: Path) -> Config:
-    """Read the configuration from a `cdk.json`; raise ConfigError naming file and setting."""
-    return of_file(path, from_settings)
+    """Read what a `cdk.json` configures; raise ConfigError naming file and setting."""
+    return _read_file(path, from_settings)
 
 
-def of_file(path: Path, read: Callable[[object], Read]) -> Read:
-    """Return what `read` makes of the settings in a `cdk.json`; raise ConfigError likewise."""
+def deployment_from_file(path: Path) -> Deployment:
+    """Read all that a `cdk.json` deploys; raise ConfigError naming file and setting."""
+    return _read_file(path, deployment_from_settings)
+
+
+def _read_file(path: Path, read: Callable[[object], Read]) -> Read:
     try:
         document: object = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -92,65 +143,69 @@ def of_file(path: Path, read: Callable[[object], Read]) -> Read:
 
 
 def from_settings(settings: object) -> Config:
-    """Read the configuration from the mapping under `terminator`; raise ConfigError."""
-    mapping = mapping_of("terminator", settings, RUNTIME | _DEPLOYMENT)
-    groups = mapping_of("groups", mapping.get("groups", {}), frozenset({"names", "tagged"}))
+    """Read the Config from the object under `terminator`; raise ConfigError.
+
+    An unknown name is an error here too, so that a typing error is found by whoever reads.
+    """
+    given = _object("terminator", settings, (*_OF_CONFIG, *_OF_DEPLOYMENT))
+    groups = _object("groups", given.get("groups", {}), ("names", "tagged"))
+    names = groups.get("names", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise _refused("groups.names", names, "a list of names of Auto Scaling groups")
     config = Config(
-        names=_names(groups.get("names", [])),
-        tagged=boolean("groups.tagged", groups.get("tagged", False)),
-        bucket=_bucket(mapping.get("releases")),
-        defaults=_defaults(mapping.get("policy", {})),
-        name=_name(mapping.get("name", "terminator")),
-        dry_run=boolean("dry_run", mapping.get("dry_run", True)),
-        group_metrics=boolean("group_metrics", mapping.get("group_metrics", False)),
+        names=tuple(dict.fromkeys(names)),
+        tagged=_flag("groups.tagged", groups.get("tagged", False)),
+        bucket=_bucket(given["releases"]) if given.get("releases") is not None else None,
+        defaults=_defaults(given.get("policy", {})),
+        name=_matching(
+            "name",
+            given.get("name", "terminator"),
+            _NAME,
+            "up to 36 small letters, digits and -, such as terminator",
+        ),
+        dry_run=_flag("dry_run", given.get("dry_run", True)),
+        group_metrics=_flag("group_metrics", given.get("group_metrics", False)),
     )
     if not config.names and not config.tagged:
         raise ConfigError(
             "no groups: list their names in groups.names, or set groups.tagged to true to "
-            f"serve every group with the tag {policy.ENABLED_TAG}=true"
+            f"serve every group with the tag {ENABLED_TAG}=true"
         )
     return config
 
 
-def mapping_of(name: str, value: object, known: frozenset[str]) -> Mapping[str, object]:
-    """Read an object with no other than the known settings; raise ConfigError otherwise."""
-    if not isinstance(value, dict):
-        raise refused(name, value, "an object")
-    unknown = sorted(set(value) - known)
-    if unknown:
-        accepted = ", ".join(sorted(known))
-        raise ConfigError(f"{name}: unknown setting {quoted(unknown[0])}; accepted are {accepted}")
-    return value
+def deployment_from_settings(settings: object) -> Deployment:
+    """Read all that is deployed from the object under `terminator`; raise ConfigError."""
+    config = from_settings(settings)
+    given: Mapping[str, Any] = settings if isinstance(settings, dict) else {}
+    days, email = given.get("log_retention_days", 30), given.get("alarm_email")
+    if type(days) is not int or days not in _RETENTION_DAYS:
+        accepted = ", ".join(map(str, _RETENTION_DAYS))
+        raise _refused("log_retention_days", days, f"one of {accepted}")
+    if email is not None:
+        accepted = "an e-mail address such as oncall@example.com"
+        email = _matching("alarm_email", email, _EMAIL, accepted)
+    return Deployment(
+        config=config,
+        texts=_texts(given),
+        period=_period(given.get("schedule", "rate(5 minutes)")),
+        vpcs=_vpcs(given.get("vpcs", {}), config.defaults.port),
+        create_bucket=_flag("releases.create", (given.get("releases") or {}).get("create", False)),
+        reserve_concurrency=_flag("reserve_concurrency", given.get("reserve_concurrency", True)),
+        log_retention_days=days,
+        tracing=_flag("tracing", given.get("tracing", False)),
+        example=_flag("example", given.get("example", False)),
+        alarm_email=email,
+    )
 
 
-def _names(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
-        raise refused("groups.names", value, "a list of names of Auto Scaling groups")
-    return tuple(dict.fromkeys(value))
-
-
-def _name(value: object) -> str:
-    if not isinstance(value, str) or _NAME.fullmatch(value) is None:
-        raise refused("name", value, "up to 36 small letters, digits and -, such as terminator")
-    return value
-
-
-def boolean(name: str, value: object) -> bool:
-    """Read true or false; raise ConfigError for anything else."""
-    if not isinstance(value, bool):
-        raise refused(name, value, "true or false")
-    return value
-
-
-def _bucket(value: object) -> Bucket | None:
-    if value is None:
-        return None
-    mapping = mapping_of("releases", value, frozenset({"bucket", "key", "create"}))
-    name, key = mapping.get("bucket"), mapping.get("key", DEFAULT_KEY)
-    if not isinstance(name, str) or _BUCKET.fullmatch(name) is None:
-        raise refused("releases.bucket", name, "the name of a bucket, such as acme-releases")
+def _bucket(value: object) -> Bucket:
+    given = _object("releases", value, ("bucket", "create", "key"))
+    accepted = "the name of a bucket, such as acme-releases"
+    name = _matching("releases.bucket", given.get("bucket"), _BUCKET, accepted)
+    key = given.get("key", "{app}/{version}.zip")
     if not isinstance(key, str):
-        raise refused("releases.key", key, "a template such as {app}/{version}.zip")
+        raise _refused("releases.key", key, "a template such as {app}/{version}.zip")
     try:
         return Bucket(name, KeyTemplate.parse(key))
     except KeyTemplateError as error:
@@ -159,14 +214,109 @@ def _bucket(value: object) -> Bucket | None:
 
 def _defaults(value: object) -> Policy:
     if not isinstance(value, dict):
-        raise refused("policy", value, "an object")
+        raise _refused("policy", value, "an object")
     try:
-        return policy.defaults(value)
+        return defaults(value)
     except SettingError as error:
         raise ConfigError(str(error)) from error
 
 
-def refused(name: str, value: object, accepted: str) -> ConfigError:
+def _texts(given: Mapping[str, object]) -> Mapping[str, object]:
+    texts = {name: given[name] for name in _OF_CONFIG if name in given}
+    size = len(json.dumps(texts))
+    if size > _MOST_BYTES:
+        raise ConfigError(
+            f"the settings are {size} bytes long; accepted are {_MOST_BYTES}, since a function's "
+            "environment holds them: serve groups by tag instead of by name"
+        )
+    return texts
+
+
+def _period(value: object) -> timedelta:
+    match = _RATE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise _refused(
+            "schedule",
+            value,
+            "rate(5 minutes), or another from rate(1 minute) to rate(1 hour): it says how often to "
+            "look; when instances may be replaced is said by windows (terminator:window)",
+        )
+    return timedelta(minutes=1 if match["one"] else int(match["minutes"] or 60))
+
+
+def _vpcs(value: object, port: int) -> tuple[ProbedVpc, ...]:
+    if not isinstance(value, dict):
+        example = '{"vpc-0a1b2c3d": {"subnets": ["subnet-0a1b2c3d"]}}'
+        raise _refused("vpcs", value, f"an object such as {example}")
+    return tuple(_vpc(id_, of, port) for id_, of in sorted(value.items()))
+
+
+def _vpc(id_: str, value: object, port: int) -> ProbedVpc:
+    where = f"vpcs.{_matching('vpcs', id_, _VPC, 'the id of a VPC, such as vpc-0a1b2c3d')}"
+    given = _object(where, value, ("cidrs", "ports", "subnets"))
+    subnets, ports = given.get("subnets"), given.get("ports", [port])
+    cidrs = given.get("cidrs", _PRIVATE)
+    vpc = ProbedVpc(
+        id=id_,
+        subnets=_list(f"{where}.subnets", subnets, _is_subnet, "ids of subnets of the VPC"),
+        ports=_list(f"{where}.ports", ports, _is_port, "ports from 1 to 65535, without quotes"),
+        cidrs=_list(f"{where}.cidrs", cidrs, _is_cidr, "networks such as 10.0.0.0/16"),
+    )
+    if len(vpc.ports) * len(vpc.cidrs) > _MOST_RULES:
+        accepted = f"at most {_MOST_RULES} pairs of a port and a network"
+        raise _refused(where, f"{len(vpc.ports)} ports, {len(vpc.cidrs)} cidrs", accepted)
+    return vpc
+
+
+def _is_subnet(value: object) -> bool:
+    return isinstance(value, str) and _SUBNET.fullmatch(value) is not None
+
+
+def _is_port(value: object) -> bool:
+    return type(value) is int and 1 <= value <= HIGHEST_PORT
+
+
+def _is_cidr(value: object) -> bool:
+    try:
+        return isinstance(value, str) and str(IPv4Network(value)) == value
+    except ValueError:
+        return False
+
+
+def _object(name: str, value: object, known: Iterable[str]) -> Mapping[str, Any]:
+    """Read an object that has no other than the known names."""
+    if not isinstance(value, dict):
+        raise _refused(name, value, "an object")
+    for unknown in sorted(set(value) - set(known)):
+        accepted = known_names(unknown, sorted(known))
+        raise ConfigError(f"{name}: unknown setting {quoted(unknown)}; {accepted}")
+    return value
+
+
+def _list(
+    name: str, value: object, accepts: Callable[[object], bool], accepted: str
+) -> tuple[Any, ...]:
+    """Read a list of at least one, all of which are accepted."""
+    if not isinstance(value, list) or not value or not all(map(accepts, value)):
+        raise _refused(name, value, f"a list of {accepted}")
+    return tuple(value)
+
+
+def _flag(name: str, value: object) -> bool:
+    """Read true or false, and nothing that is only like them."""
+    if not isinstance(value, bool):
+        raise _refused(name, value, "true or false")
+    return value
+
+
+def _matching(name: str, value: object, pattern: re.Pattern[str], accepted: str) -> str:
+    """Read a text of a form."""
+    if not isinstance(value, str) or pattern.fullmatch(value) is None:
+        raise _refused(name, value, accepted)
+    return value
+
+
+def _refused(name: str, value: object, accepted: str) -> ConfigError:
     """Return the error for a setting: its name, its text and what is accepted."""
     text = quoted(value if isinstance(value, str) else json.dumps(value))
     return ConfigError(f"{name} says {text}; accepted is {accepted}")

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from terminator.config import values as settings
+from terminator.config import values
 from terminator.text import quoted
 from terminator.version import NotAVersionError, Version
 
@@ -55,21 +55,18 @@ class KeyTemplate:
 
     def read(self, key: str) -> tuple[str, Version]:
         """Return the app and the version that a key names; raise KeyNameError."""
-        match = self._pattern().fullmatch(key)
+        pattern = re.escape(self.text)
+        for name in ("app", "version"):
+            pattern = pattern.replace(re.escape(f"{{{name}}}"), f"(?P<{name}>[^/]+)")
+        match = re.fullmatch(pattern, key)
         if match is None:
             raise KeyNameError(f"key {quoted(key, 120)} is not of the form {self.text}")
         try:
-            return settings.app(match["app"]), Version.parse(match["version"])
+            return values.app(match["app"]), Version.parse(match["version"])
         except NotAVersionError as error:
             raise KeyNameError(f"key {quoted(key, 120)} names no version: {error}") from None
         except ValueError:
             raise KeyNameError(f"key {quoted(key, 120)} names no app") from None
-
-    def _pattern(self) -> re.Pattern[str]:
-        escaped = re.escape(self.text)
-        for name in ("app", "version"):
-            escaped = escaped.replace(re.escape(f"{{{name}}}"), f"(?P<{name}>[^/]+)")
-        return re.compile(escaped)
 
 
 def pointer_key(app: str) -> str:

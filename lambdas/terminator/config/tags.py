@@ -1,4 +1,8 @@
-"""The policy of a group: defaults, overridden by the group's own tags."""
+"""The policy of a group: what the deployment says, overridden by the group's own tags.
+
+A setting has one name: that of its tag without the prefix (`max-unavailable`). The policy of
+the deployment, in `cdk.json`, takes the same names, and `_` for `-` in them.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,11 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Final
 
-from terminator.config import values as settings
-from terminator.config.values import Amount, Scheme
-from terminator.config.window import Window
+from terminator.config import values
+from terminator.config.values import Amount, Scheme, Window
 from terminator.text import quoted
 
 TAG_PREFIX: Final = "terminator:"
@@ -18,6 +22,10 @@ ENABLED_TAG: Final = "terminator:enabled"
 
 _HALF: Final = Amount(50, percent=True)
 _QUARTER: Final = Amount(25, percent=True)
+
+
+class SettingError(ValueError):
+    """A setting that cannot be read; the message names it, its text and what is accepted."""
 
 
 @dataclass(frozen=True)
@@ -51,65 +59,62 @@ class Policy:
         return max(1, self.max_unavailable.rounded_down(desired))
 
 
-class SettingError(ValueError):
-    """A setting that cannot be read; the message names it, its text and what is accepted."""
-
-
 @dataclass(frozen=True)
 class _Setting:
+    """How the text of a setting is read, and what a refusal says is accepted."""
+
     read: Callable[[str], object]
     accepted: str
 
 
-def _window(text: str) -> Window | None:
-    return None if text == "always" else Window.parse(text)
-
-
+# By name; the field of Policy has `_` for `-`.
 _SETTINGS: Final[Mapping[str, _Setting]] = {
-    "app": _Setting(settings.app, "letters, digits, '-', '_' and '.', such as web"),
-    "minimum": _Setting(
-        settings.amount, "a number such as 2 or a percentage of desired such as 50%"
+    "app": _Setting(values.app, "letters, digits, '-', '_' and '.', such as web"),
+    "minimum": _Setting(values.amount, "a number such as 2 or a percentage of desired such as 50%"),
+    "max-unavailable": _Setting(
+        values.positive_amount, "a number from 1, such as 2, or a percentage of desired such as 25%"
     ),
-    "max_unavailable": _Setting(
-        settings.positive_amount,
-        "a number from 1, such as 2, or a percentage of desired such as 25%",
-    ),
-    "scheme": _Setting(settings.scheme, "http or https"),
-    "port": _Setting(settings.port, "a number from 1 to 65535"),
-    "path": _Setting(settings.path, "a URL path that starts with one /, such as /version"),
-    "host": _Setting(settings.host, "a host name, such as www.example.com"),
-    "version_field": _Setting(
-        settings.version_field, "a dotted path into the JSON body, such as build.version"
+    "scheme": _Setting(values.scheme, "http or https"),
+    "port": _Setting(values.port, "a number from 1 to 65535"),
+    "path": _Setting(values.path, "a URL path that starts with one /, such as /version"),
+    "host": _Setting(values.host, "a host name, such as www.example.com"),
+    "version-field": _Setting(
+        values.version_field, "a dotted path into the JSON body, such as build.version"
     ),
     "pause": _Setting(str, "any text"),
-    "bake_time": _Setting(settings.duration, "a duration such as 90s, 10m or 2h, at most 30d"),
-    "canary_retry": _Setting(
-        settings.positive_duration, "a duration from 1m, such as 30m or 2h, at most 30d"
+    "bake-time": _Setting(values.duration, "a duration such as 90s, 10m or 2h, at most 30d"),
+    "canary-retry": _Setting(
+        values.positive_duration, "a duration from 1m, such as 30m or 2h, at most 30d"
     ),
     "window": _Setting(
-        _window, "always, or days, hours and zone: Mon-Fri 09:00-17:00 Europe/London"
+        values.window, "always, or days, hours and zone: Mon-Fri 09:00-17:00 Europe/London"
     ),
-    "alarms": _Setting(settings.alarms, "names of CloudWatch alarms, separated by spaces"),
+    "alarms": _Setting(values.alarms, "names of CloudWatch alarms, separated by spaces"),
 }
-_NAMES: Final = {TAG_PREFIX + name.replace("_", "-"): name for name in _SETTINGS}
+# Names that are refused, with the name to write instead.
+_RENAMED: Final = {"batch": "max-unavailable", "soak": "bake-time"}
 
 
-def defaults(texts: Mapping[str, object], where: str = "policy") -> Policy:
+def defaults(texts: Mapping[str, object]) -> Policy:
     """Return the policy that a deployment's configuration sets for every group.
 
-    `texts` maps names of settings (`canary_retry`) to text, or to whole numbers. Raise
-    SettingError for one that does not exist, cannot be read, or belongs to one group only.
+    `texts` maps the names of settings to text, or to whole numbers. Raise SettingError for one
+    that does not exist, cannot be read, is given twice, or belongs to one group only.
     """
-    values: dict[str, object] = {}
-    for name, value in texts.items():
-        if name not in _SETTINGS or name == "app":
-            known = ", ".join(other for other in _SETTINGS if other != "app")
-            raise SettingError(f"{where}.{quoted(name)[1:-1]}: unknown; accepted are {known}")
+    read: dict[str, object] = {}
+    known = [name for name in _SETTINGS if name != "app"]
+    for written, value in texts.items():
+        name = written.replace("_", "-")
+        where, field = f"policy.{quoted(name)[1:-1]}", name.replace("-", "_")
+        if name not in known:
+            raise SettingError(f"{where}: unknown; {known_names(name, known)}")
+        if field in read:
+            raise SettingError(f"{where} is given twice: once with - and once with _")
         number = isinstance(value, int) and not isinstance(value, bool)
         shown = value if isinstance(value, str) else json.dumps(value)
         text = shown if number or isinstance(value, str) else None
-        values[name] = _read(f"{where}.{name}", name, text, shown)
-    return replace(Policy(app=""), **values)  # type: ignore[arg-type]
+        read[field] = _read(where, name, text, shown)
+    return replace(Policy(app=""), **read)  # type: ignore[arg-type]
 
 
 def for_group(name: str, tags: Mapping[str, str], base: Policy, *, named: bool) -> Policy:
@@ -120,35 +125,44 @@ def for_group(name: str, tags: Mapping[str, str], base: Policy, *, named: bool) 
     accepted: an unknown `terminator:` tag too, since a typing error must not mean a default,
     and an `enabled` that does not say `true`.
     """
-    values: dict[str, object] = {"app": name}
+    read: dict[str, object] = {"app": name}
     problems: list[str] = []
     if not named and ENABLED_TAG not in tags:
         problems.append(f"tag {ENABLED_TAG} is missing; accepted is true")
-    for tag, text in sorted(_own(tags)):
-        try:
-            values |= _from_tag(tag, text)
-        except SettingError as error:
-            problems.append(str(error))
-    return replace(base, **values, problems=tuple(problems))  # type: ignore[arg-type]
+    for tag, text in sorted(tags.items()):
+        setting = tag[len(TAG_PREFIX) :]
+        if not tag.lower().startswith(TAG_PREFIX) or (tag, text) == (ENABLED_TAG, "true"):
+            continue
+        if tag == ENABLED_TAG:
+            problems.append(f"tag {tag} says {quoted(text)}; accepted is true")
+        elif tag != TAG_PREFIX + setting or setting not in _SETTINGS:
+            known = known_names(setting, ["enabled", *_SETTINGS], prefix=TAG_PREFIX)
+            problems.append(f"unknown tag {quoted(tag)}; {known}")
+        else:
+            try:
+                read[setting.replace("-", "_")] = _read(f"tag {tag}", setting, text, text)
+            except SettingError as error:
+                problems.append(str(error))
+    return replace(base, **read, problems=tuple(problems))  # type: ignore[arg-type]
 
 
-def _own(tags: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    return ((tag, text) for tag, text in tags.items() if tag.lower().startswith(TAG_PREFIX))
+def known_names(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """Return what to say of a name that is not known: the name that was meant, and all.
 
-
-def _from_tag(tag: str, text: str) -> Mapping[str, object]:
-    if tag == ENABLED_TAG:
-        if text != "true":
-            raise SettingError(f"tag {tag} says {quoted(text)}; accepted is true")
-        return {}
-    name = _NAMES.get(tag)
-    if name is None:
-        known = ", ".join([ENABLED_TAG, *_NAMES])
-        raise SettingError(f"unknown tag {quoted(tag)}; known are {known}")
-    return {name: _read(f"tag {tag}", name, text, text)}
+    `prefix` stands before each name that is shown.
+    """
+    names = list(known)
+    renamed = _RENAMED.get(name)
+    nearest = get_close_matches(name.lower(), names, n=1)
+    if renamed in names:
+        hint = f"write {prefix}{renamed} instead; "
+    else:
+        hint = f"did you mean {prefix}{nearest[0]}? " if nearest else ""
+    return f"{hint}accepted are {', '.join(prefix + each for each in names)}"
 
 
 def _read(where: str, name: str, text: str | None, shown: str) -> object:
+    """Return the value of a setting; raise SettingError, as for any text that is None."""
     setting = _SETTINGS[name]
     try:
         if text is not None:

@@ -1,28 +1,40 @@
-"""How the text of each setting is read: one reader a kind of setting.
+"""How the text of a setting is read: one reader for each kind of value.
 
-Every reader takes the text of a tag or of the configuration and raises ValueError for what
-it does not accept; whoever calls it says so in words.
+Every reader takes the text of a tag or of the configuration and raises ValueError for what it
+does not accept; the caller says which setting it is, its text and what is accepted.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Literal
-
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_LONGEST = timedelta(days=30)
-_HIGHEST_PORT = 65_535
-# Each question to an instance carries these, so they are as long as a tag may be at most:
-# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Tag.html
-_SHORT = r"(?=.{1,256}\Z)"
-_PATH = re.compile(_SHORT + r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@%?-][A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?")
-_HOST = re.compile(_SHORT + r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?::[0-9]{1,5})?")
-_FIELD = re.compile(_SHORT + r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
-_APP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
+from datetime import datetime, time, timedelta
+from typing import Final, Literal
+from zoneinfo import ZoneInfo
 
 Scheme = Literal["http", "https"]
+
+HIGHEST_PORT: Final = 65_535
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_LONGEST: Final = timedelta(days=30)
+# Each question to an instance carries these, so they are as long as a tag may be at most:
+# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Tag.html
+_SHORT: Final = r"(?=.{1,256}\Z)"
+_PATH: Final = re.compile(
+    _SHORT + r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@%?-][A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?"
+)
+_HOST: Final = re.compile(_SHORT + r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?::[0-9]{1,5})?")
+_FIELD: Final = re.compile(_SHORT + r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+_APP: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
+_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAY: Final = f"(?:{'|'.join(_DAYS)})"
+_WINDOW: Final = re.compile(
+    rf"(?P<days>{_DAY}(?:-{_DAY})?(?:,{_DAY}(?:-{_DAY})?)*)"
+    r" +(?P<start>(?:[01][0-9]|2[0-3]):[0-5][0-9])-(?P<end>[0-2][0-9]:[0-5][0-9])"
+    r" +(?P<zone>(?-i:[A-Z])[A-Za-z0-9_+/-]*)",  # localtime is no zone
+    re.IGNORECASE,
+)
+_MIDNIGHT_AFTER: Final = "24:00"
 
 
 @dataclass(frozen=True)
@@ -91,7 +103,7 @@ def scheme(text: str) -> Scheme:
 def port(text: str) -> int:
     """Read a TCP port, 1 to 65535."""
     read = int(_matching(re.compile(r"[0-9]{1,5}"), text))
-    if not 1 <= read <= _HIGHEST_PORT:
+    if not 1 <= read <= HIGHEST_PORT:
         raise ValueError(text)
     return read
 
@@ -135,3 +147,57 @@ def _matching(pattern: re.Pattern[str], text: str) -> str:
     if pattern.fullmatch(text) is None:
         raise ValueError(text)
     return text
+
+
+@dataclass(frozen=True)
+class Window:
+    """A maintenance window: days and hours, on the clocks of a time zone, to replace in.
+
+    `days` are weekdays, 0 for Monday: those on which the window starts. One whose `end` is
+    not after its `start` goes on past midnight; an `end` of 24:00 is midnight.
+    """
+
+    text: str
+    days: frozenset[int]
+    start: time
+    end: time
+    zone: ZoneInfo
+
+    @classmethod
+    def parse(cls, text: str) -> Window:
+        """Read `Mon-Fri 09:00-17:00 Europe/London`: days, hours and a zone that exists."""
+        match = _WINDOW.fullmatch(text.strip())
+        if match is None or match["start"] == match["end"]:
+            raise ValueError(text)
+        days: set[int] = set()
+        for part in match["days"].lower().split(","):
+            first, _, last = part.partition("-")
+            start, end = _DAYS.index(first), _DAYS.index(last or first)
+            days.update((start + step) % 7 for step in range((end - start) % 7 + 1))
+        try:
+            zone = ZoneInfo(match["zone"])
+        except (KeyError, OSError) as error:  # unknown, or a folder of the database
+            raise ValueError(text) from error
+        ends_at_midnight = match["end"] == _MIDNIGHT_AFTER
+        return cls(
+            text=" ".join(text.split()),
+            days=frozenset(days),
+            start=time.fromisoformat(match["start"]),
+            end=time.min if ends_at_midnight else time.fromisoformat(match["end"]),
+            zone=zone,
+        )
+
+    def is_open(self, now: datetime) -> bool:
+        """Return whether `now`, a time with a zone, lies in the window; its end does not."""
+        local = now.astimezone(self.zone)
+        today = local.weekday() in self.days
+        clock = local.time()
+        if self.start < self.end:
+            return today and self.start <= clock < self.end
+        yesterday = (local.date() - timedelta(days=1)).weekday() in self.days
+        return (today and clock >= self.start) or (yesterday and clock < self.end)
+
+
+def window(text: str) -> Window | None:
+    """Read a maintenance window; `always` is None."""
+    return None if text == "always" else Window.parse(text)

@@ -1,4 +1,4 @@
-"""Maintenance windows: days and hours on the wall clocks of a time zone."""
+"""The readers of values: amounts, ports of hosts, and maintenance windows on wall clocks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terminator.config.window import Window
+from terminator.config import values
+from terminator.config.values import Window
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONDAY = datetime(2026, 11, 16, tzinfo=UTC)
@@ -195,7 +196,12 @@ def test_any_zone_is_known_or_refused(zone: str) -> None:
     assert window.zone.key == zone
 
 
-@pytest.mark.parametrize("zone", ["Europe/Londres", "Europe"])
-def test_a_zone_that_does_not_exist_is_named(zone: str) -> None:
-    with pytest.raises(ValueError, match=f"^{zone}$"):
-        Window.parse(f"Mon 09:00-17:00 {zone}")
+@pytest.mark.parametrize("text", ["0", "2", "0%", "50%"])
+def test_an_amount_is_written_as_it_is_read(text: str) -> None:
+    assert str(values.amount(text)) == text
+
+
+@pytest.mark.parametrize("text", ["www.example.com:0", "www.example.com:65536", "10.0.0.1:99999"])
+def test_the_port_of_a_host_is_one_that_exists(text: str) -> None:
+    with pytest.raises(ValueError, match=r"0|65536|99999"):
+        values.host(text)
