@@ -7,10 +7,9 @@ import sys
 
 from aws_cdk import App
 
-from infra.example_fleet import ExampleFleetStack
+from infra.example.fleet import ExampleFleetStack
 from infra.stack import TerminatorStack
-from terminator.config import stack_settings as settings
-from terminator.config.deployment import ConfigError
+from terminator.config.deployment import ConfigError, deployment_from_settings
 
 
 def main() -> None:
@@ -19,11 +18,13 @@ def main() -> None:
     given = app.node.try_get_context("terminator")
     try:
         # The command line's --context is text, cdk.json's an object.
-        read = settings.read(json.loads(given) if isinstance(given, str) else given)
-        name = read.runtime.name
-        TerminatorStack(app, "Terminator", settings=read, stack_name=name)
-        if read.example:
-            ExampleFleetStack(app, "Example", settings=read, stack_name=f"{name}-example")
+        settings = json.loads(given) if isinstance(given, str) else given
+        deployment = deployment_from_settings(settings)
+        name = deployment.config.name
+        TerminatorStack(app, "Terminator", deployment=deployment, stack_name=name)
+        if deployment.example:
+            stack_name = f"{name}-example"
+            ExampleFleetStack(app, "Example", deployment=deployment, stack_name=stack_name)
     except ConfigError as error:
         sys.exit(f"cdk.json: {error}")
     except json.JSONDecodeError as error:

@@ -5,19 +5,18 @@ Every suppression stands here with its reason, so that the deployed templates ca
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from aws_cdk import App, Aspects, Stack
 from aws_cdk.assertions import Annotations, Match
 from cdk_nag import AwsSolutionsChecks, NagPackSuppression, NagSuppressions, RegexAppliesTo
+from cfnlint import ManualArgs, lint_file  # type: ignore[import-untyped] # it has no types
 
-from infra.example_fleet import ExampleFleetStack
+from infra.example.fleet import ExampleFleetStack
 from infra.stack import TerminatorStack
-from terminator.config import stack_settings as settings
+from terminator.config.deployment import deployment_from_settings
 
 _EVERYTHING: Final = {
     "groups": {"names": ["live_asg_web"], "tagged": True},
@@ -59,51 +58,49 @@ _SUPPRESSED_IN_EXAMPLE: Final[list[Suppression]] = [
 ]
 
 
+# CDK says itself that a function depends on its role.
+_IGNORED: Final = ["W3005"]
+
+
 def main() -> int:
     """Return 0 where neither finds anything, 1 otherwise, with what they found."""
-    with TemporaryDirectory() as folder:
-        app = App(outdir=folder, context={"aws:cdk:bundling-stacks": []})
-        stacks = _stacks(app)
-        Aspects.of(app).add(AwsSolutionsChecks(verbose=True))
-        found = [line for stack in stacks for line in _errors(stack)]
-        app.synth()
-        print("\n".join(found) or "cdk-nag: nothing found")  # noqa: T201
-        return max(bool(found), _cfn_lint(Path(folder)))
+    found = problems(everything())
+    print("\n".join(found) or "cdk-nag and cfn-lint: nothing found")  # noqa: T201
+    return 1 if found else 0
 
 
-def _stacks(app: App) -> list[Stack]:
-    read = settings.read(_EVERYTHING)
-    terminator = TerminatorStack(app, "Terminator", settings=read)
-    example = ExampleFleetStack(app, "Example", settings=read)
-    _suppress(terminator, _SUPPRESSED)
-    _suppress(example, _SUPPRESSED_IN_EXAMPLE)
-    return [terminator, example]
+def everything() -> App:
+    """Return the app with all that can be deployed, and the suppressions."""
+    app = App(context={"aws:cdk:bundling-stacks": []})
+    deployment = deployment_from_settings(_EVERYTHING)
+    for stack, suppressed in (
+        (TerminatorStack(app, "Terminator", deployment=deployment), _SUPPRESSED),
+        (ExampleFleetStack(app, "Example", deployment=deployment), _SUPPRESSED_IN_EXAMPLE),
+    ):
+        for rule, reason, meant in suppressed:
+            applies_to: list[Any] = [
+                RegexAppliesTo(regex=each) if each.startswith("/") else each for each in meant
+            ]
+            suppression = NagPackSuppression(id=rule, reason=reason, applies_to=applies_to or None)
+            NagSuppressions.add_stack_suppressions(stack, [suppression])
+    return app
 
 
-def _suppress(stack: Stack, suppressed: list[Suppression]) -> None:
-    for rule, reason, meant in suppressed:
-        applies_to: list[Any] = [
-            RegexAppliesTo(regex=each) if each.startswith("/") else each for each in meant
-        ]
-        suppression = NagPackSuppression(id=rule, reason=reason, applies_to=applies_to or None)
-        NagSuppressions.add_stack_suppressions(stack, [suppression])
-
-
-def _errors(stack: Stack) -> list[str]:
+def problems(app: App) -> list[str]:
+    """Synthesize the app; return what the CDK, cdk-nag and cfn-lint say against its stacks."""
+    Aspects.of(app).add(AwsSolutionsChecks(verbose=True))
     anything = Match.string_like_regexp(".*")
-    annotations = Annotations.from_stack(stack)
-    found = [*annotations.find_error("*", anything), *annotations.find_warning("*", anything)]
-    return [f"{each.id}: {each.entry.data}" for each in found]
-
-
-def _cfn_lint(folder: Path) -> bool:
-    templates = [str(path) for path in sorted(folder.glob("*.template.json"))]
-    # CDK says itself that a function depends on its role.
-    lint = [str(Path(sys.executable).with_name("cfn-lint")), "--ignore-checks", "W3005", "--"]
-    command = [*lint, *templates]
-    done = subprocess.run(command, check=False)  # noqa: S603 - our own tool and templates
-    print(f"cfn-lint: {len(templates)} templates, exit status {done.returncode}")  # noqa: T201
-    return done.returncode != 0
+    found = []
+    for stack in app.node.children:
+        if isinstance(stack, Stack):
+            said = Annotations.from_stack(stack)
+            messages = [*said.find_error("*", anything), *said.find_warning("*", anything)]
+            found += [f"{each.id}: {each.entry.data}" for each in messages]
+    for made in app.synth().stacks:
+        path = Path(made.template_full_path)
+        matches = lint_file(path, ManualArgs(ignore_checks=_IGNORED))
+        found += [f"{path.name}: {each.rule.id}: {each.message}" for each in matches]
+    return found
 
 
 if __name__ == "__main__":

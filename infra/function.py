@@ -1,9 +1,10 @@
-"""A function of Terminator: the common bundle, its own role and its own log group."""
+"""A function of Terminator: the common bundle, a role and a log group of its own."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, cast
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
@@ -13,22 +14,14 @@ from constructs import Construct
 
 from infra import grants
 from infra.bundle import RUNTIME
-from terminator.config.stack_settings import Settings
-
-_RETENTION: Final = {
-    1: logs.RetentionDays.ONE_DAY,
-    7: logs.RetentionDays.ONE_WEEK,
-    14: logs.RetentionDays.TWO_WEEKS,
-    30: logs.RetentionDays.ONE_MONTH,
-    90: logs.RetentionDays.THREE_MONTHS,
-    180: logs.RetentionDays.SIX_MONTHS,
-    365: logs.RetentionDays.ONE_YEAR,
-    731: logs.RetentionDays.TWO_YEARS,
-}
+from terminator.config.deployment import Deployment
 
 
 class TerminatorFunction(Construct):
-    """A function that may write its logs and do what its statements allow, no more."""
+    """A function that may write its logs and do what its statements allow, no more.
+
+    `settings` says whether its environment holds the settings, which the probe does without.
+    """
 
     def __init__(  # noqa: PLR0913 - keyword-only, as constructs are
         self,
@@ -37,31 +30,37 @@ class TerminatorFunction(Construct):
         *,
         name: str,
         handler: str,
-        settings: Settings,
+        deployment: Deployment,
         code: lambda_.Code,
         environment: Mapping[str, str],
+        settings: bool = True,
         statements: Sequence[iam.PolicyStatement],
         timeout: Duration,
-        memory_size: int,
         **options: Any,  # noqa: ANN401 - aws_lambda.Function's own
     ) -> None:
         super().__init__(scope, id_)
+        name = f"{deployment.config.name}-{name}"
         self.log_group = logs.LogGroup(
             self,
             "Logs",
             log_group_name=f"/aws/lambda/{name}",
-            retention=_RETENTION[settings.retention_days],
             removal_policy=RemovalPolicy.DESTROY,
         )
+        # The construct takes names for days, such as TWO_WEEKS; the resource takes the number.
+        resource = cast("logs.CfnLogGroup", self.log_group.node.default_child)
+        resource.retention_in_days = deployment.log_retention_days
         self.role = iam.Role(
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             description=f"What {name} may do",
         )
-        traced = [grants.tracing()] if settings.tracing else []
-        for statement in (*traced, grants.logging(self.log_group.log_group_arn), *statements):
+        common = grants.for_every_function(self.log_group.log_group_arn, tracing=deployment.tracing)
+        for statement in (*common, *statements):
             self.role.add_to_policy(statement)
+        told = {"POWERTOOLS_LOG_LEVEL": "INFO", **environment}
+        if settings:
+            told["TERMINATOR_CONFIG"] = json.dumps(dict(deployment.texts), sort_keys=True)
         self.function = lambda_.Function(
             self,
             "Function",
@@ -72,11 +71,11 @@ class TerminatorFunction(Construct):
             code=code,
             # What may be done stands in the statements: the constructs would grant more.
             role=self.role.without_policy_updates(),
-            environment={"POWERTOOLS_LOG_LEVEL": "INFO", **environment},
+            environment=told,
             log_group=self.log_group,
             logging_format=lambda_.LoggingFormat.JSON,
             timeout=timeout,
-            memory_size=memory_size,
-            tracing=lambda_.Tracing.ACTIVE if settings.tracing else lambda_.Tracing.DISABLED,
+            memory_size=512,
+            tracing=lambda_.Tracing.ACTIVE if deployment.tracing else lambda_.Tracing.DISABLED,
             **options,
         )

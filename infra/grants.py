@@ -1,4 +1,4 @@
-"""What each function may do in AWS: pure functions that make IAM statements.
+"""What each function may do in AWS: all IAM statements of the deployment, as pure functions.
 
 Where a statement allows `*` as a resource, its calls support no narrower one:
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any, Final
 
 from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
@@ -16,114 +17,9 @@ from terminator.config.deployment import Config
 from terminator.config.tags import ENABLED_TAG
 from terminator.report.events import SOURCE
 
-
-def describing() -> iam.PolicyStatement:
-    """Allow reading groups, instances, load balancers and alarms.
-
-    DescribeAlarms answers composite alarms only where it is allowed on `*`.
-    """
-    return iam.PolicyStatement(
-        sid="Describe",
-        actions=[
-            "autoscaling:DescribeAutoScalingGroups",
-            "autoscaling:DescribeInstanceRefreshes",
-            "cloudwatch:DescribeAlarms",
-            "ec2:DescribeInstances",
-            "elasticloadbalancing:DescribeInstanceHealth",
-            "elasticloadbalancing:DescribeTargetHealth",
-        ],
-        resources=["*"],
-    )
-
-
-def terminating(stack: Stack, config: Config) -> list[iam.PolicyStatement]:
-    """Allow terminating members of the groups that opted in, by name or by tag."""
-    statements = []
-    if config.names:
-        named = [_group(stack, _literal(name)) for name in config.names]
-        statements.append(_terminating("TerminateNamed", named))
-    if config.tagged:
-        tagged = _terminating("TerminateTagged", [_group(stack, "*")])
-        tagged.add_condition("StringEquals", {f"autoscaling:ResourceTag/{ENABLED_TAG}": "true"})
-        statements.append(tagged)
-    return statements
-
-
-def _literal(name: str) -> str:
-    """Return a name as it stands in a policy, where `*`, `?` and `$` would match others."""
-    return re.sub(r"[*?$]", r"${\g<0>}", name)
-
-
-def _terminating(sid: str, groups: Sequence[str]) -> iam.PolicyStatement:
-    action = "autoscaling:TerminateInstanceInAutoScalingGroup"
-    return iam.PolicyStatement(sid=sid, actions=[action], resources=list(groups))
-
-
-def _group(stack: Stack, name: str) -> str:
-    return stack.format_arn(
-        service="autoscaling",
-        resource="autoScalingGroup",
-        resource_name=f"*:autoScalingGroupName/{name}",
-        arn_format=ArnFormat.COLON_RESOURCE_NAME,
-    )
-
-
-def reading_releases(bucket_arn: str) -> list[iam.PolicyStatement]:
-    """Allow listing the releases bucket, and reading its zips and pointers."""
-    return [
-        iam.PolicyStatement(
-            sid="ListReleases", actions=["s3:ListBucketVersions"], resources=[bucket_arn]
-        ),
-        iam.PolicyStatement(
-            sid="ReadReleases", actions=["s3:GetObject"], resources=[f"{bucket_arn}/*"]
-        ),
-    ]
-
-
-def invoking(function_arns: Sequence[str]) -> iam.PolicyStatement:
-    """Allow invoking functions of ours."""
-    return iam.PolicyStatement(
-        sid="Invoke", actions=["lambda:InvokeFunction"], resources=list(function_arns)
-    )
-
-
-def reporting_failures(queue_arn: str) -> iam.PolicyStatement:
-    """Allow the Lambda service to tell the queue of failed invocations."""
-    return iam.PolicyStatement(
-        sid="ReportFailures", actions=["sqs:SendMessage"], resources=[queue_arn]
-    )
-
-
-def putting_events(stack: Stack) -> iam.PolicyStatement:
-    """Allow putting events of ours to the default event bus."""
-    bus = stack.format_arn(service="events", resource="event-bus", resource_name="default")
-    return iam.PolicyStatement(
-        sid="PutEvents",
-        actions=["events:PutEvents"],
-        resources=[bus],
-        conditions={"StringEquals": {"events:source": SOURCE}},
-    )
-
-
-def tracing() -> iam.PolicyStatement:
-    """Allow sending traces to X-Ray, which has no narrower resource."""
-    return iam.PolicyStatement(
-        sid="Trace",
-        actions=["xray:PutTelemetryRecords", "xray:PutTraceSegments"],
-        resources=["*"],
-    )
-
-
-def logging(log_group_arn: str) -> iam.PolicyStatement:
-    """Allow writing to the function's own log group, whose ARN ends in `:*`: its streams."""
-    return iam.PolicyStatement(
-        sid="Log",
-        actions=["logs:CreateLogStream", "logs:PutLogEvents"],
-        resources=[log_group_arn],
-    )
-
-
-NETWORK_INTERFACE_CALLS = (
+# What the Lambda service needs to place a function in a VPC:
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
+_NETWORK_INTERFACE: Final = (
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
     "ec2:DeleteNetworkInterface",
@@ -133,22 +29,108 @@ NETWORK_INTERFACE_CALLS = (
 )
 
 
-def network_interface() -> iam.PolicyStatement:
-    """Allow the Lambda service to make the function's network interface, as it needs.
+def for_every_function(log_group_arn: str, *, tracing: bool) -> list[iam.PolicyStatement]:
+    """Allow writing to the function's own log group, whose ARN ends in `:*`, and traces."""
+    traces = ("xray:PutTelemetryRecords", "xray:PutTraceSegments")
+    return [
+        *([_statement("Trace", traces, ["*"])] if tracing else []),
+        _statement("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], [log_group_arn]),
+    ]
 
-    https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
-    """
-    return iam.PolicyStatement(
-        sid="NetworkInterface", actions=list(NETWORK_INTERFACE_CALLS), resources=["*"]
-    )
+
+def for_reconcile(
+    stack: Stack, config: Config, *, queue: str, probes: Sequence[str], bucket: str | None
+) -> list[iam.PolicyStatement]:
+    """Allow what reconcile does; queue, probe functions and bucket are named by their ARNs."""
+    bus = stack.format_arn(service="events", resource="event-bus", resource_name="default")
+    return [
+        _report_failures(queue),
+        _statement(
+            "Describe",
+            [
+                "autoscaling:DescribeAutoScalingGroups",
+                "autoscaling:DescribeInstanceRefreshes",
+                # Composite alarms are answered only where this is allowed on `*`.
+                "cloudwatch:DescribeAlarms",
+                "ec2:DescribeInstances",
+                "elasticloadbalancing:DescribeInstanceHealth",
+                "elasticloadbalancing:DescribeTargetHealth",
+            ],
+            ["*"],
+        ),
+        *terminating(stack, config),
+        _statement(
+            "PutEvents", ["events:PutEvents"], [bus], {"StringEquals": {"events:source": SOURCE}}
+        ),
+        *([_invoke(probes)] if probes else []),
+        *(_read_releases(bucket) if bucket is not None else []),
+    ]
 
 
-def no_network_interface_for_code(function_arn: str) -> iam.PolicyStatement:
-    """Deny the function's own code what the Lambda service needs for its network interface."""
+def for_release(*, queue: str, reconcile: str, bucket: str) -> list[iam.PolicyStatement]:
+    """Allow what release does; queue, function and bucket are named by their ARNs."""
+    return [_report_failures(queue), *_read_releases(bucket), _invoke([reconcile])]
+
+
+def for_probe() -> list[iam.PolicyStatement]:
+    """Allow the Lambda service to make the network interface of the probe."""
+    return [_statement("NetworkInterface", _NETWORK_INTERFACE, ["*"])]
+
+
+def against_probe(function_arn: str) -> iam.PolicyStatement:
+    """Deny the probe's own code what the Lambda service needs for its network interface."""
     return iam.PolicyStatement(
         sid="NotForCode",
         effect=iam.Effect.DENY,
-        actions=list(NETWORK_INTERFACE_CALLS),
+        actions=list(_NETWORK_INTERFACE),
         resources=["*"],
         conditions={"ArnEquals": {"lambda:SourceFunctionArn": function_arn}},
+    )
+
+
+def terminating(stack: Stack, config: Config) -> list[iam.PolicyStatement]:
+    """Allow terminating members of the groups that opted in, by name or by tag."""
+
+    def group(name: str) -> str:
+        return stack.format_arn(
+            service="autoscaling",
+            resource="autoScalingGroup",
+            resource_name=f"*:autoScalingGroupName/{name}",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+
+    call = ["autoscaling:TerminateInstanceInAutoScalingGroup"]
+    # `*`, `?` and `$` in a name would match other names.
+    named = [group(re.sub(r"[*?$]", r"${\g<0>}", name)) for name in config.names]
+    opted_in = {"StringEquals": {f"autoscaling:ResourceTag/{ENABLED_TAG}": "true"}}
+    return [
+        *([_statement("TerminateNamed", call, named)] if named else []),
+        *([_statement("TerminateTagged", call, [group("*")], opted_in)] if config.tagged else []),
+    ]
+
+
+def _read_releases(bucket: str) -> list[iam.PolicyStatement]:
+    return [
+        _statement("ListReleases", ["s3:ListBucketVersions"], [bucket]),
+        _statement("ReadReleases", ["s3:GetObject"], [f"{bucket}/*"]),
+    ]
+
+
+def _invoke(functions: Sequence[str]) -> iam.PolicyStatement:
+    return _statement("Invoke", ["lambda:InvokeFunction"], functions)
+
+
+def _report_failures(queue: str) -> iam.PolicyStatement:
+    # The Lambda service tells the queue of failed invocations, by the function's role.
+    return _statement("ReportFailures", ["sqs:SendMessage"], [queue])
+
+
+def _statement(
+    sid: str,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    conditions: dict[str, Any] | None = None,
+) -> iam.PolicyStatement:
+    return iam.PolicyStatement(
+        sid=sid, actions=list(actions), resources=list(resources), conditions=conditions
     )

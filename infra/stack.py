@@ -1,8 +1,8 @@
-"""Terminator's stack: its functions, what starts them, and what each may do."""
+"""Terminator's stack: its functions, what starts them, and what watches them."""
 
 from __future__ import annotations
 
-import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from aws_cdk import Annotations, CfnOutput, Duration, RemovalPolicy, Stack
@@ -14,11 +14,11 @@ from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 
-from infra import grants
-from infra.bundle import code
+from infra import bundle, grants
+from infra.dashboard import Dashboard, SavedQueries
 from infra.function import TerminatorFunction
-from infra.monitoring import Deployed, Monitoring
-from terminator.config.stack_settings import ProbedVpc, Settings
+from infra.monitoring import Monitoring
+from terminator.config.deployment import Deployment, ProbedVpc
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -32,39 +32,60 @@ _PROBE_TIMEOUT: Final = Duration.minutes(2)
 class TerminatorStack(Stack):
     """Reconcile on its schedule, release on uploads, and a probe in each VPC."""
 
-    def __init__(self, scope: Construct, id_: str, *, settings: Settings, **options: Any) -> None:  # noqa: ANN401 - Stack's own
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        deployment: Deployment,
+        **options: Any,  # noqa: ANN401 - Stack's own
+    ) -> None:
         super().__init__(scope, id_, **options)
-        self._settings = settings
-        self._code = code()
-        self._dead_letters = self._queue()
-        self.bucket = self._bucket()
-        self.probes = {vpc.id: self._probe(vpc) for vpc in settings.vpcs}
-        if not self.probes:
-            Annotations.of(self).add_warning_v2(
-                "terminator:noVpcs",
-                "vpcs names no VPC, so there is no probe: no instance can be asked for its version",
-            )
-        self.reconcile = self._reconcile()
-        self._schedule()
-        release = {"release": self._release(self.bucket)} if self.bucket is not None else {}
-        probes = {f"probe {id_}": probe for id_, probe in self.probes.items()}
-        deployed = Deployed(self.reconcile, {**release, **probes}, self._dead_letters)
-        Monitoring(self, "Monitoring", settings=settings, deployed=deployed)
-
-    def _queue(self) -> sqs.Queue:
-        return sqs.Queue(
+        self._deployment, self._code = deployment, bundle.code()
+        self._dead_letters = sqs.Queue(
             self,
             "DeadLetters",
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
             retention_period=Duration.days(14),
         )
+        bucket = self._bucket()
+        probes = {vpc.id: self._probe(vpc) for vpc in deployment.vpcs}
+        if not probes:
+            Annotations.of(self).add_warning_v2(
+                "terminator:noVpcs",
+                "vpcs names no VPC, so there is no probe: no instance can be asked for its version",
+            )
+        reconcile = self._reconcile(probes, bucket)
+        functions = {"reconcile": reconcile}
+        if bucket is not None:
+            functions["release"] = self._release(reconcile, bucket)
+        functions |= {f"probe {id_}": probe for id_, probe in probes.items()}
+        monitoring = Monitoring(
+            self,
+            "Monitoring",
+            deployment=deployment,
+            reconcile=reconcile.function,
+            dead_letters=self._dead_letters,
+        )
+        name, log_group = deployment.config.name, reconcile.log_group
+        SavedQueries(monitoring, "Queries", name=name, log_group=log_group)
+        Dashboard(
+            monitoring,
+            "Dashboard",
+            deployment=deployment,
+            alarms=monitoring.alarms,
+            functions={label: each.function for label, each in functions.items()},
+            log_group=log_group,
+            dead_letters=self._dead_letters,
+        )
 
     def _bucket(self) -> s3.IBucket | None:
-        bucket = self._settings.runtime.bucket
+        """Return the releases bucket: made here, or one that there is."""
+        bucket = self._deployment.config.bucket
         if bucket is None:
             return None
-        if not self._settings.create_bucket:
+        if not self._deployment.create_bucket:
             return s3.Bucket.from_bucket_name(self, "Releases", bucket.name)
         made = s3.Bucket(
             self,
@@ -82,42 +103,46 @@ class TerminatorStack(Stack):
         )
         return made
 
-    def _reconcile(self) -> TerminatorFunction:
-        settings, arns = self._settings, [p.function.function_arn for p in self.probes.values()]
-        statements = [grants.reporting_failures(self._dead_letters.queue_arn)]
-        statements += [grants.describing(), *grants.terminating(self, settings.runtime)]
-        statements += [grants.putting_events(self)]
-        statements += [grants.invoking(arns)] if arns else []
-        statements += grants.reading_releases(self.bucket.bucket_arn) if self.bucket else []
-        probes = {id_: probe.function.function_name for id_, probe in self.probes.items()}
-        return self._function(
+    def _reconcile(
+        self, probes: dict[str, TerminatorFunction], bucket: s3.IBucket | None
+    ) -> TerminatorFunction:
+        """Make reconcile, which knows the probe of each VPC, and its schedule."""
+        names = {id_: probe.function.function_name for id_, probe in probes.items()}
+        reconcile = self._function(
             "reconcile",
-            environment={"TERMINATOR_PROBES": self.to_json_string(probes)},
-            statements=statements,
+            environment={"TERMINATOR_PROBES": self.to_json_string(names)},
+            statements=grants.for_reconcile(
+                self,
+                self._deployment.config,
+                queue=self._dead_letters.queue_arn,
+                probes=[probe.function.function_arn for probe in probes.values()],
+                bucket=None if bucket is None else bucket.bucket_arn,
+            ),
             timeout=_RECONCILE_TIMEOUT,
-            reserved_concurrent_executions=1 if settings.reserve_concurrency else None,
+            reserved_concurrent_executions=1 if self._deployment.reserve_concurrency else None,
             retry_attempts=0,
             on_failure=destinations.SqsDestination(self._dead_letters),
         )
-
-    def _schedule(self) -> None:
+        every = Duration.minutes(self._deployment.period // timedelta(minutes=1))
         events.Rule(
             self,
             "Schedule",
             description="Runs Terminator",
-            schedule=events.Schedule.expression(self._settings.schedule),
-            targets=[self._target(self.reconcile)],
+            schedule=events.Schedule.rate(every),
+            targets=[self._target(reconcile)],
         )
+        return reconcile
 
-    def _release(self, bucket: s3.IBucket) -> TerminatorFunction:
+    def _release(self, reconcile: TerminatorFunction, bucket: s3.IBucket) -> TerminatorFunction:
+        """Make release, which is told of what is uploaded and asks for reconcile."""
         release = self._function(
             "release",
-            environment={"TERMINATOR_RECONCILE": self.reconcile.function.function_name},
-            statements=[
-                grants.reporting_failures(self._dead_letters.queue_arn),
-                *grants.reading_releases(bucket.bucket_arn),
-                grants.invoking([self.reconcile.function.function_arn]),
-            ],
+            environment={"TERMINATOR_RECONCILE": reconcile.function.function_name},
+            statements=grants.for_release(
+                queue=self._dead_letters.queue_arn,
+                reconcile=reconcile.function.function_arn,
+                bucket=bucket.bucket_arn,
+            ),
             timeout=_RELEASE_TIMEOUT,
             on_failure=destinations.SqsDestination(self._dead_letters),
         )
@@ -138,6 +163,7 @@ class TerminatorStack(Stack):
         return targets.LambdaFunction(to.function, dead_letter_queue=self._dead_letters)
 
     def _probe(self, of: ProbedVpc) -> TerminatorFunction:
+        """Make the probe of a VPC, which reaches the version ports of its networks alone."""
         vpc = ec2.Vpc.from_vpc_attributes(
             self,
             f"Vpc{of.id}",
@@ -148,22 +174,6 @@ class TerminatorStack(Stack):
         Annotations.of(vpc).acknowledge_warning(
             "@aws-cdk/aws-ec2:noSubnetRouteTableId", "no route is added to these subnets"
         )
-        group = self._security_group(of, vpc)
-        probe = self._function(
-            f"probe-{of.id}",
-            handler="probe.handler.probe",
-            environment={},
-            statements=[grants.network_interface()],
-            timeout=_PROBE_TIMEOUT,
-            vpc=vpc,
-            vpc_subnets=ec2.SubnetSelection(subnets=vpc.private_subnets),
-            security_groups=[group],
-        )
-        deny = grants.no_network_interface_for_code(probe.function.function_arn)
-        iam.Policy(self, f"NotForCode{of.id}", statements=[deny], roles=[probe.role])
-        return probe
-
-    def _security_group(self, of: ProbedVpc, vpc: ec2.IVpc) -> ec2.SecurityGroup:
         group = ec2.SecurityGroup(
             self,
             f"ProbeGroup{of.id}",
@@ -180,21 +190,28 @@ class TerminatorStack(Stack):
             value=group.security_group_id,
             description=f"Let this group in to the version port of the instances in {of.id}",
         )
-        return group
+        probe = self._function(
+            f"probe-{of.id}",
+            handler="probe.handler.probe",
+            environment={},
+            settings=False,
+            statements=grants.for_probe(),
+            timeout=_PROBE_TIMEOUT,
+            vpc=vpc,
+            vpc_subnets=ec2.SubnetSelection(subnets=vpc.private_subnets),
+            security_groups=[group],
+        )
+        deny = grants.against_probe(probe.function.function_arn)
+        iam.Policy(self, f"NotForCode{of.id}", statements=[deny], roles=[probe.role])
+        return probe
 
     def _function(self, name: str, *, handler: str = "", **options: Any) -> TerminatorFunction:  # noqa: ANN401 - TerminatorFunction's own
-        settings = self._settings
-        environment = options.pop("environment")
-        if not handler:
-            environment["TERMINATOR_CONFIG"] = json.dumps(dict(settings.texts), sort_keys=True)
         return TerminatorFunction(
             self,
             name.title().replace("-", ""),
-            name=f"{settings.runtime.name}-{name}",
+            name=name,
             handler=handler or f"handlers.{name}",
-            settings=settings,
+            deployment=self._deployment,
             code=self._code,
-            environment=environment,
-            memory_size=512,
             **options,
         )

@@ -1,1 +1,1 @@
-"""What the instances of the example fleet run."""
+"""The example fleet: its stack, what its instances run, and its releases."""

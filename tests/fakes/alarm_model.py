@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from tests.infra.synthesized import resources, template
-
 State = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
 Series = Sequence[tuple[datetime, float]]
 EXTRA: Final = 2
@@ -90,15 +88,3 @@ class Alarm:
                 changes.append((now, after))
             state, now = after, now + _MINUTE
         return changes
-
-    def rang(self, series: Series, begin: datetime, end: datetime) -> datetime | None:
-        """Return when it rang first, None where it did not."""
-        changes = self.history(series, begin, end)
-        return next((when for when, state in changes if state == "ALARM"), None)
-
-
-def of_name(name: str, settings: Mapping[str, Any]) -> Alarm:
-    """Return an alarm of the stack that the settings lead to, by the end of its name."""
-    made = resources(template(settings), "AWS::CloudWatch::Alarm").values()
-    [found] = [e for e in made if e["Properties"]["AlarmName"].partition("-")[2] == name]
-    return Alarm(found["Properties"])

@@ -7,13 +7,31 @@ import json
 import logging
 from collections.abc import Mapping
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from terminator import handlers
+from terminator.probe import handler as probe_handler
 from tests.fakes.cloud import Cloud
 
 if TYPE_CHECKING:
     import pytest
+
+HANDLERS: Final[Mapping[str, Any]] = {
+    "reconcile": handlers.reconcile,
+    "release": handlers.release,
+    "probe": probe_handler.probe,
+}
+
+
+def context() -> Any:
+    """Return the context that Lambda gives a handler."""
+    return SimpleNamespace(
+        function_name="terminator",
+        memory_limit_in_mb=512,
+        invoked_function_arn="arn:aws:lambda:eu-west-1:000000000000:function:terminator",
+        aws_request_id="request-1",
+        get_remaining_time_in_millis=lambda: 300_000,
+    )
 
 
 def configure(patch: pytest.MonkeyPatch, settings: Mapping[str, object]) -> None:

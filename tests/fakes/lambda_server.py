@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+# Status, headers and body.
 Answer = tuple[int, Mapping[str, str], bytes]
 Function = Callable[[Any], Any]
 
@@ -19,18 +20,24 @@ class Throttled(Exception):  # noqa: N818 - that is what the function is
 
 @contextmanager
 def functions(named: Mapping[str, Function]) -> Iterator[dict[str, str]]:
-    """Run a Lambda of these functions; yield the environment in which boto3 invokes them."""
+    """Run a Lambda of these functions; yield the environment in which boto3 invokes them.
 
-    def answer(path: str, body: bytes, _service: str) -> Answer:
+    One that is invoked asynchronously runs at once, and its answer goes nowhere.
+    """
+
+    def answer(path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         name = path.split("/")[3]
         if name not in named:
             return _refused(404, "ResourceNotFoundException")
         try:
-            return 200, {}, json.dumps(named[name](json.loads(body))).encode()
+            answered = named[name](json.loads(body))
         except Throttled:
             return _refused(429, "TooManyRequestsException")
+        if headers.get("X-Amz-Invocation-Type") == "Event":
+            return 202, {}, b""
+        return 200, {}, json.dumps(answered).encode()
 
-    with _served(answer) as url:
+    with serving(answer) as url:
         yield {"AWS_ENDPOINT_URL_LAMBDA": url}
 
 
@@ -42,9 +49,10 @@ def _refused(status: int, kind: str) -> Answer:
 def denying() -> Iterator[dict[str, str]]:
     """Run an AWS that denies everything; yield the environment of its callers."""
 
-    def answer(_path: str, _body: bytes, service: str) -> Answer:
+    def answer(_path: str, _body: bytes, headers: Mapping[str, str]) -> Answer:
+        scope = headers.get("Authorization", "").partition("Credential=")[2]
         error = "<Error><Code>AccessDenied</Code><Message>not you</Message></Error>"
-        match service:
+        match (scope.split("/") + [""] * 4)[3]:
             case "lambda":
                 return _refused(403, "AccessDeniedException")
             case "s3":
@@ -55,7 +63,7 @@ def denying() -> Iterator[dict[str, str]]:
                 body = f"<ErrorResponse>{error}</ErrorResponse>"
         return 403, {"Content-Type": "text/xml"}, body.encode()
 
-    with _served(answer) as url:
+    with serving(answer) as url:
         yield {
             "AWS_ENDPOINT_URL": url,
             "AWS_ACCESS_KEY_ID": "somebody",
@@ -65,12 +73,13 @@ def denying() -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def _served(answer: Callable[[str, bytes, str], Answer]) -> Iterator[str]:
+def serving(answer: Callable[[str, bytes, Mapping[str, str]], Answer]) -> Iterator[str]:
+    """Serve on loopback what `answer` says of a path, a body and headers; yield the URL."""
+
     class Handler(BaseHTTPRequestHandler):
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            scope = self.headers.get("Authorization", "").partition("Credential=")[2]
-            status, headers, sent = answer(self.path, body, (scope.split("/") + [""] * 4)[3])
+            status, headers, sent = answer(self.path, body, dict(self.headers))
             self.send_response(status)
             for name, value in {**headers, "Content-Length": str(len(sent))}.items():
                 self.send_header(name, value)

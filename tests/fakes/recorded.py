@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,8 +16,7 @@ import pytest
 from terminator import handlers
 from tests.fakes.cloud import Cloud, FakeGroup, fleet
 from tests.fakes.cloud_api import BUCKET, clients
-from tests.fakes.lambda_like import deploy, keep_time, log_to
-from tests.fakes.recorder import context
+from tests.fakes.lambda_like import context, deploy, keep_time, log_to
 
 SCHEDULED = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
 
@@ -69,10 +68,6 @@ class Recording:
     def lines(self) -> list[dict[str, Any]]:
         """Return what was logged, read as JSON."""
         return [json.loads(line) for _, line in self.logged]
-
-    def records(self) -> list[dict[str, Any]]:
-        """Return the decision records in the log."""
-        return [line for line in self.lines() if "reason" in line]
 
     def series(self, name: str) -> list[tuple[datetime, float]]:
         """Return the values of a metric that is summed over the groups."""
@@ -153,8 +148,3 @@ def mistyped(of: Recording, group: FakeGroup) -> None:
     """Break a setting, for two hours."""
     group.tags["terminator:minimum"] = "lots"
     of.every(5, 24)
-
-
-def ago(of: Recording, minutes: float) -> datetime:
-    """Return the time so many minutes before the recording's."""
-    return of.cloud.now - timedelta(minutes=minutes)

@@ -7,31 +7,27 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from sandbox import fleet, store
-from sandbox.fleet import Fleet
+from sandbox import store
+from sandbox.fleet import WEB, Fleet
 from sandbox.store import Program
-from terminator import handlers
 from terminator.clients import Aws
-from terminator.probe import handler as probe_handler
-from tests.fakes import lambda_like
+from tests.fakes.lambda_like import HANDLERS, context, deploy
 
 if TYPE_CHECKING:
     import boto3
     import pytest
 
-
-HANDLERS: Mapping[str, Any] = {
-    "reconcile": handlers.reconcile,
-    "release": handlers.release,
-    "probe": probe_handler.probe,
-}
+_TERMINATE: Final = "TerminateInstanceInAutoScalingGroup"
 
 
 @dataclass
 class Recorder:
-    """The handlers deployed to a local fleet: they invoke each other, and calls are noted."""
+    """The handlers deployed to a local fleet: they invoke each other, and calls are noted.
+
+    `calls` are the calls of each handler: the API, and what it was about.
+    """
 
     local: Fleet
     calls: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
@@ -58,7 +54,7 @@ class Recorder:
         context["given"] = params
         api = f"{model.service_model.service_name}:{model.name}"
         self.calls[self.running[-1]].add((api, self._about(params)))
-        if self.vanishing and model.name == "TerminateInstanceInAutoScalingGroup":
+        if self.vanishing and model.name == _TERMINATE:
             self.local.aws.terminating.terminate_instance_in_auto_scaling_group(**params)
 
     def _about(self, params: Mapping[str, Any]) -> str:
@@ -78,19 +74,38 @@ class Recorder:
         return SimpleNamespace(status_code=200), {"Payload": body}
 
 
-def context() -> Any:
-    """Return the context that Lambda gives a handler."""
-    return SimpleNamespace(
-        function_name="terminator",
-        memory_limit_in_mb=512,
-        invoked_function_arn="arn:aws:lambda:eu-west-1:000000000000:function:terminator",
-        aws_request_id="request-1",
-        get_remaining_time_in_millis=lambda: 300_000,
-    )
+def run_all(local: Fleet, patch: pytest.MonkeyPatch) -> Recorder:
+    """Run every flow in which the handlers call AWS, on the demo's two groups.
+
+    `web` is served by its name and has load balancers and an alarm, `api` by its tag. A zip, a
+    pointer and a bad zip are delivered; then the schedule comes, and what it chose vanishes.
+    """
+    _attach(local, WEB)
+    opted = {"ResourceId": WEB, "ResourceType": "auto-scaling-group"}
+    alarms = {**opted, "Key": "terminator:alarms", "Value": "errors", "PropagateAtLaunch": False}
+    local.aws.autoscaling.create_or_update_tags(Tags=[alarms])  # type: ignore[list-item]
+    enabled = {**opted, "Key": "terminator:enabled"}
+    local.aws.autoscaling.delete_tags(Tags=[enabled])  # type: ignore[list-item]
+    recorder = Recorder(local)
+    settings = {
+        "dry_run": False,
+        "groups": {"names": [WEB], "tagged": True},
+        "releases": {"bucket": store.BUCKET},
+    }
+    deploy(patch, Aws(recorder.session()), settings, {local.vpc: "probe"})
+    recorder.run("release", store.upload(local.aws, "web", Program("1.0.274")))
+    recorder.run("release", store.point(local.aws, "api", "1.0.266"))
+    recorder.run("release", store.put(local.aws, "api/1.0.300.zip", b"no zip"))
+    store.delete(local.aws, "api", "1.0.300")
+    store.upload(local.aws, "api", Program("1.0.274"))
+    store.point(local.aws, "api", "1.0.274")
+    recorder.vanishing = True
+    recorder.run("reconcile", {"source": "aws.events"})
+    return recorder
 
 
-def attach(local: Fleet, group: str) -> None:
-    """Attach a target group and a classic load balancer, and list an alarm."""
+def _attach(local: Fleet, group: str) -> None:
+    """Attach a target group and a classic load balancer, and make the alarm `errors`."""
     aws = local.aws
     made = aws.elbv2.create_target_group(Name="web", Protocol="HTTP", Port=80, VpcId=local.vpc)
     arns = [each["TargetGroupArn"] for each in made["TargetGroups"]]
@@ -114,41 +129,3 @@ def attach(local: Fleet, group: str) -> None:
         ComparisonOperator="GreaterThanThreshold",
         Statistic="Sum",
     )
-    tag(local, group, "terminator:alarms", "errors")
-
-
-def tag(local: Fleet, group: str, key: str, value: str) -> None:
-    """Set a tag of a group."""
-    of = {"ResourceId": group, "ResourceType": "auto-scaling-group"}
-    row = {**of, "Key": key, "Value": value, "PropagateAtLaunch": False}
-    local.aws.autoscaling.create_or_update_tags(Tags=[row])  # type: ignore[list-item]
-
-
-def opt_out(local: Fleet, group: str) -> None:
-    """Take the group's tag away: it is served by its name alone."""
-    row = {"ResourceId": group, "ResourceType": "auto-scaling-group", "Key": "terminator:enabled"}
-    local.aws.autoscaling.delete_tags(Tags=[row])  # type: ignore[list-item]
-
-
-def deploy(recorder: Recorder, patch: pytest.MonkeyPatch) -> None:
-    """Put the handlers' environment and clients in place."""
-    settings = {
-        "dry_run": False,
-        "groups": {"names": [fleet.WEB], "tagged": True},
-        "releases": {"bucket": store.BUCKET},
-    }
-    aws = Aws(recorder.session())
-    lambda_like.deploy(patch, aws, settings, {recorder.local.vpc: "probe"})
-
-
-def run_all(recorder: Recorder) -> None:
-    """Deliver a zip, a pointer and a bad zip, then a schedule whose chosen vanishes."""
-    aws = recorder.local.aws
-    recorder.run("release", store.upload(aws, "web", Program("1.0.274")))
-    recorder.run("release", store.point(aws, "api", "1.0.266"))
-    recorder.run("release", store.put(aws, "api/1.0.300.zip", b"no zip"))
-    store.delete(aws, "api", "1.0.300")
-    store.upload(aws, "api", Program("1.0.274"))
-    store.point(aws, "api", "1.0.274")
-    recorder.vanishing = True
-    recorder.run("reconcile", {"source": "aws.events"})

@@ -14,7 +14,7 @@ from aws_cdk import App
 from aws_cdk.assertions import Annotations, Match, Template
 
 from infra.stack import TerminatorStack
-from terminator.config import stack_settings as settings
+from terminator.config.deployment import deployment_from_settings
 
 VPC: Final = "vpc-0123456789abcdef0"
 SUBNETS: Final = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
@@ -28,24 +28,28 @@ FULL: Final[Mapping[str, Any]] = {
         VPC: {"subnets": SUBNETS, "ports": [80, 8080], "cidrs": ["10.1.0.0/16", "10.2.0.0/16"]},
     },
     "log_retention_days": 90,
+    "group_metrics": True,
+    "alarm_email": "oncall@example.com",
 }
 # The other choice wherever there is one.
 OTHER: Final[Mapping[str, Any]] = {
+    "schedule": "rate(1 hour)",
     "groups": {"names": ["live_asg_web"], "tagged": True},
     "releases": {"bucket": "theirs"},
     "vpcs": {VPC: {"subnets": SUBNETS[:1]}},
     "reserve_concurrency": False,
     "tracing": True,
 }
-_IDS: Final = re.compile(r"\[ack: (terminator:\w+)\]")
 # As little as can be asked for.
 LEAST: Final[Mapping[str, Any]] = {"groups": {"tagged": True}}
+UNBUNDLED: Final[dict[str, Any]] = {"aws:cdk:bundling-stacks": []}
+_IDS: Final = re.compile(r"\[ack: (terminator:\w+)\]")
 
 
 def template(of: Mapping[str, Any]) -> dict[str, Any]:
     """Return the template that the settings lead to, each time a fresh copy."""
-    read: dict[str, Any] = json.loads(_synthesized(json.dumps(of))[0])
-    return read
+    made: dict[str, Any] = json.loads(_synthesized(json.dumps(of))[0])
+    return made
 
 
 def anew(of: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,26 +58,35 @@ def anew(of: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def complaints(of: Mapping[str, Any]) -> list[Any]:
-    """Return what CDK's own validation of the template found."""
-    return list(json.loads(_synthesized(json.dumps(of))[1])["pluginReports"])
-
-
 def warnings(of: Mapping[str, Any]) -> list[str]:
     """Return what synthesizing warns of, by the ids of the warnings."""
-    return _IDS.findall(_synthesized(json.dumps(of))[2])
+    return _IDS.findall(_synthesized(json.dumps(of))[1])
 
 
 @cache
-def _synthesized(text: str) -> tuple[str, str, str]:
-    read = settings.read(json.loads(text))
+def _synthesized(text: str) -> tuple[str, str]:
+    # Its validation would take longer than all the rest.
+    app = App(builtin_cloud_formation_validation=False, context=UNBUNDLED)
+    stack = _stack(app, json.loads(text))
+    made = json.dumps(Template.from_stack(stack).to_json())
+    warned = Annotations.from_stack(stack).find_warning("*", Match.any_value())
+    return made, "\n".join(str(each.entry.data) for each in warned)
+
+
+def complaints(of: Mapping[str, Any]) -> list[Any]:
+    """Return what CDK's own validation of the template finds."""
     with TemporaryDirectory() as folder:
-        app = App(outdir=folder, context={"aws:cdk:bundling-stacks": []})
-        stack = TerminatorStack(app, "Terminator", settings=read, stack_name=read.runtime.name)
-        made = json.dumps(Template.from_stack(stack).to_json())
+        app = App(outdir=folder, context=UNBUNDLED)
+        _stack(app, of)
+        app.synth()
         report = Path(folder, "validation-report.json").read_text(encoding="utf-8")
-        warned = Annotations.from_stack(stack).find_warning("*", Match.any_value())
-    return made, report, "\n".join(str(each.entry.data) for each in warned)
+    return list(json.loads(report)["pluginReports"])
+
+
+def _stack(app: App, of: Mapping[str, Any]) -> TerminatorStack:
+    deployment = deployment_from_settings(of)
+    name = deployment.config.name
+    return TerminatorStack(app, "Terminator", deployment=deployment, stack_name=name)
 
 
 def resources(of: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -9,21 +10,23 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from aws_cdk import App, Stack
 
 from infra import bundle
 from sandbox import fleet, store
 from sandbox.fleet import Fleet
+from sandbox.local_aws import LocalAws
 from sandbox.store import Program
 from tests.fakes import runtime_api
+from tests.fakes.lambda_server import functions, serving
 from tests.fakes.runtime_api import Answer, Runtime
+from tests.infra.synthesized import UNBUNDLED
 
 # What Lambda's runtime brings itself.
 BOTO3: Final = ("boto3", "botocore", "dateutil", "s3transfer", "six", "urllib3")
@@ -71,9 +74,24 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_it_holds_the_package_but_not_its_command_line(bundled: Path) -> None:
-    package = {path.name for path in (bundle.LAMBDAS / "terminator").glob("*.py")}
-    assert files(bundled / "terminator") == package - {"cli.py"} | {"py.typed"}
+def test_it_holds_the_package_whole_and_beside_it_only_pinned_requirements(bundled: Path) -> None:
+    package = bundle.LAMBDAS / "terminator"
+    sources = {path for path in files(package) if "__pycache__" not in path}
+    assert files(bundled / "terminator") == sources
+    assert all(
+        (bundled / "terminator" / f).read_bytes() == (package / f).read_bytes() for f in sources
+    )
+    brought = {path.name for path in bundled.iterdir() if not path.name.endswith(".dist-info")}
+    named = {name for path in bundled.glob("*.dist-info") for name in top_level(path)}
+    assert brought == {"terminator"} | named
+
+
+def top_level(dist_info: Path) -> set[str]:
+    """Return what a distribution puts on the path, as it is installed here."""
+    name = dist_info.name.partition("-")[0]
+    found = importlib.metadata.files(name) or []
+    tops = {Path(path).parts[0] for path in map(str, found)}
+    return {top for top in tops if not top.endswith((".dist-info", "..", "bin", "__pycache__"))}
 
 
 def test_it_holds_the_pinned_requirements_and_no_others(bundled: Path) -> None:
@@ -121,12 +139,19 @@ def test_no_script_with_this_machines_interpreter_is_in_it(bundled: Path) -> Non
     assert not any("/bin/" in record for record in recorded)
 
 
-def test_it_is_made_the_same_each_time(bundled: Path, tmp_path: Path) -> None:
-    bundle.put_together(tmp_path)
+def test_it_is_made_the_same_each_time_and_lambda_may_read_it_whatever_the_umask(
+    bundled: Path, tmp_path: Path
+) -> None:
+    before = os.umask(0o077)
+    try:
+        bundle.put_together(tmp_path)
+    finally:
+        os.umask(before)
     assert files(tmp_path) == files(bundled)
-    assert all(
-        (tmp_path / each).read_bytes() == (bundled / each).read_bytes() for each in files(bundled)
-    )
+    assert all((tmp_path / f).read_bytes() == (bundled / f).read_bytes() for f in files(bundled))
+    modes = {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()}
+    assert modes == {0o644}
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_dir()} == {0o755}
 
 
 @pytest.mark.parametrize(
@@ -139,17 +164,20 @@ def test_a_handler_is_found_with_nothing_but_the_bundle(
     said = alone(
         f"import terminator.{module} as m\nprint(m.{handler}.__name__, m.__file__)", bundled
     )
-    assert said == f"{handler} {bundled / 'terminator' / module}.py\n"
+    path = (bundled / "terminator").joinpath(*module.split("."))
+    assert said == f"{handler} {path}.py\n"
 
 
 def test_every_module_is_imported_with_nothing_but_the_bundle_and_boto3(
     bundled: Path, own: Path
 ) -> None:
-    modules = sorted(path.stem for path in (bundled / "terminator").glob("*.py"))
-    code = (
-        "from importlib import import_module\nfor name in {!r}: import_module('terminator.' + name)"
+    paths = [
+        path.relative_to(bundled).with_suffix("") for path in bundled.glob("terminator/**/*.py")
+    ]
+    names = sorted(".".join(path.parts).removesuffix(".__init__") for path in paths)
+    alone(
+        f"from importlib import import_module\nfor n in {names!r}: import_module(n)", bundled, own
     )
-    alone(code.format(modules[1:]) + "\nprint('done')", bundled, own)
 
 
 def test_boto3_is_not_on_the_path_of_a_bundle_alone(bundled: Path) -> None:
@@ -163,17 +191,15 @@ def loaded(code: str, *path: Path) -> set[str]:
     return set(said.splitlines()[-1].split())
 
 
-LIBRARIES: Final = {*BOTO3, "aws_lambda_powertools", "h11", "jmespath"}
-
-
-def test_the_probe_loads_h11_and_no_other_library(bundled: Path, own: Path) -> None:
+def test_the_probe_loads_neither_boto3_nor_powertools(bundled: Path, own: Path) -> None:
     code = "from terminator.probe import handler\nhandler.ask([], 60)"
-    assert loaded(code, bundled, own) & LIBRARIES == {"h11"}
+    heavy = {*BOTO3, "aws_lambda_powertools", "jmespath"}
+    assert loaded(code, bundled, own) & heavy == set()
 
 
 def test_reconcile_and_release_load_nothing_that_asks_instances(bundled: Path, own: Path) -> None:
-    code = "from terminator import aws, functions, handlers, reconcile, upload"
-    assert loaded(code, bundled, own) & {"asyncio", "h11"} == set()
+    code = "from terminator import clients, handlers, invoke, reconcile, upload"
+    assert loaded(code, bundled, own) & {"asyncio", "h11", "httpx", "anyio"} == set()
 
 
 def test_the_time_zones_are_in_it(bundled: Path) -> None:
@@ -195,7 +221,7 @@ context = SimpleNamespace(get_remaining_time_in_millis=lambda: 120_000)
 print(json.dumps(handler.probe({'questions': %s, 'seconds': 30}, context)))
 """
     with versions("1.0.274") as url:
-        answers = json.loads(alone(code % [question(url)], bundled))
+        answers = json.loads(alone(code % [question(f"{url}/version")], bundled))
     assert answers == [{"instance": "i-1", "version": "1.0.274", "reason": None}]
 
 
@@ -203,56 +229,15 @@ def question(url: str) -> dict[str, Any]:
     return {"instance": "i-1", "url": url, "host": None, "version_field": "version"}
 
 
-@contextmanager
-def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    """Serve on loopback; yield the URL."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-class Quiet(BaseHTTPRequestHandler):
-    def answer(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def versions(version: str) -> Iterator[str]:
-    class Instance(Quiet):
-        def do_GET(self) -> None:
-            self.answer(200, version.encode())
-
-    with serving(Instance) as url:
-        yield f"{url}/version"
-
-
-@contextmanager
-def invoking(probe: Runtime, asked: list[Any]) -> Iterator[str]:
-    """Serve Lambda's Invoke: the probe answers; what is asked of reconcile is only noted."""
-
-    class Invoke(Quiet):
-        def do_POST(self) -> None:
-            event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if self.path.split("/")[3] == "probe":
-                return self.answer(200, json.dumps(probe.invoke(event).value).encode())
-            asked.append((self.path.split("/")[3], self.headers["X-Amz-Invocation-Type"], event))
-            return self.answer(202, b"")
-
-    with serving(Invoke) as url:
-        yield url
+def versions(version: str) -> AbstractContextManager[str]:
+    """Serve an instance that answers with a version."""
+    return serving(lambda _path, _body, _headers: (200, {}, version.encode()))
 
 
 @pytest.fixture(scope="module")
-def local() -> Iterator[Fleet]:
+def local(shared_aws: LocalAws) -> Iterator[Fleet]:
     """Run the demo's groups on the old release."""
-    with fleet.running(ahead=fleet.SETTLED) as running:
+    with fleet.running(ahead=fleet.SETTLED, on=shared_aws) as running:
         fleet.prepare(running)
         yield running
 
@@ -267,11 +252,11 @@ def probe(bundled: Path, tmp_path: Path) -> Iterator[Runtime]:
         yield runtime
 
 
-def environment(local: Fleet, functions: str) -> dict[str, str]:
+def environment(local: Fleet, functions: Mapping[str, str]) -> dict[str, str]:
     settings = {"groups": {"tagged": True}, "releases": {"bucket": store.BUCKET}}
     return {
         **local.local.environment,
-        "AWS_ENDPOINT_URL_LAMBDA": functions,
+        **functions,
         "TERMINATOR_CONFIG": json.dumps(settings),
         "TERMINATOR_PROBES": json.dumps({local.vpc: "probe"}),
         "TERMINATOR_RECONCILE": "reconcile",
@@ -286,7 +271,7 @@ def entries(log: Path) -> list[dict[str, Any]]:
 @awslambdaric
 def test_the_probe_answers_under_awslambdaric(probe: Runtime) -> None:
     with versions('{"version": "v2.1"}') as url:
-        answer = probe.invoke({"questions": [question(url)], "seconds": 30})
+        answer = probe.invoke({"questions": [question(f"{url}/version")], "seconds": 30})
     told = {"instance": "i-1", "version": "v2.1", "reason": None}
     assert answer == Answer("response", [told])
 
@@ -298,8 +283,8 @@ def test_reconcile_answers_its_records_under_awslambdaric(
     store.upload(local.aws, "web", Program("1.0.274"))
     log, name = tmp_path / "reconcile.log", "terminator.handlers.reconcile"
     with (
-        invoking(probe, []) as functions,
-        runtime_api.running(name, bundled, own, environment(local, functions), log) as reconcile,
+        functions({"probe": lambda event: probe.invoke(event).value}) as invoked,
+        runtime_api.running(name, bundled, own, environment(local, invoked), log) as reconcile,
     ):
         answer = reconcile.invoke({"source": "aws.events", "detail-type": "Scheduled Event"})
     assert answer.kind == "response", answer.value
@@ -314,7 +299,7 @@ def test_reconcile_answers_its_records_under_awslambdaric(
 def test_a_run_that_fails_is_an_error_under_awslambdaric(
     local: Fleet, bundled: Path, own: Path, tmp_path: Path
 ) -> None:
-    told = {**environment(local, "http://127.0.0.1:1"), "TERMINATOR_PROBES": "{}"}
+    told = {**environment(local, {}), "TERMINATOR_PROBES": "{}"}
     name = "terminator.handlers.reconcile"
     with runtime_api.running(name, bundled, own, told, tmp_path / "log") as reconcile:
         answer = reconcile.invoke({})
@@ -325,28 +310,23 @@ def test_a_run_that_fails_is_an_error_under_awslambdaric(
 
 @awslambdaric
 def test_release_asks_for_reconcile_under_awslambdaric(
-    local: Fleet, bundled: Path, own: Path, probe: Runtime, tmp_path: Path
+    local: Fleet, bundled: Path, own: Path, tmp_path: Path
 ) -> None:
     asked: list[Any] = []
     event = store.upload(local.aws, "api", Program("1.0.266"))
+    log, name = tmp_path / "release.log", "terminator.handlers.release"
     with (
-        invoking(probe, asked) as functions,
-        runtime_api.running(
-            "terminator.handlers.release",
-            bundled,
-            own,
-            environment(local, functions),
-            tmp_path / "release.log",
-        ) as release,
+        functions({"reconcile": asked.append}) as invoked,
+        runtime_api.running(name, bundled, own, environment(local, invoked), log) as release,
     ):
         assert release.invoke(event) == Answer("response", None)
-    assert asked == [("reconcile", "Event", {"app": "api"})]
+    assert asked == [{"app": "api"}]
 
 
-@pytest.fixture
-def compiled(bundled: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def compiled(bundled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Add bytecode to a bundle, that of the Python at hand."""
-    folder = tmp_path / "compiled"
+    folder = tmp_path_factory.mktemp("compiled") / "bundle"
     shutil.copytree(bundled, folder)
     bundle.add_bytecode(folder, sys.executable)
     return folder
@@ -386,12 +366,43 @@ def test_bytecode_is_made_by_a_python_of_the_runtimes_version_or_not_at_all(
     assert bundle.runtime_python() == sys.executable
 
 
-def test_lambda_may_read_it_whatever_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0o077)
-    try:
-        bundle.put_together(tmp_path)
-    finally:
-        os.umask(before)
-    modes = {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()}
-    assert modes == {0o644}
-    assert {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_dir()} == {0o755}
+@pytest.fixture
+def lambdas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Copy the sources of the bundle, and bundle the copy from now on."""
+    copy = tmp_path / "lambdas"
+    leftovers = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    shutil.copytree(bundle.LAMBDAS, copy, ignore=leftovers)
+    monkeypatch.setattr(bundle, "LAMBDAS", copy)
+    return copy
+
+
+def asset() -> str:
+    """Return the key of the asset, which has its hash."""
+    stack = Stack(App(context=UNBUNDLED))
+    location = bundle.code().bind(stack).s3_location
+    assert location is not None
+    return location.object_key
+
+
+@pytest.mark.parametrize(
+    "leftover",
+    ["terminator/decide/__pycache__/plan.cpython-313.pyc", "terminator.egg-info/PKG-INFO"],
+)
+def test_what_python_leaves_behind_does_not_change_the_bundle(lambdas: Path, leftover: str) -> None:
+    before = asset()
+    write(lambdas / leftover)
+    assert asset() == before
+
+
+@pytest.mark.parametrize(
+    "changed", ["terminator/decide/plan.py", "terminator/new/module.py", "requirements.txt"]
+)
+def test_a_changed_source_or_pin_changes_the_bundle(lambdas: Path, changed: str) -> None:
+    before = asset()
+    write(lambdas / changed)
+    assert asset() != before
+
+
+def write(path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("# changed\n", encoding="utf-8")

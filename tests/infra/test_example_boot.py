@@ -105,7 +105,11 @@ def aws_of(cloud: Cloud) -> boot.Aws:
     def aws(*arguments: str) -> bytes:
         objects = cloud.current()
         if arguments[:2] == ("s3", "cp"):
-            return objects[arguments[2].removeprefix("s3://releases/")].data or b""
+            *_, url, to = arguments
+            data = objects[url.removeprefix("s3://releases/")].data or b""
+            if to != "-":
+                Path(to).write_bytes(data)
+            return data
         prefix = arguments[arguments.index("--prefix") + 1]
         found = [each for key, each in objects.items() if key.startswith(prefix)]
         rows = [{"Key": each.key, "LastModified": each.when.isoformat()} for each in found]
@@ -200,10 +204,15 @@ def without_program() -> bytes:
     ],
 )
 def test_it_fails_loudly_and_runs_nothing_else(
-    instance: Instance, key: str, data: bytes, message: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, data: bytes, message: str
 ) -> None:
-    instance.upload(key, data)
-    assert message in failed(instance, BOOT)
+    cloud = Cloud()
+    cloud.put("example/1.0.10.zip", packed(tmp_path, "1.0.10"))
+    cloud.put(key, data)
+    monkeypatch.setattr(boot, "aws", aws_of(cloud))
+    with pytest.raises(SystemExit) as ended:
+        boot.main("releases", "example")
+    assert message in str(ended.value)
 
 
 def test_no_release_is_said(instance: Instance) -> None:

@@ -16,7 +16,7 @@ from sandbox.store import Program, pack
 from terminator import handlers
 from terminator.clients import Aws
 from tests.fakes import lambda_like
-from tests.fakes.recorder import HANDLERS, context
+from tests.fakes.lambda_like import HANDLERS, context
 
 SETTINGS = {"groups": {"tagged": True}, "releases": {"bucket": store.BUCKET}}
 SCHEDULED = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}

@@ -24,8 +24,9 @@ from botocore.exceptions import (
 
 from terminator import handlers, invoke
 from terminator.observe import autoscaling
-from tests.fakes import cloud_api, recorder
+from tests.fakes import cloud_api
 from tests.fakes.cloud import Cloud, minutes
+from tests.fakes.lambda_like import context as lambda_context
 from tests.fakes.lambda_like import deploy, keep_time, log_to
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ class Stage:
         return Ran({each["group"]: each for each in records}, entries, written, error)
 
     def _context(self) -> Any:
-        context = recorder.context()
+        context = lambda_context()
         context.get_remaining_time_in_millis = lambda: self.remaining() * 1000
         return context
 

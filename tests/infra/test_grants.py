@@ -7,28 +7,23 @@ read as IAM does: each call must be allowed, and whatever is allowed must be nee
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import boto3
 import pytest
+from aws_cdk import App, Stack
 
 import terminator
-from sandbox import fleet
+from infra import grants
+from sandbox import fleet, store
+from sandbox.local_aws import LocalAws
 from terminator import handlers
-from tests.fakes.iam import (
-    ANYWHERE,
-    GROUP,
-    HANDLERS,
-    NETWORK,
-    TERMINATE,
-    arn_of,
-    covers,
-    differences,
-    uses,
-)
-from tests.fakes.recorder import Recorder, attach, deploy, opt_out, run_all
+from terminator.config.deployment import from_settings
+from tests.fakes.iam import Use, allows, covers
+from tests.fakes.lambda_like import HANDLERS
+from tests.fakes.recorder import Recorder, run_all
 from tests.infra.synthesized import (
     FULL,
     LEAST,
@@ -41,23 +36,140 @@ from tests.infra.synthesized import (
     text,
 )
 
+TERMINATE: Final = "autoscaling:TerminateInstanceInAutoScalingGroup"
+GROUP: Final = (
+    "arn:${AWS::Partition}:autoscaling:${AWS::Region}:${AWS::AccountId}"
+    ":autoScalingGroup:00000000-0000-0000-0000-000000000000:autoScalingGroupName/"
+)
+# What IAM calls them, where that is not what the API does.
+SERVICES: Final = {"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing"}
+RENAMED: Final = {
+    "s3:HeadObject": "s3:GetObject",
+    "s3:ListObjectVersions": "s3:ListBucketVersions",
+    "lambda:Invoke": "lambda:InvokeFunction",
+}
+NETWORK: Final = frozenset(
+    {
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:UnassignPrivateIpAddresses",
+    }
+)
+TRACING: Final = frozenset({"xray:PutTelemetryRecords", "xray:PutTraceSegments"})
+# These support no narrower resource than `*`; DescribeAlarms does, but not for composite alarms.
+ANYWHERE: Final = (
+    NETWORK
+    | TRACING
+    | {
+        "autoscaling:DescribeAutoScalingGroups",
+        "autoscaling:DescribeInstanceRefreshes",
+        "cloudwatch:DescribeAlarms",
+        "ec2:DescribeInstances",
+        "elasticloadbalancing:DescribeInstanceHealth",
+        "elasticloadbalancing:DescribeTargetHealth",
+    }
+)
 
-@pytest.fixture(scope="module")
-def recorded() -> Iterator[Recorder]:
-    """Run every flow in which the handlers call AWS."""
-    with fleet.running(ahead=fleet.SETTLED) as local, pytest.MonkeyPatch.context() as patch:
-        fleet.prepare(local)
-        attach(local, fleet.WEB)
-        opt_out(local, fleet.WEB)
-        recorder = Recorder(local)
-        deploy(recorder, patch)
-        run_all(recorder)
-        yield recorder
-    handlers._config.cache_clear()  # noqa: SLF001 - a container reads it once
 
+BUS: Final = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"
+# The keys that conditions ask for.
+OPTED_IN: Final = "autoscaling:ResourceTag/terminator:enabled"
+SOURCE: Final = "events:source"
 
 EACH = pytest.mark.parametrize("handler", HANDLERS)
 ALL = pytest.mark.parametrize("settings", [FULL, OTHER], ids=["full", "other"])
+
+
+@pytest.fixture(scope="module")
+def recorded(shared_aws: LocalAws) -> Iterator[Recorder]:
+    """Run every flow in which the handlers call AWS."""
+    with (
+        fleet.running(ahead=fleet.SETTLED, on=shared_aws) as local,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        fleet.prepare(local)
+        yield run_all(local, patch)
+    handlers._config.cache_clear()  # noqa: SLF001 - a container reads it once
+
+
+def uses(of: dict[str, Any], handler: str, recorder: Recorder) -> set[Use]:
+    """Return what a function needs: its recorded calls, and what Lambda does on its behalf."""
+    return {use(of, *call) for call in recorder.calls[handler]} | set(of_lambda(of, handler))
+
+
+def use(of: dict[str, Any], api: str, about: str) -> Use:
+    """Return what a recorded call is to IAM."""
+    service, operation = api.split(":")
+    name = f"{SERVICES.get(service, service)}:{operation}"
+    action = RENAMED.get(name, name)
+    if action == TERMINATE:
+        return Use(action, GROUP + about, (OPTED_IN, "true" if about == fleet.API else None))
+    if service == "events":
+        return Use(action, BUS, (SOURCE, about))
+    if service == "s3":
+        return Use(action, about.replace(store.BUCKET, bucket(of), 1))
+    return Use(action, arn_of(of, about) if service == "lambda" else "*")
+
+
+def of_lambda(of: dict[str, Any], handler: str) -> Iterator[Use]:
+    """Yield what the Lambda service does with a function's role."""
+    stream = f"{log_group(of, handler)}:log-stream:2026/01/01/[$LATEST]0"
+    yield from (Use(f"logs:{call}", stream) for call in ("CreateLogStream", "PutLogEvents"))
+    [queue] = resources(of, "AWS::SQS::Queue")
+    if handler == "probe":
+        yield from map(Use, NETWORK)
+    else:
+        yield Use("sqs:SendMessage", f"${{{queue}.Arn}}")
+    if "TracingConfig" in functions(of)[handler]:
+        yield from map(Use, TRACING)
+
+
+def bucket(of: dict[str, Any]) -> str:
+    """Return the ARN of the releases bucket, as the template writes it."""
+    made = list(resources(of, "AWS::S3::Bucket"))
+    return f"${{{made[0]}.Arn}}" if made else "arn:${AWS::Partition}:s3:::theirs"
+
+
+def arn_of(of: dict[str, Any], handler: str) -> str:
+    """Return the ARN of a function, as the template writes it."""
+    made = resources(of, "AWS::Lambda::Function").items()
+    [id_] = [id_ for id_, each in made if each["Properties"]["Handler"].endswith(f".{handler}")]
+    return f"${{{id_}.Arn}}"
+
+
+def log_group(of: dict[str, Any], handler: str) -> str:
+    """Return the log group of a function."""
+    return f"log-group:{functions(of)[handler]['LoggingConfig']['LogGroup']['Ref']}"
+
+
+def differences(of: dict[str, Any], handler: str, needed: Iterable[Use]) -> list[str]:
+    """Compare what a function's role allows with what it needs; say what differs."""
+    # A log group's ARN ends in `:*`: all of its streams.
+    log = f"${{{functions(of)[handler]['LoggingConfig']['LogGroup']['Ref']}.Arn}}"
+    given = [
+        (statement, action, text(resource).replace(log, f"{log_group(of, handler)}:*"))
+        for statement in statements(of, handler)
+        if statement["Effect"] == "Allow"
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    ]
+    stranger = Use(TERMINATE, f"{GROUP}stranger")
+    forged = Use("events:PutEvents", BUS, (SOURCE, "aws.ec2"))
+    return [
+        *(
+            f"may not {u.action} {u.resource}"
+            for u in needed
+            if not any(allows(*g, u) for g in given)
+        ),
+        *(f"need not {g[1]} {g[2]}" for g in given if not any(allows(*g, u) for u in needed)),
+        *(f"may {g[1]} anywhere" for g in given if g[2] == "*" and g[1] not in ANYWHERE),
+        *(f"may {g[1]} in any group" for g in given if allows(*g, stranger)),
+        *(f"may {g[1]} in any name" for g in given if allows(*g, forged)),
+        *(f"has the wildcard {g[1]}" for g in given if "*" in g[1]),
+    ]
 
 
 @EACH
@@ -89,8 +201,8 @@ def names_in_the_code() -> set[str]:
     folder = Path(terminator.__file__).parent
     calls = [
         node
-        for path in folder.glob("*.py")
-        if path.stem not in {"cli", "fetch"}  # people's, and what speaks to instances alone
+        for path in folder.rglob("*.py")
+        if path.parent.name != "probe"  # which speaks to instances alone
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     ]
@@ -191,8 +303,11 @@ def test_putting_events_in_another_name_is_noticed(recorded: Recorder, source: s
 
 
 def test_without_tags_only_the_named_groups_may_lose_instances() -> None:
-    of = template({"groups": {"names": ["live_asg_web", "odd*?$name"]}})
-    [named] = [each for each in statements(of, "reconcile") if each["Action"] == TERMINATE]
+    stack = Stack(App())
+    config = from_settings({"groups": {"names": ["live_asg_web", "odd*?$name"]}})
+    [statement] = grants.terminating(stack, config)
+    named = stack.resolve(statement.to_statement_json())
+    assert named["Action"] == TERMINATE
     assert "Condition" not in named
     patterns = [text(each) for each in listed(named["Resource"])]
 

@@ -14,15 +14,14 @@ from aws_cdk import App
 from aws_cdk.assertions import Match, Template
 
 from infra.example import boot, release
-from infra.example.user_data import user_data
-from infra.example_fleet import ExampleFleetStack
-from terminator.config import stack_settings as settings
-from terminator.config import tags as policy
-from terminator.config.deployment import Bucket, ConfigError
+from infra.example.fleet import ExampleFleetStack, user_data
+from terminator.config.deployment import Bucket, ConfigError, deployment_from_settings
 from terminator.config.release_keys import KeyTemplate
+from terminator.config.tags import ENABLED_TAG, for_group
 from terminator.config.values import Amount
 from tests.decide.builders import policy as default
 from tests.fakes.fake_aws import Instance
+from tests.infra.synthesized import UNBUNDLED
 
 GIVEN: dict[str, Any] = {
     "groups": {"tagged": True},
@@ -33,8 +32,8 @@ PSEUDO = {"AWS::Region": "eu-west-1", "AWS::Partition": "aws"}
 
 
 def made(given: dict[str, Any], folder: Path) -> ExampleFleetStack:
-    app = App(outdir=str(folder), context={"aws:cdk:bundling-stacks": []})
-    return ExampleFleetStack(app, "Example", settings=settings.read(given))
+    app = App(outdir=str(folder), context=UNBUNDLED)
+    return ExampleFleetStack(app, "Example", deployment=deployment_from_settings(given))
 
 
 @pytest.fixture(scope="module")
@@ -151,8 +150,8 @@ def test_an_instance_may_list_and_read_the_releases_and_nothing_else(template: T
 def test_terminator_serves_the_group_by_its_tags(template: Template) -> None:
     group = the_only(template, "AWS::AutoScaling::AutoScalingGroup")
     tags = {tag["Key"]: tag["Value"] for tag in group["Tags"]}
-    assert tags[policy.ENABLED_TAG] == "true"
-    own = policy.for_group(group["AutoScalingGroupName"], tags, default(), named=False)
+    assert tags[ENABLED_TAG] == "true"
+    own = for_group(group["AutoScalingGroupName"], tags, default(), named=False)
     assert own.problems == ()
     assert (own.app, own.port, own.minimum) == ("example", 8080, Amount(1))
 
@@ -171,7 +170,8 @@ def test_what_it_says_of_its_vpc_is_what_cdk_json_takes(template: Template) -> N
     subnets = the_only(template, "AWS::AutoScaling::AutoScalingGroup")["VPCZoneIdentifier"]
     for number, id_ in enumerate(subnets):
         text = text.replace(id_, f"subnet-0000000{number}")
-    (probed,) = settings.read({**GIVEN, "vpcs": json.loads(text.replace(vpc, "vpc-00000000"))}).vpcs
+    vpcs = json.loads(text.replace(vpc, "vpc-00000000"))
+    (probed,) = deployment_from_settings({**GIVEN, "vpcs": vpcs}).vpcs
     assert (probed.id, probed.subnets) == ("vpc-00000000", ("subnet-00000000", "subnet-00000001"))
     assert probed.ports == (8080,)
     assert probed.cidrs == (the_only(template, "AWS::EC2::VPC")["CidrBlock"],)

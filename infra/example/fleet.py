@@ -6,6 +6,8 @@ replaced until there is one.
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from aws_cdk import CfnOutput, Duration, Stack, Tags
@@ -15,31 +17,75 @@ from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
-from infra.example.user_data import APP, PORT, user_data
-from terminator.config.deployment import Bucket, ConfigError
-from terminator.config.stack_settings import Settings
+from terminator.config.deployment import Bucket, ConfigError, Deployment
 
 if TYPE_CHECKING:
     from constructs import Construct
 
+APP: Final = "example"
+PORT: Final = 8080
 SIZE: Final = 3
 _NETWORK: Final = "10.99.0.0/16"
 _IMAGE: Final = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
+_BOOT: Final = Path(__file__).with_name("boot.py")
+
+# Without HOME the aws command tries to keep its cache in the root directory, and fails. The
+# release is unpacked under /var/tmp, since /tmp is memory; PrivateTmp empties it at each restart.
+_UNIT: Final = """\
+[Unit]
+Description=The release that {app} should be on
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+DynamicUser=yes
+PrivateTmp=yes
+StateDirectory={app}
+Environment=HOME=/var/lib/{app} TMPDIR=/var/tmp PORT={port} AWS_DEFAULT_REGION={region}
+ExecStart=/usr/bin/python3 /opt/{app}/boot.py {arguments}
+Restart=on-failure
+RestartSec=10
+
+[Install]
+WantedBy=multi-user.target
+"""
+_USER_DATA: Final = """\
+#!/bin/bash
+set -eu
+
+mkdir -p /opt/{app}
+cat >/opt/{app}/boot.py <<'END_OF_FILE'
+{boot}END_OF_FILE
+
+cat >/etc/systemd/system/{app}.service <<'END_OF_FILE'
+{unit}END_OF_FILE
+
+systemctl daemon-reload
+systemctl enable --now {app}.service
+"""
 _TAGS: Final = {"enabled": "true", "app": APP, "port": str(PORT), "minimum": "1"}
 
 
 class ExampleFleetStack(Stack):
     """Three instances that boot the release of the app `example`, and a page to look at."""
 
-    def __init__(self, scope: Construct, id_: str, *, settings: Settings, **options: Any) -> None:  # noqa: ANN401 - Stack's own
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        deployment: Deployment,
+        **options: Any,  # noqa: ANN401 - Stack's own
+    ) -> None:
         super().__init__(scope, id_, **options)
-        bucket = settings.runtime.bucket
+        bucket = deployment.config.bucket
         if bucket is None:
             raise ConfigError("example is true, so releases.bucket has to name a bucket")
         self._vpc = self._network()
         instances = self._security_group("Instances", "Instances of the example")
         group = self._group(
-            f"{settings.runtime.name}-{APP}", self._launch_template(bucket, instances)
+            f"{deployment.config.name}-{APP}", self._launch_template(bucket, instances)
         )
         balancer = self._balancer(group)
         # Terminator's probe stands in this VPC, but its security group is made by a stack that
@@ -159,3 +205,12 @@ class ExampleFleetStack(Stack):
         }
         for id_, (value, description) in outputs.items():
             CfnOutput(self, id_, value=value, description=description)
+
+
+def user_data(bucket: Bucket, region: str) -> str:
+    """Return the shell script that an instance runs at its first boot."""
+    words = (bucket.name, APP, bucket.template.text)
+    # As systemd reads a word: it knows C's escapes, variables and specifiers.
+    quoted = [json.dumps(word).replace("%", "%%").replace("$", "$$") for word in words]
+    unit = _UNIT.format(app=APP, port=PORT, region=region, arguments=" ".join(quoted))
+    return _USER_DATA.format(app=APP, boot=_BOOT.read_text(encoding="utf-8"), unit=unit)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from infra import bundle
-from terminator.config import deployment as config
-from terminator.config.stack_settings import RETENTION_DAYS
+from terminator.config.deployment import from_settings
 from tests.infra.synthesized import (
     FULL,
     LEAST,
@@ -69,9 +65,8 @@ def dead_letters(of: dict[str, Any]) -> dict[str, list[str]]:
         (FULL, set()),
         (OTHER, set()),
         (LEAST, {"noVpcs"}),
-        ({**FULL, "schedule": "rate(30 days)"}, {"unwatchedSchedule"}),
     ],
-    ids=["full", "other", "least", "slow"],
+    ids=["full", "other", "least"],
 )
 def test_synthesizing_warns_of_what_would_not_work(of: Settings, warned: set[str]) -> None:
     assert {each.removeprefix("terminator:") for each in warnings(of)} == warned
@@ -147,6 +142,8 @@ def test_the_schedule_starts_reconcile_and_what_cannot_be_delivered_is_kept() ->
     of = template(FULL)
     schedule = rule(of, "ScheduleExpression")
     assert schedule["ScheduleExpression"] == "rate(1 minute)"
+    assert rule(template(OTHER), "ScheduleExpression")["ScheduleExpression"] == "rate(1 hour)"
+    assert rule(template(LEAST), "ScheduleExpression")["ScheduleExpression"] == "rate(5 minutes)"
     assert schedule["State"] == "ENABLED"
     [target] = schedule["Targets"]
     assert target["Arn"] == {"Fn::GetAtt": [id_of("reconcile", of), "Arn"]}
@@ -313,12 +310,6 @@ def test_every_function_has_a_log_group_that_is_cleared_and_removed(
         assert group["DeletionPolicy"] == "Delete"
 
 
-@pytest.mark.parametrize("days", RETENTION_DAYS)
-def test_logs_are_kept_for_the_days_of_the_settings(days: int) -> None:
-    groups = resources(template({**LEAST, "log_retention_days": days}), "AWS::Logs::LogGroup")
-    assert {each["Properties"]["RetentionInDays"] for each in groups.values()} == {days}
-
-
 @ALL
 def test_functions_log_json(of: Settings) -> None:
     made = functions(template(of)).values()
@@ -340,7 +331,7 @@ def test_reconcile_and_release_read_the_settings_that_were_checked(
     of: Settings, handler: str
 ) -> None:
     read = json.loads(variables(template(of), handler)["TERMINATOR_CONFIG"])
-    assert config.from_settings(read) == config.from_settings(of)
+    assert from_settings(read) == from_settings(of)
 
 
 def test_reconcile_knows_the_probe_function_of_each_vpc() -> None:
@@ -362,44 +353,3 @@ def test_the_probe_is_told_nothing() -> None:
 
 def test_the_same_settings_lead_to_the_same_template() -> None:
     assert anew(FULL) == template(FULL)
-
-
-@pytest.fixture
-def lambdas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Copy the sources of the bundle, and bundle the copy from now on."""
-    copy = tmp_path / "lambdas"
-    leftovers = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    shutil.copytree(bundle.LAMBDAS, copy, ignore=leftovers)
-    monkeypatch.setattr(bundle, "LAMBDAS", copy)
-    return copy
-
-
-def write(path: Path) -> None:
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("# changed\n", encoding="utf-8")
-
-
-LEFTOVERS = [
-    "terminator/__pycache__/plan.cpython-313.pyc",
-    "terminator.egg-info/PKG-INFO",
-    "terminator/cli.py",
-    "terminator/commands/table.py",
-]
-
-
-def test_what_is_not_bundled_does_not_change_the_bundle(lambdas: Path) -> None:
-    before = asset()
-    assert before == functions(template(LEAST))["reconcile"]["Code"]
-    for leftover in LEFTOVERS:
-        write(lambdas / leftover)
-    assert asset() == before
-
-
-@pytest.mark.parametrize("changed", ["terminator/plan.py", "requirements.txt"])
-def test_a_changed_source_or_pin_changes_the_bundle(lambdas: Path, changed: str) -> None:
-    write(lambdas / changed)
-    assert asset() != functions(template(LEAST))["reconcile"]["Code"]
-
-
-def asset() -> Any:
-    return functions(anew(LEAST))["reconcile"]["Code"]
