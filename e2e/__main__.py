@@ -1,23 +1,110 @@
-"""`make e2e`: a real deployment to a local AWS, from upload to convergence."""
+"""`make e2e`: a real deployment to a local AWS, from upload to convergence, and back to nothing."""
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
 import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from e2e import drive
-from e2e.cdk import Deployment
-from e2e.cloud import deployable
-from e2e.drive import BrokenError, Drive
+from e2e.cloud import Deployment, deployable
 from sandbox import local_aws, store
 from sandbox.endpoints import Endpoints
 from sandbox.fleet import Fleet
+from sandbox.local_aws import REGION
+from sandbox.store import Program
 
-_BOOT: Final = timedelta(seconds=3)
+if TYPE_CHECKING:
+    import boto3
+
+GROUP: Final = "live_asg_web"
+SIZE: Final = 3
+RECONCILE: Final = "/aws/lambda/terminator-reconcile"
+RELEASE: Final = "/aws/lambda/terminator-release"
+EVENTS: Final = "events-of-terminator"
+TAGS: Final = {
+    "terminator:app": "web",
+    "terminator:minimum": "1",
+    "terminator:max-unavailable": "100%",
+}
+ALARMS: Final = 6
+# An hour of fleet, so that its instances are old when the release comes.
+SETTLED: Final = timedelta(hours=1)
+BOOT: Final = timedelta(seconds=3)
+_LOOK_SECONDS: Final = 0.5
+
+
+class BrokenError(Exception):
+    """Something that the deployment promises did not come about; the message says what."""
+
+
+@dataclass
+class Drive:
+    """A deployment and the fleet that it keeps up to date."""
+
+    fleet: Fleet
+    deployment: Deployment
+    begun: float = field(default_factory=time.monotonic)
+
+    def say(self, text: str) -> None:
+        """Print a step with the seconds since the beginning."""
+        print(f"{time.monotonic() - self.begun:6.1f} s  {text}", flush=True)  # noqa: T201
+
+    def until(self, what: str, holds: Callable[[], bool], seconds: float) -> None:
+        """Wait until something holds, letting machines boot meanwhile."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.fleet.sync()
+            if holds():
+                return self.say(what)
+            time.sleep(_LOOK_SECONDS)
+        raise BrokenError(f"in {seconds:.0f} seconds it did not come about that {what}")
+
+    def check(self, what: str, *, holds: bool, shown: object = "") -> None:
+        """Say what holds; raise BrokenError where it does not."""
+        if not holds:
+            raise BrokenError(f"it does not hold that {what}: {shown}")
+        self.say(what)
+
+    def versions(self) -> list[str]:
+        """Return what the machines that are up answer."""
+        now = self.fleet.clock.now()
+        machines = self.fleet.of(GROUP)
+        return [machine.program.version for machine in machines if machine.answers(now)]
+
+    def messages(self, log_group: str) -> list[str]:
+        """Return the messages in a log group of CloudWatch Logs."""
+        logs = self.fleet.local.session().client("logs")
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=log_group)
+        texts = [event["message"] for page in pages for event in page["events"]]
+        return [str(json.loads(text).get("message")) for text in texts if text.startswith("{")]
+
+    def beside_the_functions(self) -> boto3.Session:
+        """Return a session where alarms, queues and events are: with the stack, not the groups."""
+        return replace(self.fleet.local, elsewhere={}).session()
+
+    def terminator(self, command: str) -> list[dict[str, Any]]:
+        """Run the command line on the deployment; return the records it prints."""
+        config = self.deployment.folder / "cdk.json"
+        config.write_text(json.dumps({"context": {"terminator": self.deployment.settings}}))
+        done = subprocess.run(  # noqa: S603 - our own program
+            [Path(sys.executable).with_name("terminator"), command, "--json", "--config", config],
+            env=self.deployment.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise BrokenError(f"terminator {command} ended with {done.returncode}: {done.stderr}")
+        records: list[dict[str, Any]] = json.loads(done.stdout)
+        return records
 
 
 def main() -> int:
@@ -26,12 +113,13 @@ def main() -> int:
         folder, endpoints = Path(name), Endpoints()
         try:
             with local_aws.started() as beside, deployable(beside, folder) as local:
-                local.clock.sleep(-drive.SETTLED.total_seconds())
-                fleet = Fleet(local, endpoints, _BOOT)
-                drive.play(Drive(fleet, Deployment(local, settings(fleet), folder)))
+                local.clock.sleep(-SETTLED.total_seconds())
+                fleet = Fleet(local, endpoints, BOOT)
+                play(Drive(fleet, Deployment(local, settings(fleet), folder)))
         except (BrokenError, RuntimeError, TimeoutError) as error:
             print(f"BROKEN: {error}", file=sys.stderr)  # noqa: T201
-            _show_log(folder / "ministack.log")
+            with (folder / "ministack.log").open() as lines:
+                shutil.copyfileobj(lines, sys.stderr)
             return 1
         finally:
             endpoints.stop()
@@ -51,9 +139,125 @@ def settings(fleet: Fleet) -> dict[str, object]:
     }
 
 
-def _show_log(log: Path) -> None:
-    with log.open() as lines:
-        shutil.copyfileobj(lines, sys.stderr)
+def play(drive: Drive) -> None:
+    """Play the whole life of a deployment; raise BrokenError at the first broken promise."""
+    deploy(drive)
+    look_at_what_watches_it(drive)
+    grow(drive)
+    listen_to_events(drive)
+    release(drive)
+    converge(drive)
+    hear_of_terminations(drive)
+    ask_from_the_command_line(drive)
+    deploy_again(drive)
+    destroy(drive)
+
+
+def deploy(drive: Drive) -> None:
+    """Bootstrap and deploy the real stacks."""
+    drive.deployment.bootstrap()
+    drive.say("bootstrapped")
+    drive.deployment.deploy()
+    drive.say("deployed")
+
+
+def look_at_what_watches_it(drive: Drive) -> None:
+    """See the dashboard, and the alarms that tell the topic."""
+    session = drive.beside_the_functions()
+    cloudwatch = session.client("cloudwatch")
+    body = cloudwatch.get_dashboard(DashboardName=f"terminator-{REGION}")["DashboardBody"]
+    drive.check("there is a dashboard", holds=RECONCILE in body, shown=body)
+    alarms = cloudwatch.describe_alarms(AlarmNamePrefix="terminator-")["MetricAlarms"]
+    told = {arn for alarm in alarms for arn in (*alarm["AlarmActions"], *alarm["OKActions"])}
+    topics = {each["TopicArn"] for each in session.client("sns").list_topics()["Topics"]}
+    names = sorted(alarm["AlarmName"] for alarm in alarms)
+    as_deployed = len(names) == ALARMS and told == topics
+    drive.check("six alarms tell the topic", holds=as_deployed, shown=names)
+
+
+def grow(drive: Drive) -> None:
+    """Make a group of three on the old release, an hour old."""
+    store.upload(drive.fleet.aws, "web", Program("1.0.266"))
+    drive.fleet.create_group(GROUP, SIZE, tags=TAGS)
+    drive.fleet.wait(SETTLED)
+    drive.until("the fleet runs 1.0.266", lambda: drive.versions() == ["1.0.266"] * SIZE, 30)
+
+
+def listen_to_events(drive: Drive) -> None:
+    """Have a queue be told of the events of Terminator, as a pipeline would."""
+    session = drive.beside_the_functions()
+    sqs, events = session.client("sqs"), session.client("events")
+    url = sqs.create_queue(QueueName=EVENTS)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    events.put_rule(Name=EVENTS, EventPattern=json.dumps({"source": ["terminator"]}))
+    events.put_targets(Rule=EVENTS, Targets=[{"Id": "queue", "Arn": arn["QueueArn"]}])
+
+
+def release(drive: Drive) -> None:
+    """Upload a zip, and see release, reconcile and probe run as functions from their bundles."""
+    before = len(drive.fleet.gone)
+    store.upload(drive.fleet.aws, "web", Program("1.0.274"))
+    drive.until("the upload cost one canary", lambda: len(drive.fleet.gone) > before, 60)
+    drive.check("it was one", holds=len(drive.fleet.gone) == before + 1)
+    said = drive.messages(RELEASE)
+    verdict = "s3://releases/web/1.0.274.zip => reconciling the groups of web"
+    drive.check("release said so", holds=verdict in said, shown=said)
+
+
+def converge(drive: Drive) -> None:
+    """Let the one-minute rule fire by itself until all run the release."""
+    drive.until("the schedule did the rest", lambda: drive.versions() == ["1.0.274"] * SIZE, 240)
+    lowest = drive.fleet.watches[GROUP].lowest or 0
+    drive.check("the minimum stayed available", holds=lowest >= 1, shown=lowest)
+    line = f"{GROUP} => lowest version 1.0.266, highest version 1.0.274, 2 instances to terminate"
+    said = drive.messages(RECONCILE)
+    drive.check(f"CloudWatch Logs holds: {line}", holds=line in said, shown=said)
+
+
+def hear_of_terminations(drive: Drive) -> None:
+    """See that every termination was told as an event, and nothing else."""
+    session = drive.beside_the_functions()
+    sqs, events, ids = session.client("sqs"), session.client("events"), list[str]()
+    url = sqs.get_queue_url(QueueName=EVENTS)["QueueUrl"]
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        for message in messages:
+            event = json.loads(message["Body"])
+            if event["detail-type"] == "Terminator Replacement":
+                ids += event["detail"]["terminated"]
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    gone = sorted(machine.id for machine in drive.fleet.gone)
+    drive.check("events tell of what was terminated", holds=sorted(ids) == gone, shown=(ids, gone))
+    events.remove_targets(Rule=EVENTS, Ids=["queue"])
+    events.delete_rule(Name=EVENTS)
+
+
+def ask_from_the_command_line(drive: Drive) -> None:
+    """Plan and apply through the deployed function, and read back from its log what it decided."""
+    for command, dry_run in (("plan", True), ("apply", False)):
+        drive.until("the fleet has settled", lambda: len(drive.versions()) == SIZE, 30)
+        [record] = drive.terminator(command)
+        as_asked = (record["decision"], record["dry_run"]) == ("converged", dry_run)
+        drive.check(f"terminator {command} asks the function", holds=as_asked, shown=record)
+    told = sorted(id_ for record in drive.terminator("history") for id_ in record["terminated"])
+    gone = sorted(machine.id for machine in drive.fleet.gone)
+    drive.check("terminator history tells what was terminated", holds=told == gone, shown=told)
+
+
+def deploy_again(drive: Drive) -> None:
+    """Deploy what is deployed already."""
+    said = drive.deployment.deploy()
+    drive.check("deploying again changes nothing", holds="no changes" in said, shown=said)
+
+
+def destroy(drive: Drive) -> None:
+    """Remove the stacks; the bucket with its releases stays."""
+    drive.deployment.destroy()
+    functions = drive.fleet.local.session().client("lambda").list_functions()["Functions"]
+    names = [each["FunctionName"] for each in functions]
+    ours = [name for name in names if name.startswith("terminator")]
+    drive.check("nothing of it is left running", holds=not ours, shown=ours)
+    kept = drive.fleet.aws.s3.list_objects_v2(Bucket=store.BUCKET)["KeyCount"]
+    drive.check("the releases are kept", holds=kept > 0)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,25 @@
-"""A local AWS to deploy to: MiniStack, with moto's Auto Scaling and EC2 beside it."""
+"""A local AWS to deploy to, and the CDK command line that deploys to it."""
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sandbox.local_aws import CREDENTIALS, LocalAws
+from sandbox.local_aws import ACCOUNT, CREDENTIALS, REGION, LocalAws
 
+ROOT: Final = Path(__file__).resolve().parent.parent
 # What MiniStack has no more than stubs of.
-BESIDE: Final = {
+_BESIDE: Final = {
     "autoscaling": "AUTO_SCALING",
     "ec2": "EC2",
     "elb": "ELASTIC_LOAD_BALANCING",
@@ -24,44 +27,34 @@ BESIDE: Final = {
     "cloudwatch": "CLOUDWATCH",
 }
 _START_SECONDS: Final = 60
-_ROOT: Final = Path(__file__).resolve().parent.parent
+_CDK_SECONDS: Final = 300
 
 
 @contextmanager
 def deployable(beside: LocalAws, folder: Path) -> Iterator[LocalAws]:
-    """Run MiniStack, whose functions find the groups and instances of the other."""
-    port = _free_port()
+    """Run MiniStack, whose functions find the groups and instances of `beside`, which is moto."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
     gateway = f"http://127.0.0.1:{port}"
+    others = {f"AWS_ENDPOINT_URL_{name}": beside.endpoint for name in _BESIDE.values()}
+    quiet = {"IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0", "PERSIST_STATE": "0"}
+    place = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "TMPDIR": str(folder)}
     with (
         (folder / "ministack.log").open("w") as log,
         subprocess.Popen(
             [sys.executable, "-m", "e2e.ministack_server"],
-            cwd=_ROOT,
-            env={**os.environ, **_environment(beside, port, folder)},
+            cwd=ROOT,
+            env={**os.environ, **CREDENTIALS, **others, **quiet, **place},
             stdout=log,
             stderr=subprocess.STDOUT,
         ) as process,
     ):
         try:
             _wait(gateway)
-            elsewhere = dict.fromkeys(BESIDE, beside.endpoint)
-            yield LocalAws(gateway, beside.clock, elsewhere)
+            yield LocalAws(gateway, beside.clock, dict.fromkeys(_BESIDE, beside.endpoint))
         finally:
             process.terminate()
-
-
-def _environment(beside: LocalAws, port: int, folder: Path) -> dict[str, str]:
-    others = {f"AWS_ENDPOINT_URL_{name}": beside.endpoint for name in BESIDE.values()}
-    quiet = {"IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0", "PERSIST_STATE": "0"}
-    place = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "TMPDIR": str(folder)}
-    return {**CREDENTIALS, **others, **quiet, **place}
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 def _wait(gateway: str) -> None:
@@ -73,3 +66,50 @@ def _wait(gateway: str) -> None:
         else:
             return
     raise TimeoutError(f"MiniStack did not start in {_START_SECONDS} seconds")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployment of the app in this repository, with settings of its own."""
+
+    local: LocalAws
+    settings: Mapping[str, object]
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment in which a program speaks to the local AWS only."""
+        nowhere = {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+        quiet = {"JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20", "CI": "1"}
+        own = {**os.environ, **nowhere, **quiet, **CREDENTIALS}
+        return {**own, "AWS_ENDPOINT_URL": self.local.endpoint}
+
+    def bootstrap(self) -> None:
+        """Make what CDK deploys through."""
+        self._cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}")
+
+    def deploy(self) -> str:
+        """Deploy all stacks; return what CDK said."""
+        return self._cdk("deploy", "--all", "--require-approval", "never")
+
+    def destroy(self) -> None:
+        """Delete all stacks."""
+        self._cdk("destroy", "--all", "--force")
+
+    def _cdk(self, *command: str) -> str:
+        context = f"terminator={json.dumps(self.settings)}"
+        output = str(self.folder / "cdk.out")
+        cdk = str(ROOT / "node_modules" / ".bin" / "cdk")
+        done = subprocess.run(  # noqa: S603 - the pinned CDK
+            [cdk, *command, "--context", context, "--output", output],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_CDK_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"cdk {command[0]} failed:\n{done.stdout}")
+        return done.stdout

@@ -1,7 +1,6 @@
 """MiniStack, with the one kind of resource of ours that it does not know: saved queries.
 
-They are no more than named texts to CloudFormation, and nothing here runs them; the tests of
-this repository evaluate their texts.
+They are no more than named texts to CloudFormation, and nothing here runs them.
 """
 
 from __future__ import annotations
