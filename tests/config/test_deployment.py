@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terminator.config import deployment
 from terminator.config.deployment import (
     Config,
     ConfigError,
@@ -614,14 +611,3 @@ def test_a_deployment_is_read_from_a_file(tmp_path: Path) -> None:
         deployment_from_file(wrong)
     assert str(error.value).startswith(f"{wrong}: vpcs says ")
     assert from_file(wrong).tagged
-
-
-def test_reading_settings_takes_nothing_but_the_standard_library() -> None:
-    """A function pays for every import at its start, and has no CDK."""
-    package = Path(deployment.__file__).parents[2]
-    code = (
-        f"import sys; sys.path.insert(0, {str(package)!r}); "
-        "from terminator.config import deployment, release_keys, tags, values"
-    )
-    # -S: nothing that is installed is there to be imported.
-    subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)  # noqa: S603 - our own code
