@@ -111,7 +111,7 @@ def test_what_lasts_is_seen_for_an_hour_by_two_runs_at_least(name: str, every: i
 
 
 @pytest.mark.parametrize(
-    ("name", "every", "values", "rings"),
+    ("name", "every", "values", "expected"),
     [
         ("held", 5, [1] * 7 + [0] * 6, False),
         ("held", 5, [1] * 13, True),
@@ -139,10 +139,10 @@ def test_what_lasts_is_seen_for_an_hour_by_two_runs_at_least(name: str, every: i
     ],
 )
 def test_a_value_has_to_last_for_so_long(
-    name: str, every: int, values: list[float], *, rings: bool
+    name: str, every: int, values: list[float], *, expected: bool
 ) -> None:
     found = in_alarm(name, runs(values, minutes(every)), minutes(every))
-    assert (found is not None) == rings
+    assert (found is not None) == expected
 
 
 @pytest.mark.parametrize("name", ["held", "unavailable"])
@@ -178,7 +178,7 @@ def test_runs_that_stop_are_told_and_so_is_that_they_go_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "rang"),
+    ("values", "after"),
     [
         ([(0, 0.0), (5, 0.0)], None),
         ([(0, 0.0), (5, 1.0), (10, 0.0)], 5),
@@ -187,12 +187,12 @@ def test_runs_that_stop_are_told_and_so_is_that_they_go_on() -> None:
     ],
 )
 def test_a_dead_letter_is_told_of_until_the_queue_is_purged(
-    values: list[tuple[int, float]], rang: int | None
+    values: list[tuple[int, float]], after: int | None
 ) -> None:
-    series = [(NOW + minutes(after), value) for after, value in values]
+    series = [(NOW + minutes(arrived), value) for arrived, value in values]
     changes = alarm("dead-letters").history(series, NOW, NOW + minutes(700))
-    rings = [when for when, state in changes if state == "ALARM"]
-    assert rings == ([] if rang is None else [NOW + minutes(rang)])
+    begun = [when for when, state in changes if state == "ALARM"]
+    assert begun == ([] if after is None else [NOW + minutes(after)])
     assert changes[-1][1] == ("ALARM" if values[-1][1] else "OK")
 
 
