@@ -152,11 +152,18 @@ def from_settings(settings: object) -> Config:
     names = groups.get("names", [])
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
         raise _refused("groups.names", names, "a list of names of Auto Scaling groups")
+    policy = given.get("policy", {})
+    if not isinstance(policy, dict):
+        raise _refused("policy", policy, "an object")
+    try:
+        base = defaults(policy)
+    except SettingError as error:
+        raise ConfigError(str(error)) from error
     config = Config(
         names=tuple(dict.fromkeys(names)),
         tagged=_flag("groups.tagged", groups.get("tagged", False)),
         bucket=_bucket(given["releases"]) if given.get("releases") is not None else None,
-        defaults=_defaults(given.get("policy", {})),
+        defaults=base,
         name=_matching(
             "name",
             given.get("name", "terminator"),
@@ -178,6 +185,17 @@ def deployment_from_settings(settings: object) -> Deployment:
     """Read all that is deployed from the object under `terminator`; raise ConfigError."""
     config = from_settings(settings)
     given: Mapping[str, Any] = settings if isinstance(settings, dict) else {}
+    texts = {name: given[name] for name in _OF_CONFIG if name in given}
+    size = len(json.dumps(texts))
+    if size > _MOST_BYTES:
+        raise ConfigError(
+            f"the settings are {size} bytes long; accepted are {_MOST_BYTES}, since a function's "
+            "environment holds them: serve groups by tag instead of by name"
+        )
+    vpcs = given.get("vpcs", {})
+    if not isinstance(vpcs, dict):
+        example = '{"vpc-0a1b2c3d": {"subnets": ["subnet-0a1b2c3d"]}}'
+        raise _refused("vpcs", vpcs, f"an object such as {example}")
     days, email = given.get("log_retention_days", 30), given.get("alarm_email")
     if type(days) is not int or days not in _RETENTION_DAYS:
         accepted = ", ".join(map(str, _RETENTION_DAYS))
@@ -187,9 +205,9 @@ def deployment_from_settings(settings: object) -> Deployment:
         email = _matching("alarm_email", email, _EMAIL, accepted)
     return Deployment(
         config=config,
-        texts=_texts(given),
+        texts=texts,
         period=_period(given.get("schedule", "rate(5 minutes)")),
-        vpcs=_vpcs(given.get("vpcs", {}), config.defaults.port),
+        vpcs=tuple(_vpc(id_, of, config.defaults.port) for id_, of in sorted(vpcs.items())),
         create_bucket=_flag("releases.create", (given.get("releases") or {}).get("create", False)),
         reserve_concurrency=_flag("reserve_concurrency", given.get("reserve_concurrency", True)),
         log_retention_days=days,
@@ -212,26 +230,6 @@ def _bucket(value: object) -> Bucket:
         raise ConfigError(f"releases.key: {error}") from error
 
 
-def _defaults(value: object) -> Policy:
-    if not isinstance(value, dict):
-        raise _refused("policy", value, "an object")
-    try:
-        return defaults(value)
-    except SettingError as error:
-        raise ConfigError(str(error)) from error
-
-
-def _texts(given: Mapping[str, object]) -> Mapping[str, object]:
-    texts = {name: given[name] for name in _OF_CONFIG if name in given}
-    size = len(json.dumps(texts))
-    if size > _MOST_BYTES:
-        raise ConfigError(
-            f"the settings are {size} bytes long; accepted are {_MOST_BYTES}, since a function's "
-            "environment holds them: serve groups by tag instead of by name"
-        )
-    return texts
-
-
 def _period(value: object) -> timedelta:
     match = _RATE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
@@ -244,18 +242,11 @@ def _period(value: object) -> timedelta:
     return timedelta(minutes=1 if match["one"] else int(match["minutes"] or 60))
 
 
-def _vpcs(value: object, port: int) -> tuple[ProbedVpc, ...]:
-    if not isinstance(value, dict):
-        example = '{"vpc-0a1b2c3d": {"subnets": ["subnet-0a1b2c3d"]}}'
-        raise _refused("vpcs", value, f"an object such as {example}")
-    return tuple(_vpc(id_, of, port) for id_, of in sorted(value.items()))
-
-
 def _vpc(id_: str, value: object, port: int) -> ProbedVpc:
     where = f"vpcs.{_matching('vpcs', id_, _VPC, 'the id of a VPC, such as vpc-0a1b2c3d')}"
     given = _object(where, value, ("cidrs", "ports", "subnets"))
-    subnets, ports = given.get("subnets"), given.get("ports", [port])
-    cidrs = given.get("cidrs", _PRIVATE)
+    subnets, cidrs = given.get("subnets"), given.get("cidrs", _PRIVATE)
+    ports = given.get("ports", [port])
     vpc = ProbedVpc(
         id=id_,
         subnets=_list(f"{where}.subnets", subnets, _is_subnet, "ids of subnets of the VPC"),
