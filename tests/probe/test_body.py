@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terminator.probe.body import UnreadableBodyError, read_version
+from terminator.probe.body import NoVersionError, parse_body
 
 BOM = b"\xef\xbb\xbf"
 READ = [
@@ -90,20 +90,20 @@ bodies = (
 
 @pytest.mark.parametrize(("body", "version"), READ)
 def test_a_body_that_names_a_version_is_read(body: bytes, version: str) -> None:
-    assert str(read_version(body)) == version
+    assert str(parse_body(body)) == version
 
 
 @pytest.mark.parametrize(("body", "reason"), REFUSED)
 def test_a_body_that_names_none_is_refused_with_a_reason(body: bytes, reason: str) -> None:
-    with pytest.raises(UnreadableBodyError) as refusal:
-        read_version(body)
+    with pytest.raises(NoVersionError) as refusal:
+        parse_body(body)
     assert str(refusal.value) == reason
 
 
 @pytest.mark.parametrize("body", DEEP, ids=lambda body: repr(body[:16]))
 def test_a_deep_or_long_body_is_refused_like_any_other(body: bytes) -> None:
-    with pytest.raises(UnreadableBodyError):
-        read_version(body)
+    with pytest.raises(NoVersionError):
+        parse_body(body)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_deep_or_long_body_is_refused_like_any_other(body: bytes) -> None:
     ],
 )
 def test_a_dotted_field_is_the_path_to_the_version(body: bytes, field: str, version: str) -> None:
-    assert str(read_version(body, field)) == version
+    assert str(parse_body(body, field)) == version
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,8 @@ def test_a_dotted_field_is_the_path_to_the_version(body: bytes, field: str, vers
     ],
 )
 def test_a_dotted_field_that_leads_nowhere_is_named(body: bytes, reason: str) -> None:
-    with pytest.raises(UnreadableBodyError) as refusal:
-        read_version(body, "build.version")
+    with pytest.raises(NoVersionError) as refusal:
+        parse_body(body, "build.version")
     assert str(refusal.value) == reason
 
 
@@ -151,15 +151,15 @@ def test_a_version_is_read_whatever_it_is_wrapped_in(
         value = {"other": 1.5, name: value}
     field = ".".join(path) or "version"
     wrapped = b"".join(before) + json.dumps(value).encode() + before[0]
-    assert str(read_version(wrapped, field)) == version
-    assert str(read_version(b"".join(before) + version.encode() + before[0], field)) == version
+    assert str(parse_body(wrapped, field)) == version
+    assert str(parse_body(b"".join(before) + version.encode() + before[0], field)) == version
 
 
 @given(bodies, st.sampled_from(["version", "build.version"]))
 def test_any_bytes_are_read_or_refused_in_a_short_printable_line(body: bytes, field: str) -> None:
     try:
-        read = str(read_version(body, field))
-    except UnreadableBodyError as refusal:
+        read = str(parse_body(body, field))
+    except NoVersionError as refusal:
         reason = str(refusal)
         assert reason.replace("…", "").isascii()
         assert reason.isprintable()

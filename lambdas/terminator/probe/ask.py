@@ -1,4 +1,4 @@
-"""GET /version of many instances at once.
+"""GET /version of many instances at once, with httpx.
 
 Every failure is data: an answer has a version or a reason, and nothing an instance does
 raises. Each probe is bounded in time and memory, and so is their number under way. Nothing
@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import ssl
 import time
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypedDict
 
-import h11
+import httpx
 
-from terminator.probe import transport as fetch
-from terminator.probe.body import UnreadableBodyError, read_version
-from terminator.probe.response import NoVersionError
+from terminator.model import NoVersion
+from terminator.probe.body import NoVersionError, read_version, require_ok
+from terminator.probe.transport import ResponseTooLongError, Transport
 from terminator.text import quoted
+from terminator.version import Version
 
 # What this machine lacks says nothing of an instance.
 _OURS: Final = frozenset(
@@ -29,6 +30,13 @@ _OURS: Final = frozenset(
 )
 # So the answers of one invocation cannot outgrow what Lambda returns.
 LONGEST_REASON: Final = 300
+_HEADERS: Final = {
+    "User-Agent": "terminator",
+    "Accept-Encoding": "identity",
+    "Connection": "close",
+}
+# httpx logs a line for each response, with the reason phrase that the instance chose.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True)
@@ -70,63 +78,94 @@ def ask(
     No probe is begun that could not end within `seconds`: such questions get no answer at
     all, since not asked is not unavailable. Nor do those for which this machine lacks sockets.
     """
-    return asyncio.run(_ask(questions, time.monotonic() + seconds, limits or Limits()))
+    answers = asyncio.run(_ask(questions, time.monotonic() + seconds, limits or Limits()))
+    return [
+        _payload(question["instance"], answer)
+        for question, answer in zip(questions, answers, strict=True)
+        if answer is not None
+    ]
 
 
-async def _ask(questions: Sequence[Question], deadline: float, limits: Limits) -> list[Answer]:
-    pending = iter(list(enumerate(questions)))  # shared by the workers
-    answers: dict[int, Answer] = {}
-    workers = min(limits.concurrency, len(questions))
-    await asyncio.gather(*(_work(pending, answers, deadline, limits) for _ in range(workers)))
-    return [answers[index] for index in sorted(answers)]
+def _payload(instance: str, answer: Version | NoVersion) -> Answer:
+    if isinstance(answer, NoVersion):
+        return Answer(instance=instance, version=None, reason=answer.reason)
+    return Answer(instance=instance, version=str(answer), reason=None)
 
 
-async def _work(
-    pending: Iterator[tuple[int, Question]],
-    answers: dict[int, Answer],
-    deadline: float,
-    limits: Limits,
-) -> None:
-    for index, question in pending:
-        if time.monotonic() + limits.whole > deadline:
-            return
-        answer = await _probe(question, limits)
-        if answer is not None:
-            answers[index] = answer
+async def _ask(
+    questions: Sequence[Question], deadline: float, limits: Limits
+) -> list[Version | NoVersion | None]:
+    """Return an answer for each question, None for those that were not asked."""
+    answers: list[Version | NoVersion | None] = [None] * len(questions)
+    pending = iter(enumerate(questions))  # shared by the workers
+
+    async def work(client: httpx.AsyncClient) -> None:
+        for index, question in pending:
+            if time.monotonic() + limits.whole > deadline:
+                return
+            answers[index] = await _probe(client, question, limits.whole)
+
+    async with _Client(
+        transport=Transport(),
+        headers=_HEADERS,
+        timeout=httpx.Timeout(limits.read, connect=limits.connect),
+        # Before httpx reads where a redirect points, which it does even if it follows none.
+        event_hooks={"response": [require_ok]},
+        follow_redirects=False,
+        trust_env=False,
+    ) as client:
+        workers = min(limits.concurrency, len(questions))
+        await asyncio.gather(*(work(client) for _ in range(workers)))
+    return answers
 
 
-async def _probe(question: Question, limits: Limits) -> Answer | None:
+async def _probe(
+    client: httpx.AsyncClient, question: Question, seconds: float
+) -> Version | NoVersion | None:
+    """Ask one instance; return None where this machine lacks what that takes."""
+    headers = {"Host": question["host"]} if question["host"] else None
     try:
-        async with asyncio.timeout(limits.whole):
-            body = await fetch.get(
-                question["url"], question["host"], connect=limits.connect, read=limits.read
-            )
-        version = str(read_version(body, question["version_field"]))
+        async with (
+            asyncio.timeout(seconds),
+            client.stream("GET", question["url"], headers=headers) as response,
+        ):
+            return await read_version(response, question["version_field"])
     except Exception as error:  # noqa: BLE001 - whatever an instance does is data
-        if isinstance(error, OSError) and error.errno in _OURS:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in _OURS:
             return None
-        reason = _reason(error)[:LONGEST_REASON]
-        return Answer(instance=question["instance"], version=None, reason=reason)
-    return Answer(instance=question["instance"], version=version, reason=None)
+        return NoVersion(_reason(error)[:LONGEST_REASON])
 
 
 def _reason(error: Exception) -> str:  # noqa: PLR0911 - a line for each kind of error
-    match error:
-        case NoVersionError() | UnreadableBodyError():
+    match error, error.__cause__:
+        case (NoVersionError() | ResponseTooLongError()), _:
             return str(error)
-        case TimeoutError():
+        case (TimeoutError() | httpx.TimeoutException()), _:
             return "timeout"
-        case ConnectionRefusedError():
+        case _, ssl.SSLError() as cause:
+            return f"no TLS: {quoted(cause.reason or str(cause))}"
+        case httpx.ConnectError(), ConnectionRefusedError():
             return "connection refused"
-        case ConnectionResetError():
+        case httpx.ConnectError(), ConnectionResetError():
             return "connection reset"
-        case ssl.SSLError():
-            return f"no TLS: {quoted(error.reason or str(error))}"
-        case OSError():
-            return f"cannot connect: {quoted(str(error) or type(error).__name__)}"
-        case zlib.error():
-            return "body is not what its content encoding says"
-        case h11.RemoteProtocolError():
+        case httpx.ConnectError(), _:
+            return f"cannot connect: {quoted(str(error))}"
+        case httpx.NetworkError(), _:
+            return f"broken answer: {quoted(f'it broke the connection off: {error}')}"
+        case httpx.RemoteProtocolError(), _:
             return f"broken answer: {quoted(str(error))}"
         case _:
             return f"{type(error).__name__}: {quoted(str(error))}"
+
+
+class _NoCookies(httpx.Cookies):
+    """Takes no cookies from a response, so that none is sent to another instance."""
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Do nothing; what httpx does here would take a tenth of a probe."""
+
+
+class _Client(httpx.AsyncClient):
+    """httpx's client, without a store of cookies."""
+
+    cookies = _NoCookies()  # type: ignore[override]  # httpx's is a property

@@ -1,80 +1,115 @@
-"""One GET over a connection of its own, bounded: h11 over asyncio's transports.
+"""The transport under the probe's httpx client: each request over a connection of its own, bounded.
 
-h11 writes the request and reads the answer; this module moves the bytes. No redirect is
-followed, no cookie is read, no connection is kept, no proxy is looked for.
+httpx's own transport costs several times the CPU, for a pool of connections that nobody needs
+here, and reads a head that never ends. In this one h11 writes the request and reads the
+response, and asyncio moves the bytes. It sends requests without a body only, and knows no
+proxies. How httpx is extended so: https://www.python-httpx.org/advanced/transports/
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import Final, cast
-from urllib.parse import urlsplit
+from functools import cache, partial
+from typing import Final
 
 import h11
-
-from terminator.probe.response import Reading, new_connection
+import httpx
 
 _PORTS: Final = {"http": 80, "https": 443}
-_HEADERS: Final = [
-    ("User-Agent", "terminator"),
-    ("Accept", "*/*"),
-    ("Accept-Encoding", "identity"),
-    ("Connection", "close"),
-]
+_MAX_HEAD_BYTES: Final = 65_536
+# Informational responses before the head and what frames the chunks of a body count too.
+_MAX_RESPONSE_BYTES: Final = 2 * _MAX_HEAD_BYTES
+
+
+class ResponseTooLongError(httpx.RemoteProtocolError):
+    """A response has not ended after as many bytes as are read of one."""
+
+
+class Transport(httpx.AsyncBaseTransport):
+    """Sends each request over a new connection, which ends once the response is closed.
+
+    Connecting and each wait for more of the response take at most as long as the client's
+    `httpx.Timeout` says. Errors are httpx's, each with what caused it as its `__cause__`.
+    """
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; return its response as soon as the head of it is there."""
+        connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD_BYTES)
+        asked = _written(connection, request)
+        timeout = request.extensions["timeout"]
+        wire = await _connect(request.url, timeout["connect"])
+        exchange = _Exchange(wire, connection, timeout["read"])
+        try:
+            head = await exchange.head(asked)
+        except BaseException:
+            await exchange.aclose()
+            raise
+        return httpx.Response(
+            head.status_code,
+            headers=head.headers.raw_items(),
+            stream=exchange,
+            extensions={"http_version": b"HTTP/" + head.http_version, "reason_phrase": head.reason},
+        )
+
+
+def _written(connection: h11.Connection, request: httpx.Request) -> bytes:
+    """Return the bytes of a request; h11 refuses what would be more than one."""
+    head = h11.Request(
+        method=request.method, target=request.url.raw_path, headers=request.headers.raw
+    )
+    try:
+        return (connection.send(head) or b"") + (connection.send(h11.EndOfMessage()) or b"")
+    except h11.LocalProtocolError as error:
+        raise httpx.LocalProtocolError(str(error)) from error
 
 
 @dataclass(frozen=True)
-class _Url:
-    scheme: str
-    host: str
-    port: int
-    target: str
+class _Wire:
+    """A connection: how to send bytes, to receive at most so many, and to cut it."""
 
-    @classmethod
-    def read(cls, url: str) -> _Url:
-        """Read an absolute URL; raise ValueError where it is none of HTTP's."""
-        parts = urlsplit(url)
-        if parts.scheme not in _PORTS or not parts.hostname:
-            raise ValueError(f"{url} is not http://address/path")
-        query = f"?{parts.query}" if parts.query else ""
-        port = parts.port or _PORTS[parts.scheme]
-        return cls(parts.scheme, parts.hostname, port, (parts.path or "/") + query)
-
-    @property
-    def authority(self) -> str:
-        """The Host header, unless another is asked for."""
-        return self.host if self.port == _PORTS[self.scheme] else f"{self.host}:{self.port}"
+    send: Callable[[bytes], Awaitable[None]]
+    receive: Callable[[int], Awaitable[bytes]]
+    cut: Callable[[], None]
 
 
-async def get(url: str, host: str | None, connect: float, read: float) -> bytes:
-    """GET the URL and return the body of its answer, at most MAX_BODY_BYTES long.
-
-    `host` is the Host header, None for the address. Connecting and each wait for more of the
-    answer take at most so many seconds. Raise NoVersionError for an answer that is not a
-    readable one of status 200; errors of h11, TLS and the network pass through.
-    """
-    at, connection = _Url.read(url), new_connection()
-    exchange = _Exchange(_request(connection, at, host), Reading(connection), read)
-    tls = _unverified() if at.scheme == "https" else None
-    connecting = asyncio.get_running_loop().create_connection(
-        lambda: exchange, at.host, at.port, ssl=tls
-    )
-    async with asyncio.timeout(connect):
-        transport, _ = await connecting
+async def _connect(url: httpx.URL, seconds: float) -> _Wire:
+    if url.scheme not in _PORTS or not url.host:
+        raise httpx.UnsupportedProtocol(f"{url} is not http://address/path")
+    connect = _connect_with_tls if url.scheme == "https" else _connect_plainly
     try:
-        return await exchange.body
-    finally:
-        # Closing politely could take as long as the other side likes.
-        transport.abort()
+        async with asyncio.timeout(seconds):
+            return await connect(url.host, url.port or _PORTS[url.scheme])
+    except TimeoutError as error:
+        raise httpx.ConnectTimeout(f"no connection within {seconds} seconds") from error
+    except OSError as error:
+        raise httpx.ConnectError(str(error) or type(error).__name__) from error
 
 
-def _request(connection: h11.Connection, at: _Url, host: str | None) -> bytes:
-    headers = [("Host", host or at.authority), *_HEADERS]
-    head = connection.send(h11.Request(method="GET", target=at.target, headers=headers))
-    return (head or b"") + (connection.send(h11.EndOfMessage()) or b"")
+async def _connect_plainly(host: str, port: int) -> _Wire:
+    """Connect a bare socket: asyncio's streams would take a tenth of a probe more CPU."""
+    loop = asyncio.get_running_loop()
+    own = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        own.setblocking(False)
+        await loop.sock_connect(own, (host, port))
+    except BaseException:
+        own.close()
+        raise
+    return _Wire(partial(loop.sock_sendall, own), partial(loop.sock_recv, own), own.close)
+
+
+async def _connect_with_tls(host: str, port: int) -> _Wire:
+    reader, writer = await asyncio.open_connection(host, port, ssl=_unverified())
+
+    async def send(data: bytes) -> None:
+        writer.write(data)
+
+    # Closing politely could take as long as the other side likes.
+    return _Wire(send, reader.read, writer.transport.abort)
 
 
 @cache
@@ -87,61 +122,57 @@ def _unverified() -> ssl.SSLContext:
     return context
 
 
-class _Exchange(asyncio.Protocol):
-    """Sends a request once it is connected, and reads the answer until its end or an error.
+class _Exchange(httpx.AsyncByteStream):
+    """A request and its response over a connection; iterating yields the response's body."""
 
-    `body` is the future of the body. Each wait for more takes at most `patience` seconds.
-    """
+    def __init__(self, wire: _Wire, connection: h11.Connection, patience: float) -> None:
+        self._wire, self._connection, self._patience = wire, connection, patience
+        self._left = _MAX_RESPONSE_BYTES
 
-    def __init__(self, asked: bytes, reading: Reading, patience: float) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._asked, self._reading, self._patience = asked, reading, patience
-        self._timer: asyncio.TimerHandle | None = None
-        self.body: asyncio.Future[bytes] = self._loop.create_future()
-        self.body.add_done_callback(_heard)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast("asyncio.WriteTransport", transport).write(self._asked)
-        self._wait()
-
-    def data_received(self, data: bytes) -> None:
-        if self.body.done():
-            return
+    async def head(self, asked: bytes) -> h11.Response:
+        """Send the request; return the head of the response."""
         try:
-            body = self._reading.feed(data)
-        except Exception as error:  # noqa: BLE001 - raised where the body is waited for
-            self._fail(error)
-        else:
-            self._wait() if body is None else self._end(body)
+            await self._wire.send(asked)
+        except OSError as error:
+            raise httpx.WriteError(str(error)) from error
+        while isinstance(event := await self._next_event(), h11.InformationalResponse):
+            pass
+        if not isinstance(event, h11.Response):
+            raise httpx.RemoteProtocolError(f"it sent {event!r} for an answer")
+        return event
 
-    def eof_received(self) -> None:
-        self.data_received(b"")
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        if exc is None or isinstance(exc, ConnectionError):
-            exc = h11.RemoteProtocolError(f"it broke the connection off: {exc or 'no error'}")
-        self._fail(exc)
+    async def __anext__(self) -> bytes:
+        event = await self._next_event()
+        if not isinstance(event, h11.Data):
+            raise StopAsyncIteration
+        return bytes(event.data)
 
-    def _wait(self) -> None:
-        self._stop_waiting()
-        self._timer = self._loop.call_later(self._patience, self._fail, TimeoutError())
+    async def aclose(self) -> None:
+        self._wire.cut()
 
-    def _stop_waiting(self) -> None:
-        if self._timer:
-            self._timer.cancel()
+    async def _next_event(self) -> object:
+        try:
+            while (event := self._connection.next_event()) is h11.NEED_DATA:
+                self._connection.receive_data(await self._receive())
+        except h11.RemoteProtocolError as error:
+            raise httpx.RemoteProtocolError(str(error)) from error
+        return event
 
-    def _end(self, body: bytes) -> None:
-        self._stop_waiting()
-        self.body.set_result(body)
-
-    def _fail(self, error: Exception) -> None:
-        self._stop_waiting()
-        if not self.body.done():
-            # Its frames would keep this exchange in memory until garbage is collected.
-            self.body.set_exception(error.with_traceback(None))
-
-
-def _heard(body: asyncio.Future[bytes]) -> None:
-    """Take note of an error for which nobody waits any more; asyncio would log it."""
-    if not body.cancelled():
-        body.exception()
+    async def _receive(self) -> bytes:
+        """Return the next bytes of the response, none at its end."""
+        if not self._left:
+            raise ResponseTooLongError(f"answer over {_MAX_RESPONSE_BYTES} bytes")
+        try:
+            async with asyncio.timeout(self._patience):
+                data = await self._wire.receive(self._left)
+        except TimeoutError as error:
+            raise httpx.ReadTimeout(f"nothing more within {self._patience} seconds") from error
+        except OSError as error:
+            raise httpx.ReadError(str(error)) from error
+        if not data and self._connection.their_state is h11.SEND_RESPONSE:
+            raise httpx.RemoteProtocolError("it closed the connection before it had answered")
+        self._left -= len(data)
+        return data
