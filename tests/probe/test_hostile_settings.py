@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from terminator.config.tags import Policy, defaults, for_group
 from terminator.config.values import Amount
-from terminator.observe import versions as sightings
-from terminator.probe import ask as probe
-from terminator.probe.ask import Answer, Question
+from terminator.observe.versions import ask_instances
+from terminator.probe.ask import Answer, Question, ask
 from terminator.text import quoted
 from terminator.upload import Uploaded, Verdict
 from tests.fakes.hostile import Hears, message, serving
@@ -164,7 +163,7 @@ def asked(policy: Policy, address: str = ADDRESS) -> Question:
         return []
 
     rows: Any = {"i-1": {"InstanceId": "i-1", "PrivateIpAddress": address, "VpcId": "vpc-1"}}
-    sightings.take(keep, lambda: 60.0, rows, {"i-1": policy})
+    ask_instances(keep, lambda: 60.0, rows, {"i-1": policy})
     [only] = seen
     return only
 
@@ -221,7 +220,7 @@ def test_what_a_server_receives_is_one_request_for_its_own_address(
             for path, host in tags
         ]
         questions = [asked(each, server.address) for each in wanted if not each.problems]
-        answers = probe.ask(questions, 60, ROOMY)
+        answers = ask(questions, 60, ROOMY)
     assert [answer["version"] for answer in answers] == ["1.0.274"] * len(questions)
     assert len(hears.heads) == len(questions)
     hosts = {each["host"] or f"{server.address}:{server.port}" for each in questions}

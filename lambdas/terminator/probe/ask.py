@@ -138,9 +138,9 @@ async def _probe(
 
 def _reason(error: Exception) -> str:  # noqa: PLR0911 - a line for each kind of error
     match error, error.__cause__:
-        case (NoVersionError() | ResponseTooLongError()), _:
+        case ((NoVersionError() | ResponseTooLongError()), _):
             return str(error)
-        case (TimeoutError() | httpx.TimeoutException()), _:
+        case ((TimeoutError() | httpx.TimeoutException()), _):
             return "timeout"
         case _, ssl.SSLError() as cause:
             return f"no TLS: {quoted(cause.reason or str(cause))}"

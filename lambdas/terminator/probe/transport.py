@@ -58,10 +58,10 @@ class Transport(httpx.AsyncBaseTransport):
 
 def _written(connection: h11.Connection, request: httpx.Request) -> bytes:
     """Return the bytes of a request; h11 refuses what would be more than one."""
-    head = h11.Request(
-        method=request.method, target=request.url.raw_path, headers=request.headers.raw
-    )
     try:
+        head = h11.Request(
+            method=request.method, target=request.url.raw_path, headers=request.headers.raw
+        )
         return (connection.send(head) or b"") + (connection.send(h11.EndOfMessage()) or b"")
     except h11.LocalProtocolError as error:
         raise httpx.LocalProtocolError(str(error)) from error

@@ -15,23 +15,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from terminator.probe import ask as probe
-from terminator.probe import transport as fetch
-from terminator.probe.ask import Answer, Limits
-from terminator.probe.response import Reading, new_connection
+from terminator.probe.ask import Answer, Limits, ask
 from terminator.report.record import Record
 from terminator_cli.plan import show
-from tests.fakes.hostile import chunked, message, request, reset, says, self_signed, serving
-from tests.probe.asking import GOOD, PATIENT, ask_all, packed, question
+from tests.fakes.hostile import message, says, self_signed, serving
+from tests.probe.asking import GOOD, PATIENT, ask_all, question
 from tests.probe.catalogue import METADATA, NASTY, TIMEOUT, endpoints
 from tests.search.faults import BROKEN, OTHER, Ran, Stage
-
-CUTTABLE = {
-    "of known length": message("1.2.34"),
-    "chunked": chunked(b"1.2", b".34", b""),
-    "gzip": message(packed(b"1.2.34"), Content_Encoding="gzip"),
-    "gzip in chunks": chunked(packed(b"1.2.34"), b"", Content_Encoding="gzip"),
-}
 
 
 def is_plain(text: str) -> bool:
@@ -83,18 +73,6 @@ def test_nothing_that_an_endpoint_does_is_logged_by_asyncio(
     assert [each for each in caplog.records if each.threadName == "MainThread"] == []
 
 
-def test_an_error_that_comes_when_nobody_waits_any_more_is_not_logged(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    async def lose() -> None:
-        exchange = fetch._Exchange(b"", Reading(new_connection()), 1)  # noqa: SLF001 - no server can time this
-        exchange.connection_lost(None)
-
-    asyncio.run(lose())
-    gc.collect()
-    assert caplog.records == []
-
-
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_connects_to_nobody_else(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     loop = asyncio.selector_events.BaseSelectorEventLoop
@@ -113,20 +91,6 @@ def test_a_redirect_connects_to_nobody_else(monkeypatch: pytest.MonkeyPatch, sta
     assert another.connections == 0
 
 
-@pytest.mark.parametrize("answer", CUTTABLE.values(), ids=CUTTABLE)
-def test_an_answer_reset_anywhere_has_no_version(answer: bytes) -> None:
-    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        _, path, _ = (await request(reader)).split(" ", 2)
-        writer.write(answer[: int(path[1:])])
-        await writer.drain()
-        reset(writer)
-
-    with serving(cut) as server:
-        answers = ask_all(*(server.url(f"/{end}") for end in range(len(answer))))
-    assert {end: version for end, (version, _) in enumerate(answers) if version} == {}
-    assert all(reason and is_plain(reason) for _, reason in answers)
-
-
 def asking(stage: Stage, url: str) -> None:
     """Have the first instance asked at this URL, by the probe that is deployed."""
 
@@ -135,7 +99,7 @@ def asking(stage: Stage, url: str) -> None:
         hostile = [question(url, each["instance"]) for each in questions]
         mine = [each for each in hostile if each["instance"] == "i-0001"]
         return [
-            *(probe.ask(mine, 120, PATIENT)),
+            *(ask(mine, 120, PATIENT)),
             *(row for row in rows if row["instance"] != "i-0001"),
         ]
 

@@ -1,4 +1,4 @@
-"""A server that decides what goes into each TLS record, and sends all of them at once."""
+"""A server on loopback that decides what goes into each TLS record, and sends all at once."""
 
 from __future__ import annotations
 
