@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import errno
 import io
 import json
 from collections.abc import Callable
@@ -18,7 +16,6 @@ from terminator.model import Answer as Answered
 from terminator.model import Unobserved
 from terminator.observe import versions
 from terminator.observe.versions import PART, ProbeError
-from terminator.probe import ask as probe
 from terminator.probe.ask import LONGEST_REASON, Answer, Question
 from terminator.version import MAX_LENGTH
 from tests.decide.builders import NOW, policy
@@ -188,23 +185,6 @@ def test_the_longest_questions_and_answers_of_a_part_fit_into_lambdas_payload() 
     failed = Answer(instance=ID, version=None, reason="\\" * LONGEST_REASON)
     told = Answer(instance=ID, version="1" * MAX_LENGTH, reason=None)
     assert all(len(json.dumps([each] * PART)) < LAMBDA_BYTES for each in (failed, told))
-
-
-@pytest.mark.parametrize("lacking", [errno.EMFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS])
-def test_what_this_machine_lacks_is_not_held_against_an_instance(
-    monkeypatch: pytest.MonkeyPatch, lacking: int
-) -> None:
-    async def sock_connect(*_: Any) -> None:
-        raise OSError(lacking, "too little of something")
-
-    loop = asyncio.selector_events.BaseSelectorEventLoop
-    monkeypatch.setattr(loop, "sock_connect", sock_connect)
-    assert probe.ask([question("http://127.0.0.1:9/")], 60) == []
-
-
-def test_a_reason_is_never_longer_than_its_cap() -> None:
-    [answer] = probe.ask([question("http://[" + "\U0001f600" * 500)], 60)
-    assert len(answer["reason"] or "") <= LONGEST_REASON
 
 
 @pytest.mark.parametrize(("name", "text"), [("path", "/"), ("host", "a"), ("version_field", "a")])
