@@ -10,22 +10,24 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.account import Account
 from benchmarks.children import serving
-from benchmarks.measure import Cost, Costs, in_turn, wall_ratio
+from benchmarks.measure import Cost, in_turn, ratio
 from benchmarks.running import environment
 from benchmarks.tables import Table, ms
 
 if TYPE_CHECKING:
     from types_boto3_ec2.client import EC2Client
 
+    from terminator.probe.ask import Question
+
 _ACCOUNT: Final = Account(1, 200)
 _SECONDS: Final = 0.05
 _REPEATS: Final = 3
+_ONE_BY_ONE, _AT_ONCE = "one by one", "at once"
 
 
 def table() -> Table:
@@ -34,31 +36,25 @@ def table() -> Table:
         serving("benchmarks.aws", _ACCOUNT.groups, _ACCOUNT.instances) as [aws],
         serving("benchmarks.instances", _SECONDS) as [instances, _],
     ):
-        costs = in_turn({how: partial(_process, how, aws, instances) for how in _WAYS}, _REPEATS)
-    one, all_ = costs["one by one"], costs["at once"]
-    rows = [
-        ["in a warm process", ms(_warm(one).wall), ms(_warm(all_).wall), _faster(one, all_, _warm)],
-        ["with start and imports", ms(one.wall), ms(all_.wall), _faster(one, all_, lambda c: c)],
-    ]
+        ways = {how: partial(_process, how, aws, instances) for how in (_ONE_BY_ONE, _AT_ONCE)}
+        costs = in_turn(ways, _REPEATS)
+    slow, quick = costs[_ONE_BY_ONE], costs[_AT_ONCE]
+    warm = ratio([each.cpu for each in slow.repeats], [each.cpu for each in quick.repeats])
+    whole = ratio([each.wall for each in slow.repeats], [each.wall for each in quick.repeats])
     return Table(
         "200 instances that answer after 50 ms",
         ["", "one by one, ms", "at once, ms", "times faster"],
-        rows,
+        [
+            ["in a warm process", ms(slow.cpu), ms(quick.cpu), warm],
+            ["with start and imports", ms(slow.wall), ms(quick.wall), whole],
+        ],
         "*One by one* is a DescribeInstances and a GET for each instance in turn, by boto3 and "
         "urllib; *at once* is one DescribeInstances and the probe.",
     )
 
 
-def _warm(costs: Costs) -> Costs:
-    return Costs(tuple(Cost(each.cpu, each.cpu) for each in costs.repeats))
-
-
-def _faster(slow: Costs, quick: Costs, of: Callable[[Costs], Costs]) -> str:
-    return wall_ratio(of(slow), of(quick))
-
-
 def _process(how: str, aws: int, instances: int) -> Cost:
-    """Return, as `cpu`, the wall time of the second asking, and that of all up to the first."""
+    """Return, as `cpu`, the wall time of the second asking, and as `wall` that of all before."""
     begun = time.perf_counter()
     command = [sys.executable, "-m", "benchmarks.asking", how, str(aws), str(instances)]
     done = subprocess.run(command, env=environment(aws), stdout=subprocess.PIPE, check=True)  # noqa: S603 - our own module
@@ -66,7 +62,7 @@ def _process(how: str, aws: int, instances: int) -> Cost:
     return Cost(warm, time.perf_counter() - begun - warm)
 
 
-def _one_by_one(ec2: EC2Client, ids: Sequence[str], port: int) -> int:
+def _one_by_one(ec2: EC2Client, ids: list[str], port: int) -> int:
     answered = 0
     for id_ in ids:
         told = ec2.describe_instances(InstanceIds=[id_])["Reservations"][0]["Instances"][0]
@@ -75,12 +71,12 @@ def _one_by_one(ec2: EC2Client, ids: Sequence[str], port: int) -> int:
     return answered
 
 
-def _at_once(ec2: EC2Client, ids: Sequence[str], port: int) -> int:
-    from terminator.observe import autoscaling as describe  # noqa: PLC0415 - importing is measured
-    from terminator.probe import ask as probe  # noqa: PLC0415 - importing is measured
+def _at_once(ec2: EC2Client, ids: list[str], port: int) -> int:
+    from terminator.observe.autoscaling import describe_instances  # noqa: PLC0415 - importing is
+    from terminator.probe.ask import ask  # noqa: PLC0415 - measured
 
-    rows, _ = describe.describe_instances(ec2, ids)
-    questions: list[probe.Question] = [
+    rows, _ = describe_instances(ec2, ids)
+    questions: list[Question] = [
         {
             "instance": id_,
             "url": f"http://{row['PrivateIpAddress']}:{port}/version",
@@ -89,26 +85,21 @@ def _at_once(ec2: EC2Client, ids: Sequence[str], port: int) -> int:
         }
         for id_, row in rows.items()
     ]
-    return sum(each["version"] is not None for each in probe.ask(questions, 60))
-
-
-_WAYS: Final[Mapping[str, Callable[[EC2Client, Sequence[str], int], int]]] = {
-    "one by one": _one_by_one,
-    "at once": _at_once,
-}
+    return sum(each["version"] is not None for each in ask(questions, 60))
 
 
 def main() -> None:
     """Ask twice."""
     import boto3  # noqa: PLC0415 - importing is measured
 
+    ways = {_ONE_BY_ONE: _one_by_one, _AT_ONCE: _at_once}
     ec2, ids = boto3.client("ec2"), [member.id for member in _ACCOUNT.members(0)]
     for _ in range(2):
         begun = time.perf_counter()
-        if _WAYS[sys.argv[1]](ec2, ids, int(sys.argv[3])) != len(ids):
+        if ways[sys.argv[1]](ec2, ids, int(sys.argv[3])) != len(ids):
             raise RuntimeError("not all of them answered")
         took = time.perf_counter() - begun
-    print(took)  # noqa: T201 - that is how the parent learns it
+    print(took)  # noqa: T201 - the parent reads it
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from benchmarks.account import Account
-from benchmarks.floors import CONCURRENCY
 from benchmarks.measure import Costs
+from benchmarks.probing import LIMITS
 from benchmarks.running import Run
 from benchmarks.tables import Table
 from terminator.observe.versions import AT_ONCE, PART
@@ -51,7 +51,7 @@ def _seconds(account: Account, run: Run, cpu: float, memory: int) -> tuple[float
     share = min(1.0, memory / _FULL_CORE)
     parts = -(-account.instances // PART)
     asked = account.instances / parts
-    probe = max(_ANSWER, asked * _ANSWER / CONCURRENCY, asked * cpu / share) + _CALL
+    probe = max(_ANSWER, asked * _ANSWER / LIMITS.concurrency, asked * cpu / share) + _CALL
     rounds = -(-parts // AT_ONCE)
     calls = sum(run.calls.values()) - run.calls["Invoke"]
     return probe, run.next.cpu / share + calls * _CALL + rounds * probe

@@ -29,20 +29,16 @@ class NoVersionError(ValueError):
     """The response names no version; the message is the reason, escaped and capped."""
 
 
-async def require_ok(response: httpx.Response) -> None:
-    """Raise NoVersionError unless the status is 200."""
+async def read_version(response: httpx.Response, field: str) -> Version:
+    """Read the version out of a response whose body is still unread.
+
+    The body may have at most MAX_BODY_BYTES, compressed and decompressed. `field` is the dotted
+    path to the version in a JSON object. Raise NoVersionError where there is no version.
+    """
     if response.status_code != httpx.codes.OK:
         raise NoVersionError(f"status {response.status_code}")
-
-
-async def read_version(response: httpx.Response, field: str) -> Version:
-    """Read the version out of a response whose body has not been read.
-
-    At most MAX_BODY_BYTES of the body are read, and it is decoded to no more than that.
-    `field` is as `parse_body` has it. Raise NoVersionError where there is no version.
-    """
     raw = b""
-    # httpx would decode a body without a limit, so it is taken as it came.
+    # httpx would decompress without a limit, so the body is taken as it comes.
     async for piece in response.aiter_raw():
         raw += piece
         if len(raw) > MAX_BODY_BYTES:
@@ -51,7 +47,7 @@ async def read_version(response: httpx.Response, field: str) -> Version:
 
 
 def _decoded(raw: bytes, encoding: str) -> bytes:
-    """Decode a body that came compressed although asked not to, never past the limit."""
+    """Decompress a body, as far as the limit, that came compressed although asked not to."""
     match encoding.strip().lower():
         case "identity" | "":
             return raw

@@ -1,6 +1,6 @@
-"""The probe's Lambda entry point: apart from the others', so that it pays for no logger.
+"""The Lambda entry point of the probe, in a module of its own, which need not import Powertools.
 
-What it has to say it answers; what it raises, Lambda's runtime logs.
+The probe logs nothing: its answer says everything, and Lambda's runtime logs what it raises.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from terminator.probe.ask import Answer, ask
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-# What the probe keeps of its time to send its answers.
+# How much of its time the function keeps for sending its answers.
 ANSWER_SECONDS: Final = 3.0
 
 

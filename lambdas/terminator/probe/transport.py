@@ -1,9 +1,9 @@
-"""The transport under the probe's httpx client: each request over a connection of its own, bounded.
+"""The transport under the probe's httpx client: one request, one connection, all of it bounded.
 
-httpx's own transport costs several times the CPU, for a pool of connections that nobody needs
-here, and reads a head that never ends. In this one h11 writes the request and reads the
-response, and asyncio moves the bytes. It sends requests without a body only, and knows no
-proxies. How httpx is extended so: https://www.python-httpx.org/advanced/transports/
+httpx's own transport keeps a pool of connections, which takes several times the CPU, and reads a
+head that never ends. Here h11 writes the request and reads the response, and asyncio moves the
+bytes. Requests have no body, and no proxy is used. httpx documents how it is extended so:
+https://www.python-httpx.org/advanced/transports/#custom-transports
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from functools import cache, partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import h11
 import httpx
@@ -26,25 +25,25 @@ _MAX_RESPONSE_BYTES: Final = 2 * _MAX_HEAD_BYTES
 
 
 class ResponseTooLongError(httpx.RemoteProtocolError):
-    """A response has not ended after as many bytes as are read of one."""
+    """A response is longer than what is read of one."""
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Sends each request over a new connection, which ends once the response is closed.
+    """Sends each request over a new connection, which is closed with the response.
 
-    Connecting and each wait for more of the response take at most as long as the client's
-    `httpx.Timeout` says. Errors are httpx's, each with what caused it as its `__cause__`.
+    Connecting and each wait for more of the response take at most as many seconds as the
+    `httpx.Timeout` of the request says. Errors are httpx's; `__cause__` is what they came from.
     """
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; return its response as soon as the head of it is there."""
-        connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD_BYTES)
-        asked = _written(connection, request)
+        """Send the request; return the response once its head is there, its body still unread."""
+        protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD_BYTES)
+        data = _encode(request, protocol)
         timeout = request.extensions["timeout"]
-        wire = await _connect(request.url, timeout["connect"])
-        exchange = _Exchange(wire, connection, timeout["read"])
+        connection = await _connect(request.url, timeout["connect"])
+        exchange = _Exchange(connection, protocol, timeout["read"])
         try:
-            head = await exchange.head(asked)
+            head = await exchange.send(data)
         except BaseException:
             await exchange.aclose()
             raise
@@ -56,30 +55,29 @@ class Transport(httpx.AsyncBaseTransport):
         )
 
 
-def _written(connection: h11.Connection, request: httpx.Request) -> bytes:
-    """Return the bytes of a request; h11 refuses what would be more than one."""
+def _encode(request: httpx.Request, protocol: h11.Connection) -> bytes:
+    """Return the bytes to send; h11 refuses what a server could take for two requests."""
     try:
         head = h11.Request(
             method=request.method, target=request.url.raw_path, headers=request.headers.raw
         )
-        return (connection.send(head) or b"") + (connection.send(h11.EndOfMessage()) or b"")
+        return (protocol.send(head) or b"") + (protocol.send(h11.EndOfMessage()) or b"")
     except h11.LocalProtocolError as error:
         raise httpx.LocalProtocolError(str(error)) from error
 
 
-@dataclass(frozen=True)
-class _Wire:
-    """A connection: how to send bytes, to receive at most so many, and to cut it."""
+class _Connection(NamedTuple):
+    """A connection: how to send bytes, to receive at most so many, and to close it."""
 
     send: Callable[[bytes], Awaitable[None]]
     receive: Callable[[int], Awaitable[bytes]]
-    cut: Callable[[], None]
+    close: Callable[[], None]
 
 
-async def _connect(url: httpx.URL, seconds: float) -> _Wire:
+async def _connect(url: httpx.URL, seconds: float) -> _Connection:
     if url.scheme not in _PORTS or not url.host:
         raise httpx.UnsupportedProtocol(f"{url} is not http://address/path")
-    connect = _connect_with_tls if url.scheme == "https" else _connect_plainly
+    connect = _connect_tls if url.scheme == "https" else _connect_tcp
     try:
         async with asyncio.timeout(seconds):
             return await connect(url.host, url.port or _PORTS[url.scheme])
@@ -89,27 +87,27 @@ async def _connect(url: httpx.URL, seconds: float) -> _Wire:
         raise httpx.ConnectError(str(error) or type(error).__name__) from error
 
 
-async def _connect_plainly(host: str, port: int) -> _Wire:
-    """Connect a bare socket: asyncio's streams would take a tenth of a probe more CPU."""
+async def _connect_tcp(host: str, port: int) -> _Connection:
+    """Connect a socket. asyncio's streams would do, but take a tenth more CPU for each probe."""
     loop = asyncio.get_running_loop()
-    own = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        own.setblocking(False)
-        await loop.sock_connect(own, (host, port))
+        sock.setblocking(False)
+        await loop.sock_connect(sock, (host, port))
     except BaseException:
-        own.close()
+        sock.close()
         raise
-    return _Wire(partial(loop.sock_sendall, own), partial(loop.sock_recv, own), own.close)
+    return _Connection(partial(loop.sock_sendall, sock), partial(loop.sock_recv, sock), sock.close)
 
 
-async def _connect_with_tls(host: str, port: int) -> _Wire:
+async def _connect_tls(host: str, port: int) -> _Connection:
     reader, writer = await asyncio.open_connection(host, port, ssl=_unverified())
 
     async def send(data: bytes) -> None:
         writer.write(data)
 
-    # Closing politely could take as long as the other side likes.
-    return _Wire(send, reader.read, writer.transport.abort)
+    # Closing TLS in due form could take as long as the other side likes.
+    return _Connection(send, reader.read, writer.transport.abort)
 
 
 @cache
@@ -123,16 +121,17 @@ def _unverified() -> ssl.SSLContext:
 
 
 class _Exchange(httpx.AsyncByteStream):
-    """A request and its response over a connection; iterating yields the response's body."""
+    """A request and its response over a connection. Iterating yields the response's body."""
 
-    def __init__(self, wire: _Wire, connection: h11.Connection, patience: float) -> None:
-        self._wire, self._connection, self._patience = wire, connection, patience
+    def __init__(self, connection: _Connection, protocol: h11.Connection, seconds: float) -> None:
+        self._connection, self._protocol = connection, protocol
+        self._seconds = seconds
         self._left = _MAX_RESPONSE_BYTES
 
-    async def head(self, asked: bytes) -> h11.Response:
+    async def send(self, data: bytes) -> h11.Response:
         """Send the request; return the head of the response."""
         try:
-            await self._wire.send(asked)
+            await self._connection.send(data)
         except OSError as error:
             raise httpx.WriteError(str(error)) from error
         while isinstance(event := await self._next_event(), h11.InformationalResponse):
@@ -151,28 +150,29 @@ class _Exchange(httpx.AsyncByteStream):
         return bytes(event.data)
 
     async def aclose(self) -> None:
-        self._wire.cut()
+        self._connection.close()
 
     async def _next_event(self) -> object:
+        """Return h11's next event, for which more may have to be received."""
         try:
-            while (event := self._connection.next_event()) is h11.NEED_DATA:
-                self._connection.receive_data(await self._receive())
+            while (event := self._protocol.next_event()) is h11.NEED_DATA:
+                self._protocol.receive_data(await self._receive())
         except h11.RemoteProtocolError as error:
             raise httpx.RemoteProtocolError(str(error)) from error
         return event
 
     async def _receive(self) -> bytes:
-        """Return the next bytes of the response, none at its end."""
+        """Return more of the response; nothing at its end."""
         if not self._left:
             raise ResponseTooLongError(f"answer over {_MAX_RESPONSE_BYTES} bytes")
         try:
-            async with asyncio.timeout(self._patience):
-                data = await self._wire.receive(self._left)
+            async with asyncio.timeout(self._seconds):
+                data = await self._connection.receive(self._left)
         except TimeoutError as error:
-            raise httpx.ReadTimeout(f"nothing more within {self._patience} seconds") from error
+            raise httpx.ReadTimeout(f"nothing more within {self._seconds} seconds") from error
         except OSError as error:
             raise httpx.ReadError(str(error)) from error
-        if not data and self._connection.their_state is h11.SEND_RESPONSE:
+        if not data and self._protocol.their_state is h11.SEND_RESPONSE:
             raise httpx.RemoteProtocolError("it closed the connection before it had answered")
         self._left -= len(data)
         return data
