@@ -103,7 +103,7 @@ def test_it_holds_the_pinned_requirements_and_no_others(bundled: Path) -> None:
 
 def test_it_stays_small(bundled: Path) -> None:
     # Every cold start fetches it; bytecode, where it is added, about doubles it.
-    assert sum((bundled / each).stat().st_size for each in files(bundled)) < 2_000_000
+    assert sum((bundled / each).stat().st_size for each in files(bundled)) < 3_500_000
 
 
 def test_boto3_is_left_to_the_runtime(bundled: Path) -> None:
