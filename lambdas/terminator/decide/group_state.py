@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Final
@@ -22,13 +22,13 @@ _UNKNOWN_LAUNCH: Final = datetime.max.replace(tzinfo=UTC)
 class GroupState:
     """A group, its policy and the time, in the words of the rules.
 
-    `preflight` is None until the group would act.
+    `preflight` says nothing until the group would act.
     """
 
     group: Group
     policy: Policy
     now: datetime
-    preflight: Preflight | None = None
+    preflight: Preflight = field(default_factory=Preflight)
 
     @cached_property
     def _asked(self) -> tuple[Instance, ...]:

@@ -228,16 +228,16 @@ def _window_closed(state: GroupState) -> str | None:
 
 
 def _instance_refresh(state: GroupState) -> str | None:
-    refresh = state.preflight.refresh if state.preflight else None
+    refresh = state.preflight.refresh
     return f"an instance refresh is in progress ({refresh})" if refresh else None
 
 
 def _alarm(state: GroupState) -> str | None:
-    return "; ".join(state.preflight.alarms) or None if state.preflight else None
+    return "; ".join(state.preflight.alarms) or None
 
 
 def _zip_unreadable(state: GroupState) -> str | None:
-    problem = state.preflight.zip_problem if state.preflight else None
+    problem = state.preflight.zip_problem
     return f"the zip of {state.target} cannot be read: {problem}" if problem else None
 
 
