@@ -1,4 +1,4 @@
-"""Words for people: counts, waits, ages and short lists."""
+"""Words for people: untrusted text, counts, waits, ages and short lists."""
 
 from __future__ import annotations
 
@@ -10,6 +10,21 @@ from terminator import text as words
 
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("web", "web"),
+        ('a "b"', 'a "b"'),
+        ("a\\b", "a\\\\b"),
+        ("a\nb\x1b[2J\u202e", "a\\nb\\u001b[2J\\u202e"),
+        ("x" * 300, "x" * 300),
+        ("x" * 301, "x" * 300 + "…"),
+    ],
+)
+def test_untrusted_text_is_capped_and_escaped_but_for_its_quotes(text: str, said: str) -> None:
+    assert words.plain(text) == said
 
 
 @pytest.mark.parametrize(

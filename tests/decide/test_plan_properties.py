@@ -146,6 +146,11 @@ def test_every_decision_has_a_reason_and_agrees_with_its_to_terminate(
 
 
 @given(groups(), policies())
+def test_every_decision_tells_the_figures_that_it_rests_on(group: Group, of: Policy) -> None:
+    assert guarded_plan(group, of, NOW).figures == GroupState(group, of, NOW).figures
+
+
+@given(groups(), policies())
 def test_converged_means_that_all_run_the_target(group: Group, of: Policy) -> None:
     state, decision = GroupState(group, of, NOW), guarded_plan(group, of, NOW)
     if decision.kind == "converged":
