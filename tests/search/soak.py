@@ -48,9 +48,22 @@ def _roll_out(boots: str, periods: int) -> Step:
     return ("roll_out", {"which": 0, "higher": 1, "boots": boots, "periods": periods})
 
 
+def _meddle(change: str, number: int) -> Step:
+    return ("meddle", {"change": change, "which": 0, "number": number})
+
+
 def _amid(change: str, number: int, *, fresh: bool) -> Step:
     confirming = {"call": "describe_auto_scaling_groups", "nth": 2}
     return ("run_amid", {**confirming, "change": change, "number": number, "fresh": fresh})
+
+
+_A_DAY_AND_MORE: Sequence[Step] = [("wait", {"number": 1000})] * 2
+_ONCE: Step = ("scheduled", {"periods": 1})
+
+
+def _held(*before: Step, **more: Any) -> Sequence[Step]:
+    """Return a life in which a release comes after these steps, and is looked at a day later."""
+    return [_begin(**more), *before, _roll_out("good", 3), *_A_DAY_AND_MORE, _ONCE]
 
 
 # Lives that the search should always live, since chance seldom brings them.
@@ -85,6 +98,59 @@ LIVES: Mapping[str, Sequence[Step]] = {
     "an alarm is named between the look and the termination": [
         _begin(),
         _amid("alarms", 1, fresh=True),
+    ],
+    "for a week nobody looks, and then at night": [
+        _begin(window=WINDOW),
+        ("wait", {"number": 800}),
+        ("release", {"which": 0, "higher": 1, "boots": "good"}),
+        ("wait", {"number": 11_600}),
+        _ONCE,
+    ],
+    "S3's clock is minutes ahead": [
+        _begin(),
+        ("skew", {"seconds": 300}),
+        ("release", {"which": 0, "higher": 1, "boots": "good"}),
+        ("event", {"which": 0, "twice": False}),
+    ],
+    "a pointer names no release": [
+        _begin(),
+        ("point", {"which": 0, "version": "nonsense"}),
+        _ONCE,
+    ],
+    "nothing answers any more": [
+        _begin(),
+        *(_meddle("go deaf", number) for number in range(4)),
+        _ONCE,
+    ],
+    "a release bakes": [
+        _begin(max_unavailable="100%"),
+        _meddle("bake-time", 2),
+        _roll_out("good", 12),
+    ],
+    "a setting cannot be read": _held(_meddle("minimum", 7)),
+    "a group is being deleted": _held(_meddle("delete", 2)),
+    "a group is paused": _held(_meddle("pause", 0)),
+    "a process is suspended": _held(_meddle("suspend", 3)),
+    "capacity is measured in other units": _held(_meddle("weigh all", 2)),
+    "a member is weighted": _held(_meddle("weigh", 0)),
+    "all members are protected": _held(*(_meddle("protect", number) for number in range(4))),
+    "the minimum is all": _held(minimum="100%"),
+    "an instance refresh is in progress": _held(_meddle("refresh", 1)),
+    "an alarm is in ALARM": _held(_meddle("set an alarm", 1), _meddle("alarms", 1)),
+    "an alarm does not exist": _held(_meddle("set an alarm", 0), _meddle("alarms", 2)),
+    "a launch hangs": _held(_meddle("launching", 2)),
+    "a release never comes up": [_begin(), _roll_out("dead", 12), *_A_DAY_AND_MORE, _ONCE],
+    "a zip cannot be read": [
+        _begin(),
+        ("release_broken_zip", {"which": 0, "higher": 1}),
+        _ONCE,
+    ],
+    "one that runs the release is unhealthy for a day": [
+        _begin(balanced=True, max_unavailable="1"),
+        _roll_out("good", 3),
+        _meddle("sicken", 3),
+        *_A_DAY_AND_MORE,
+        _ONCE,
     ],
 }
 
