@@ -13,10 +13,10 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo sandbox look bootstrap deploy test lint style types templates format lock \
-  e2e soak mutants hostile bench clean
+  e2e soak mutants search-mutants hostile bench clean
 
 help: ## lists what make can do
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: $(READY) ## shows the main job on a local fleet, in acts, and checks each
 	@$(BIN)/python -m sandbox.demo
@@ -60,7 +60,10 @@ soak: $(READY) ## searches for a wrong kill in 200,000 steps, from another seed 
 	$(BIN)/python -m tests.search.soak --steps 200000 --seed $(or $(SEED),0)
 
 mutants: $(READY) ## changes the decision in small ways: does a test fail each time?
-	nice -n 10 $(BIN)/python -m tests.mutation $(MODULES)
+	nice -n 10 $(BIN)/python -m tests.mutation tests $(MODULES)
+
+search-mutants: $(READY) ## changes 40 places of the decision (SAMPLE=, SEED=): does the search notice?
+	@nice -n 10 $(BIN)/python -m tests.mutation search --sample $(or $(SAMPLE),40) --seed $(or $(SEED),0)
 
 hostile: $(READY) ## shows what the probe says of instances that answer as badly as they can
 	@$(BIN)/python -m tests.probe.hostile_table

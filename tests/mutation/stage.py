@@ -12,8 +12,13 @@ import libcst as cst
 
 ROOT: Final = Path(__file__).parents[2]
 STAGE: Final = ROOT / "mutants"
+PACKAGE: Final = ROOT / "lambdas" / "terminator"
 _CONFIGURED: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mutmut"]
-MODULES: Final = tuple(Path(name).stem for name in _CONFIGURED["only_mutate"])
+# As they are named within the package: `decide.plan`.
+MODULES: Final = tuple(
+    name.removeprefix("src/terminator/").removesuffix(".py").replace("/", ".")
+    for name in _CONFIGURED["only_mutate"]
+)
 # The name of the function that a property is written out as.
 GETTER: Final = "_getter"
 _PROPERTIES: Final = frozenset({"property", "cached_property"})
@@ -22,13 +27,18 @@ _PROPERTIES: Final = frozenset({"property", "cached_property"})
 def build() -> None:
     """Copy the project to STAGE, afresh."""
     shutil.rmtree(STAGE, ignore_errors=True)
-    package = STAGE / "src" / "terminator"
-    package.mkdir(parents=True)
-    for path in (ROOT / "lambdas" / "terminator").glob("*.py"):
-        (package / path.name).write_text(written_out(path.read_text()))
-    for name in ("tests", "sandbox"):
-        shutil.copytree(ROOT / name, STAGE / name)
+    for path in PACKAGE.rglob("*.py"):
+        copy = STAGE / "src" / "terminator" / path.relative_to(PACKAGE)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(written_out(path.read_text()))
+    for name in ("tests", *_CONFIGURED["also_copy"]):
+        shutil.copytree(ROOT / name, STAGE / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", STAGE)
+
+
+def path_of(module: str) -> Path:
+    """Return the file of a module of the package."""
+    return PACKAGE / f"{module.replace('.', '/')}.py"
 
 
 def written_out(source: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -14,11 +15,11 @@ from typing import Final
 
 from .stage import GETTER, STAGE
 
-MUTMUT: Final = str(Path(sys.executable).with_name("mutmut"))
+_MUTMUT: Final = str(Path(sys.executable).with_name("mutmut"))
 EXPLAINED: Final = Path(__file__).with_name("explained.toml")
 # Most that time out loop for ever; a test waits for no other reason.
 KILLED: Final = frozenset({"killed", "timeout"})
-_RESULT: Final = re.compile(r"terminator\.(\w+)\.x[_ǁ](?:(\w+)ǁ)?(\w+?)__mutmut_\d+: (.+)")
+_RESULT: Final = re.compile(r"terminator\.([\w.]+)\.x[_ǁ](?:(\w+)ǁ)?(\w+?)__mutmut_\d+: (.+)")
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,20 @@ class Change:
     module: str
     function: str
     lines: str
+
+
+def run(names: Iterable[str], jobs: int) -> None:
+    """Run the tests on the mutants of these names, on all if there are none."""
+    # The same examples in the same order for every mutant: nothing must depend on chance.
+    environment = {**os.environ, "HYPOTHESIS_PROFILE": "mutants", "PYTHONHASHSEED": "0"}
+    done = subprocess.run(  # noqa: S603 - mutmut, on names of our own modules
+        [_MUTMUT, "run", "--max-children", str(jobs), *names],
+        cwd=STAGE,
+        env=environment,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"mutmut ended with status {done.returncode}")
 
 
 def results(modules: Iterable[str]) -> list[Mutant]:
@@ -76,5 +91,5 @@ def explained() -> Counter[Change]:
 
 def _ask(*arguments: str) -> str:
     return subprocess.run(  # noqa: S603 - mutmut, on names that it gave
-        [MUTMUT, *arguments], cwd=STAGE, check=True, capture_output=True, text=True
+        [_MUTMUT, *arguments], cwd=STAGE, check=True, capture_output=True, text=True
     ).stdout
