@@ -22,7 +22,7 @@ from tests.search.judge import BrokenPromiseError
 from tests.search.life import COUNTS, STEPS, Life, Step
 from tests.search.oracle import WINDOW
 
-STEPS_A_LIFE = 50
+_STEPS_A_LIFE = 50
 _LIVES_A_ROUND = 50
 # Rounds that are handed out at a time, so that the end comes soon after enough steps.
 _AT_ONCE = 4
@@ -175,7 +175,7 @@ def search(number: int) -> Counter[str]:
     COUNTS.clear()
     lives = settings(
         max_examples=_LIVES_A_ROUND,
-        stateful_step_count=STEPS_A_LIFE,
+        stateful_step_count=_STEPS_A_LIFE,
         deadline=None,
         database=None,
         phases=[Phase.generate],  # shortened by `shortest`, which knows what a step is
@@ -186,7 +186,7 @@ def search(number: int) -> Counter[str]:
     return Counter(COUNTS)
 
 
-def _round(number: int) -> Counter[str]:
+def one_round(number: int) -> Counter[str]:
     """Search with a seed; the error of a broken promise has the shortest life in its note."""
     try:
         return search(number)
@@ -244,7 +244,7 @@ def _until(steps: int, first: int, workers: int) -> Counter[str]:
     seeds = count(first)
     with ProcessPoolExecutor(workers) as pool:
         while total["steps"] < steps:
-            for met in pool.map(_round, islice(seeds, _AT_ONCE)):
+            for met in pool.map(one_round, islice(seeds, _AT_ONCE)):
                 total += met
                 click.echo(f"{total['steps']:>10,} steps, {total['terminations']:,} terminations")
     return total
