@@ -34,7 +34,7 @@ TEMPLATE = KeyTemplate.parse("{app}/{version}.zip")
 @pytest.fixture(scope="module")
 def account() -> Iterator[S3Client]:
     """Make one account for all tests of the module, since a client takes a while to make."""
-    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    keys: Any = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
     with mock_aws():
         yield Aws(boto3.Session(region_name="us-east-1", **keys)).s3
 
