@@ -13,6 +13,8 @@ from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("lambdas/terminator", "terminator_cli")
@@ -41,13 +43,14 @@ def metadata(wheel: zipfile.ZipFile) -> str:
 
 
 def closure(distributions: set[str]) -> set[str]:
-    """Return these distributions and all that they require, optional ones left out."""
+    """Return these distributions and all that they require here, without what is optional."""
     found, waiting = set[str](), set(distributions)
     while waiting:
         name = waiting.pop()
         found.add(name)
-        needed = (each for each in requires(name) or () if "extra ==" not in each)
-        waiting |= {re.split(r"[^\w.-]", each)[0].lower() for each in needed} - found
+        needed = map(Requirement, requires(name) or ())
+        here = (each for each in needed if not each.marker or each.marker.evaluate({"extra": ""}))
+        waiting |= {canonicalize_name(each.name) for each in here} - found
     return found
 
 
@@ -95,7 +98,7 @@ def test_installing_it_installs_what_the_command_line_imports(wheel: zipfile.Zip
     missing = {
         f"{module} imports {name}"
         for name, module in imported().items()
-        if not {each.lower() for each in providers[name]} & installed
+        if not set(map(canonicalize_name, providers[name])) & installed
     }
     assert not missing
 
