@@ -23,8 +23,8 @@ from infra.monitoring import NAMESPACE, duration, metric
 from terminator.config.deployment import Deployment
 
 LAST_DECISIONS: Final = """\
-fields @timestamp, group, decision, hold, target, available, outdated, unavailable, in_flight,
-    reason
+fields @timestamp, group, decision, hold, needs_attention, target, available, outdated,
+    unavailable, in_flight, reason
 | filter ispresent(reason)
 | sort @timestamp desc
 | limit 50"""
@@ -33,7 +33,8 @@ GROUPS_NOW: Final = """\
 filter ispresent(reason)
 | stats latest(target) as target, latest(lowest) as lowest, latest(highest) as highest,
     latest(desired) as desired, latest(available) as available, latest(outdated) as outdated,
-    latest(unavailable) as unavailable, latest(in_flight) as in_flight, latest(reason) as reason
+    latest(unavailable) as unavailable, latest(in_flight) as in_flight,
+    latest(needs_attention) as needs_attention, latest(reason) as reason
   by group
 | sort group asc
 | limit 100"""
@@ -54,8 +55,8 @@ filter ispresent(hold)
 
 DECISIONS_OF_A_GROUP: Final = """\
 # Write the name of your group, or a part of it, between the slashes.
-fields @timestamp, decision, hold, target, lowest, highest, desired, minimum, available, outdated,
-    unavailable, in_flight, reason, group
+fields @timestamp, decision, hold, needs_attention, target, lowest, highest, desired, minimum,
+    available, outdated, unavailable, in_flight, reason, group
 | filter ispresent(reason) and group like /./
 | sort @timestamp desc
 | limit 200"""
@@ -86,7 +87,8 @@ fields @timestamp, group, jsonParse(@message) as record
 | unnest record.instances into instance
 | filter instance.reason like /./ and instance.reason != "null"
 | stats latest(instance.reason) as why, count(*) as runs, min(@timestamp) as first_seen,
-    max(@timestamp) as last_seen, latest(instance.launched) as launched
+    max(@timestamp) as last_seen, latest(instance.created) as created,
+    latest(instance.in_service_since) as in_service_since
   by group, instance.id
 | sort last_seen desc
 | limit 200"""

@@ -50,7 +50,9 @@ def for_reconcile(
             [
                 "autoscaling:DescribeAutoScalingGroups",
                 "autoscaling:DescribeInstanceRefreshes",
-                # Composite alarms are answered only where this is allowed on `*`.
+                "autoscaling:DescribeScalingActivities",
+                # Of composite alarms these tell only where they are allowed on `*`.
+                "cloudwatch:DescribeAlarmHistory",
                 "cloudwatch:DescribeAlarms",
                 "ec2:DescribeInstances",
                 "elasticloadbalancing:DescribeInstanceHealth",
@@ -63,7 +65,7 @@ def for_reconcile(
             "PutEvents", ["events:PutEvents"], [bus], {"StringEquals": {"events:source": SOURCE}}
         ),
         *([_invoke(probes)] if probes else []),
-        *(_read_releases(bucket) if bucket is not None else []),
+        *(_read_releases(bucket, history=True) if bucket is not None else []),
     ]
 
 
@@ -109,10 +111,13 @@ def terminating(stack: Stack, config: Config) -> list[iam.PolicyStatement]:
     ]
 
 
-def _read_releases(bucket: str) -> list[iam.PolicyStatement]:
+def _read_releases(bucket: str, *, history: bool = False) -> list[iam.PolicyStatement]:
+    """Allow reading the releases, and for their history old versions and how long they stay."""
+    of_bucket = ["s3:GetLifecycleConfiguration"] if history else []
+    of_objects = ["s3:GetObjectVersion"] if history else []
     return [
-        _statement("ListReleases", ["s3:ListBucketVersions"], [bucket]),
-        _statement("ReadReleases", ["s3:GetObject"], [f"{bucket}/*"]),
+        _statement("ListReleases", [*of_bucket, "s3:ListBucketVersions"], [bucket]),
+        _statement("ReadReleases", ["s3:GetObject", *of_objects], [f"{bucket}/*"]),
     ]
 
 

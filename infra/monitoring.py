@@ -51,9 +51,9 @@ _TELLS: Final[Mapping[str, str]] = {
         "DO: read the messages, mend the cause, and purge the queue; until then this alarm stays."
     ),
     "held": (
-        "WHAT: a group does not get the release it should run, and will not by itself. What runs "
-        "goes on running, unless the reason says that nothing is available: then look at the "
-        "group first. "
+        "WHAT: a group needs a person: it does not get the release it should run, and time alone "
+        "will not mend that, or it has taken too long. What runs goes on running, unless the "
+        "reason says that nothing is available: then look at the group first. "
         "WHERE: the dashboard of {name} shows which group and why (or the saved query "
         "{name}/why a group is held). "
         "SINCE: {span} ago or longer. "
@@ -69,7 +69,7 @@ _TELLS: Final[Mapping[str, str]] = {
         "DO: look at that instance; if a release is bad, delete its zip or point to the older one."
     ),
     "stale": (
-        "WHAT: an instance that was launched after the release came back on another version: it "
+        "WHAT: an instance that was created after the release came back on another version: it "
         "boots something else than it should. Terminator tries again, each time later. "
         "WHERE: the dashboard of {name} shows the group (or the saved query {name}/why a group is "
         "held). "

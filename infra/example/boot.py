@@ -54,6 +54,7 @@ class Release(NamedTuple):
     modified: datetime
     key: str
     build: str
+    text: str
 
 
 def main(bucket: str, app: str, template: str = "{app}/{version}.zip") -> None:
@@ -98,11 +99,11 @@ def _release(app: str, template: str, key: str, modified: str) -> Release | None
     pattern = re.escape(template).replace(re.escape("{app}"), re.escape(app))
     match = re.fullmatch(pattern.replace(re.escape("{version}"), "([^/]+)"), key)
     version = parse(match[1]) if match else None
-    if version is None:
+    if match is None or version is None:
         return None
     # Python 3.9 does not read the Z that some versions of the command print.
     when = datetime.fromisoformat(modified.replace("Z", "+00:00"))  # noqa: FURB162
-    return Release(version.precedence, when, key, version.build)
+    return Release(version.precedence, when, key, version.build, match[1])
 
 
 def _named(data: bytes, releases: list[Release], pointer: str) -> list[Release]:
@@ -110,11 +111,13 @@ def _named(data: bytes, releases: list[Release], pointer: str) -> list[Release]:
         limit = f"it is over {_POINTER_BYTES} bytes"
         raise NoReleaseError(f"the pointer {pointer} names no release: {limit}")
     text = data.decode(errors="backslashreplace")
-    version = parse(text.strip().removeprefix("\ufeff").strip())
+    text = text.strip().removeprefix("\ufeff").strip()
+    version = parse(text)
     named = [each for each in releases if version and _same(version, each)]
     if not named:
         raise NoReleaseError(f"the pointer {pointer} names no release: {text!a}")
-    return named
+    # A spelling that names one zip exactly names that zip.
+    return [each for each in named if each.text == text] or named
 
 
 def _same(version: Version, release: Release) -> bool:

@@ -59,9 +59,9 @@ def reconcile(event: Mapping[str, Any], context: LambdaContext) -> list[dict[str
     from terminator.errors import explain
     from terminator.invoke import probe_through
     from terminator.observe.snapshot import World
+    from terminator.reconcile import ServedInPartError
     from terminator.reconcile import reconcile as run
     from terminator.report import events
-    from terminator.text import plain
 
     scope = _scope(event)
     config = replace(_config(), dry_run=event.get("dry_run", _config().dry_run) is not False)
@@ -85,22 +85,39 @@ def reconcile(event: Mapping[str, Any], context: LambdaContext) -> list[dict[str
         remaining=remaining,
         say=_log,
     )
+    failure: str | None = None
     try:
         records = run(world, config, scope)
+    except ServedInPartError as error:
+        records, failure = error.records, str(error)
     except Exception as error:
-        why = f"the groups could not be served: {explain(error)}"
-        logger.error(why)  # noqa: TRY400 - the line says all, and the runtime adds the rest
+        failure = f"the groups could not be served: {explain(error)}"
+        logger.error(failure)  # noqa: TRY400 - the line says all, and the runtime adds the rest
         announce([events.of_failed_run(explain(error), dry_run=config.dry_run)])
-        raise RunFailedError(why) from error
+        raise RunFailedError(failure) from error
     if not is_asked_for_a_plan:
-        _measure(records, config, scope)
-    announce(events.of_records(records))
+        _measure(records, config, scope, is_whole=failure is None)
+    entries = events.of_records(records)
+    if failure:
+        logger.error(failure)
+        entries.append(events.of_failed_run(failure, dry_run=config.dry_run))
+    announce(entries)
+    return _answer(records, failure, as_records=event.get("records") is True)
+
+
+def _answer(
+    records: Sequence[Record], failure: str | None, *, as_records: bool
+) -> list[dict[str, Any]]:
+    """Return the records as JSON; raise RunFailedError where anything failed."""
+    from terminator.text import plain
+
     answer = [record.to_json() for record in records]
     failed = [plain(record.group) for record in records if record.has_failed]
-    if failed and event.get("records") is True:
+    if failed and as_records:
         raise RunFailedError(json.dumps(answer))
-    if failed:
-        raise RunFailedError(f"failed in {', '.join(failed)}")
+    if failed or failure:
+        whys = [failure or "", f"failed in {', '.join(failed)}" if failed else ""]
+        raise RunFailedError("; ".join(filter(None, whys)))
     return answer
 
 
@@ -155,13 +172,14 @@ def _log(line: Line) -> None:
     log(line.text, extra=line.fields)
 
 
-def _measure(records: Sequence[Record], config: Config, scope: Scope) -> None:
+def _measure(records: Sequence[Record], config: Config, scope: Scope, *, is_whole: bool) -> None:
     """Emit metrics; a run for some of the groups says nothing of how all of them are."""
     from terminator.observe.snapshot import Scope
     from terminator.report.metrics import counts, metrics
     from terminator.text import plain
 
-    _emit(metrics(records) if scope == Scope() else counts(records), service=config.name)
+    is_whole = is_whole and scope == Scope()
+    _emit(metrics(records) if is_whole else counts(records), service=config.name)
     for record in records if config.group_metrics else ():
         of_group = metrics if record.decision is not None else counts
         _emit(of_group([record]), service=config.name, group=plain(record.group))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Final, Literal
 
-from terminator.version import Version
+from terminator.version import Version, same_release
 
 Source = Literal["released", "highest"]
 Kind = Literal["replace", "canary", "hold", "converged"]
@@ -14,9 +14,11 @@ Kind = Literal["replace", "canary", "hold", "converged"]
 HoldName = Literal[
     "settings_unreadable",
     "deleting",
+    "operator_managed",
     "paused",
     "processes_suspended",
     "weighted_capacity",
+    "traffic_unknown",
     "no_release",
     "release_in_future",
     "nothing_available",
@@ -24,16 +26,18 @@ HoldName = Literal[
     "all_protected",
     "members_in_flight",
     "proof_on_its_way",
-    "canary_silent",
+    "canary_not_come_up",
     "boots_stale",
     "launched_lately",
     "baking",
     "no_budget",
-    "presumed_waits",
+    "dead_wait",
     "window_closed",
     "instance_refresh",
     "alarm",
+    "alarm_lately",
     "zip_unreadable",
+    "another_group_first",
     "group_changed",
     "instance_spared",
 ]
@@ -41,6 +45,8 @@ HoldName = Literal[
 # Prefixes of lifecycle states whose instances are listed, never touched, never counted:
 # https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html
 ASIDE = ("Standby", "EnteringStandby", "Warmed:", "Terminat", "Detach")
+# The clocks of S3 and EC2 may differ by so much.
+CLOCK_DOUBT: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -61,21 +67,43 @@ class Unobserved:
 
 
 @dataclass(frozen=True)
+class Traffic:
+    """What the load balancers of a group say of an instance.
+
+    `refused` says which of them sends it no traffic and why (`unhealthy at target group web:
+    …`), None where all send it some. `healthy` says that at least one calls it healthy,
+    `unhealthy` that all that know it call it unhealthy. `unknown`: one did not know.
+    """
+
+    refused: str | None = None
+    healthy: bool = False
+    unhealthy: bool = False
+    unknown: bool = False
+
+
+@dataclass(frozen=True)
 class Instance:
     """A member of a group as this run saw it.
 
-    `answer` is what it answered at `/version`, None where it was not asked. `unserving` says
-    which load balancer sends it no traffic and why (`unhealthy at target group web: …`).
-    `launched` is None where it was not looked up. `weight` is its WeightedCapacity.
+    `running` says whether EC2 lists it as running, and `created` when it first started: the
+    earlier of its LaunchTime and its primary network interface's AttachTime, None where EC2
+    does not list it. `in_service_since` is when Auto Scaling put it in service, None where that
+    is unknown, `taken_from_pool` when it was taken from a warm pool, `began_leaving` when it
+    began to be terminated. `answer` is what it answered at `/version`, None where it was not
+    asked. `weight` is its WeightedCapacity.
     """
 
     id: str
     zone: str
     lifecycle: str
     health: str
-    launched: datetime | None
+    running: bool = True
+    created: datetime | None = None
+    in_service_since: datetime | None = None
+    taken_from_pool: datetime | None = None
+    began_leaving: datetime | None = None
     answer: Answer | None = None
-    unserving: str | None = None
+    traffic: Traffic = field(default_factory=Traffic)
     protected: bool = False
     weight: str | None = None
 
@@ -87,7 +115,7 @@ class Instance:
     @property
     def reason(self) -> str | None:
         """Why it is not available although it was asked."""
-        return self.answer.reason if isinstance(self.answer, NoVersion) else self.unserving
+        return self.answer.reason if isinstance(self.answer, NoVersion) else self.traffic.refused
 
     @property
     def counted(self) -> bool:
@@ -96,13 +124,19 @@ class Instance:
 
     @property
     def in_service(self) -> bool:
-        """Whether Auto Scaling says that it is InService and Healthy."""
-        return self.lifecycle == "InService" and self.health == "Healthy"
+        """Whether EC2 runs it, and Auto Scaling says that it is InService and Healthy."""
+        return self.running and self.lifecycle == "InService" and self.health == "Healthy"
 
     @property
-    def available(self) -> bool:
-        """Whether it is in service, takes traffic and answered with a version."""
-        return self.in_service and self.version is not None and self.unserving is None
+    def silent(self) -> bool:
+        """Whether it was asked and answered no version."""
+        return isinstance(self.answer, NoVersion)
+
+    @property
+    def serves(self) -> bool:
+        """Whether it answered with a version and takes traffic at every load balancer."""
+        takes_traffic = self.traffic.refused is None and not self.traffic.unknown
+        return self.in_service and self.version is not None and takes_traffic
 
 
 @dataclass(frozen=True)
@@ -113,21 +147,38 @@ class Release:
     version: Version
     modified: datetime
     size: int = field(default=0, compare=False)
+    etag: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
 class Released:
-    """The release that an app should run.
+    """The release that an app should run, and what the bucket's history says of it.
 
-    `since` is when it became that, as S3 dates it. A change down from a higher version is
-    dated where a pointer, or its removal, made it (`repointed`), or where a release as high
-    as that was `deleted` and left a marker.
+    `since` is when it became that, None where nothing dates it. Within `doubt` of a date
+    nobody knows which came first. `others` are the spans of time, from and until, in which
+    another release was the target, as far back as `known_from` (None: at no time is it known).
+    `first_existed` is when the zip was first uploaded, None where nobody knows.
     """
 
     release: Release
-    since: datetime
-    repointed: bool = False
-    deleted: Version | None = None
+    since: datetime | None
+    doubt: timedelta = CLOCK_DOUBT
+    others: tuple[tuple[datetime, datetime], ...] = ()
+    known_from: datetime | None = None
+    first_existed: datetime | None = None
+
+    def was_another(self, created: datetime) -> bool:
+        """Say whether another release was the target when an instance was created.
+
+        Within the doubt the later target counts, since what an instance runs is fetched after
+        it was created. What was created before the zip first existed was of another one.
+        """
+        first, last = created - self.doubt, created + self.doubt
+        if self.first_existed is not None and last < self.first_existed:
+            return True
+        if self.known_from is None or first < self.known_from:
+            return False
+        return any(begin <= last < end for begin, end in self.others)
 
 
 @dataclass(frozen=True)
@@ -138,16 +189,31 @@ class NoRelease:
 
 
 @dataclass(frozen=True)
+class Alarm:
+    """A CloudWatch alarm that a group names.
+
+    `state` is None where it does not exist. `changed` is when its state last changed, and
+    `last_alarm` when it was last in ALARM as its history tells: until now, or until it left.
+    `at_since` says whether it was in ALARM when the target became the target.
+    """
+
+    name: str
+    state: str | None
+    changed: datetime | None = None
+    last_alarm: datetime | None = None
+    at_since: bool = False
+
+
+@dataclass(frozen=True)
 class Preflight:
     """What is asked only of a group that would act.
 
-    `refresh` is the status of an instance refresh in progress; `alarms` says of each listed
-    alarm that stands in the way why it does; `zip_problem` says why the target's zip cannot
-    be read.
+    `refresh` is the status of an instance refresh in progress, `alarms` are those that the
+    group names, and `zip_problem` says why the target's zip cannot be read.
     """
 
     refresh: str | None = None
-    alarms: tuple[str, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
     zip_problem: str | None = None
 
 
@@ -156,7 +222,10 @@ class Group:
     """An Auto Scaling group as one run saw it.
 
     `released` is None where no releases bucket is configured. `status` is set while the group
-    is being deleted.
+    is being deleted. `warmup` is its DefaultInstanceWarmup, `healthy_percentage` its instance
+    maintenance policy's MinHealthyPercentage, each None where it has none. `operator` names a
+    service that manages it, `unknown_sources` its traffic sources whose health cannot be known.
+    `failed_launches` are when launches of it failed or were abandoned, the newest first.
     """
 
     name: str
@@ -167,15 +236,37 @@ class Group:
     status: str | None = None
     suspended: frozenset[str] = frozenset()
     capacity_type: str | None = None
+    warmup: timedelta | None = None
+    healthy_percentage: int | None = None
+    operator: str | None = None
+    warm_pool: bool = False
+    unknown_sources: tuple[str, ...] = ()
+    failed_launches: tuple[datetime, ...] = ()
+
+    @property
+    def settled(self) -> bool:
+        """Whether every member serves and runs the target, and none is missing.
+
+        Such a group has converged, without asking when its members entered service.
+        """
+        members = [instance for instance in self.instances if instance.counted]
+        if len(members) < self.desired or not all(member.serves for member in members):
+            return False
+        versions = [member.version for member in members if member.version]
+        if isinstance(self.released, Released):
+            target = self.released.release.version
+            return all(same_release(version, target) for version in versions)
+        return self.released is None and len(set(versions)) <= 1
 
 
 @dataclass(frozen=True)
 class Figures:
     """What a decision rests on; versions are None where nothing is available.
 
-    `stale` counts stale boots, and `overdue` the unavailable instances that were launched
-    longer ago than any boot may take. `since` is when the target became the target, and
-    `behind` for how long the group could have followed it; both None where unknown.
+    `stale` counts stale boots, and `overdue` the unavailable instances that have been in
+    service for longer than any boot may take. `since` is when the target became the target,
+    and `behind` for how long the group could have followed it; both None where unknown.
+    `available_ids` are the ids of the available instances.
     """
 
     available: int
@@ -191,6 +282,7 @@ class Figures:
     overdue: int
     since: datetime | None
     behind: timedelta | None
+    available_ids: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -199,8 +291,8 @@ class Decision:
 
     `hold` names the hold, where it is one, and `needs_attention` says that a person has to
     act. `to_terminate` are ids in the order in which the instances go. `figures` is None where
-    the settings cannot be read, so that nothing was asked. `look_again` says that the instance
-    is presumed outdated and goes only if it is still unavailable when asked again.
+    the settings cannot be read, so that nothing was asked. `look_again` says that they are
+    dead, and go only if they are still unavailable in the same way when asked again.
     """
 
     kind: Kind

@@ -1,7 +1,7 @@
 """The second look: one slow answer must not kill.
 
-A presumed outdated instance goes only if it is still unavailable when asked again. Others that
-answered before are asked with it, to tell a dead instance from a dead network.
+A dead instance goes only if it is still unavailable in the same way when asked again. Others
+that answered before are asked with it, to tell a dead instance from a dead network.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 from terminator.config.tags import Policy
 from terminator.errors import explain
-from terminator.model import Group, Unobserved
+from terminator.model import Group, Instance, Unobserved
 from terminator.observe.snapshot import GROUP_SECONDS, OptedIn, Snapshot, World, look
 from terminator.text import count
 from terminator.version import Version
@@ -25,17 +25,17 @@ SECONDS: Final = WAIT_SECONDS + 45.0 + GROUP_SECONDS
 _MOST_NEIGHBOURS: Final = 10
 
 
-def asked_with(instance: str, group: Group, seen: Snapshot) -> frozenset[str]:
-    """Return the ids of those to ask again with an instance in doubt.
+def asked_with(instances: Sequence[str], group: Group, seen: Snapshot) -> frozenset[str]:
+    """Return the ids of those to ask again with the instances in doubt.
 
-    They are the available instances of its group or, where it has none, a few instances of
-    its VPC that answered.
+    They are those of the group that answered or, where there are none, a few instances of the
+    VPC that answered.
     """
-    if available := frozenset(each.id for each in group.instances if each.available):
-        return available
-    vpc = seen.rows[instance].get("VpcId")
-    answered = (id_ for id_, answer in seen.answers.items() if isinstance(answer, Version))
-    neighbours = sorted(id_ for id_ in answered if seen.rows[id_].get("VpcId") == vpc)
+    answered = {id_ for id_, answer in seen.answers.items() if isinstance(answer, Version)}
+    if own := frozenset(each.id for each in group.instances if each.id in answered):
+        return own - frozenset(instances)
+    vpcs = {seen.instances[id_].vpc for id_ in instances if id_ in seen.instances}
+    neighbours = sorted(id_ for id_ in answered if seen.instances[id_].vpc in vpcs)
     return frozenset(neighbours[:_MOST_NEIGHBOURS])
 
 
@@ -50,8 +50,10 @@ def look_again(
 
     `to_ask` maps the ids of instances to their groups' policies; `looked` is when the first
     look ended. Where there is no second look, for lack of time or by an error, none of them
-    is observed.
+    is observed; where nothing is in doubt nothing is waited for.
     """
+    if not to_ask:
+        return before
     try:
         world.require(SECONDS, "its second look")
         waited = (world.clock() - looked).total_seconds()
@@ -62,12 +64,22 @@ def look_again(
         return replace(before, answers={**before.answers, **unseen})
 
 
-def why_spared(instance: str, others: frozenset[str], group: Group, after: Snapshot) -> str | None:
-    """Say why the instance in doubt is spared after the second look, None where it is not."""
-    chosen = next(each for each in group.instances if each.id == instance)
-    if chosen.available:
-        return f"{instance} is spared: asked again, it answered {chosen.version}"
+def spared(
+    instances: Sequence[str], others: frozenset[str], before: Group, group: Group, after: Snapshot
+) -> dict[str, str]:
+    """Return the ids of the instances that a second look spares, each with the reason."""
     if others and not any(isinstance(after.answers.get(id_), Version) for id_ in others):
-        asked = count(len(others), "other")
-        return f"{instance} is spared: asked again, none of {asked} answered either"
-    return None
+        nobody = f"asked again, none of {count(len(others), 'other')} answered either"
+        return dict.fromkeys(instances, nobody)
+    then = {each.id: each for each in before.instances}
+    found: dict[str, str] = {}
+    for each in group.instances:
+        if each.id in instances and not _is_same(then[each.id], each):
+            said = f"it answered {each.version}" if each.version else each.reason or "it is gone"
+            found[each.id] = f"asked again, {said}"
+    return found
+
+
+def _is_same(then: Instance, now: Instance) -> bool:
+    """Say whether the instance is unavailable now in the way in which it was."""
+    return now.in_service and not now.serves and then.silent == now.silent

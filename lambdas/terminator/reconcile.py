@@ -5,14 +5,23 @@ Nothing is kept between runs: the next one is the retry of whatever this one cou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from terminator.decide.app import (
+    Planned,
+    is_proven,
+    let_others_first,
+    name_who_waits,
+    wait_for,
+)
+from terminator.decide.group_state import GroupState
 from terminator.decide.holds import hold
 from terminator.decide.plan import confirmed, guard, plan
-from terminator.errors import explain
+from terminator.errors import KnownError, explain
 from terminator.model import Decision, Group, NoRelease, Preflight, Released
 from terminator.observe.autoscaling import describe_groups
 from terminator.observe.preflight import ask_preflight
@@ -28,17 +37,26 @@ from terminator.observe.snapshot import (
     opted_in,
     take_snapshot,
 )
-from terminator.recheck import asked_with, look_again, why_spared
+from terminator.recheck import asked_with, look_again, spared
 from terminator.report import log_lines
 from terminator.report.record import Record
 from terminator.terminate import Terminations, terminate
+from terminator.text import few
 
 if TYPE_CHECKING:
     from terminator.config.deployment import Config
 
 EVERYTHING: Final = Scope()
 # What was read with one of these says nothing under another.
-_LOOKED_WITH: Final = ("app", "scheme", "port", "path", "host", "version_field", "alarms")
+_LOOKED_WITH: Final = ("app", "scheme", "port", "path", "host", "version_field", "alarm_names")
+
+
+class ServedInPartError(KnownError):
+    """Not all groups could be listed; `records` are those of the groups that were served."""
+
+    def __init__(self, records: list[Record], why: str) -> None:
+        super().__init__(why)
+        self.records = records
 
 
 @dataclass(frozen=True)
@@ -57,7 +75,7 @@ class Served:
     """A group on its way through a run: as it was observed, and what was decided.
 
     `preflight` is what the guards of a group that would act answered. `asked_with` are the ids
-    of those to ask again with an instance in doubt; `spared` is one that a second look spared.
+    of those to ask again with instances in doubt; `spared` are those that a second look spared.
     """
 
     opted_in: OptedIn
@@ -65,11 +83,68 @@ class Served:
     decision: Decision
     preflight: Preflight = field(default_factory=Preflight)
     asked_with: frozenset[str] = frozenset()
-    spared: str | None = None
+    spared: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """The name of the group."""
+        return self.opted_in.name
+
+    @property
+    def app(self) -> str:
+        """The app whose releases it runs."""
+        return self.opted_in.policy.app
+
+    @property
+    def to_ask(self) -> tuple[str, ...]:
+        """The ids of those to ask again: the instances in doubt, and those asked with them."""
+        return (*self.decision.to_terminate, *self.asked_with)
+
+    def state(self, now: datetime) -> GroupState:
+        """Return the group in the words of the rules."""
+        return GroupState(self.group, self.opted_in.policy, now)
 
 
 Item = TypeVar("Item", OptedIn, Served)
 Done = TypeVar("Done")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the steps of a run share.
+
+    `apps` maps apps to their groups, as planned before any guard was asked; `canaries` maps
+    those to the group whose canary has gone in this run. `records` are those made so far.
+    """
+
+    world: World
+    config: Config
+    scope: Scope
+    apps: dict[str, list[Planned]] = field(default_factory=dict)
+    canaries: dict[str, str] = field(default_factory=dict)
+    records: list[Record] = field(default_factory=list)
+
+    def groups_of(self, app: str) -> Sequence[Planned]:
+        """Return the groups of an app."""
+        return self.apps.get(app, ())
+
+    def report(self, record: Record) -> Record:
+        """Keep the record of a group, and say what it says."""
+        self.records.append(record)
+        for line in log_lines.closing(record):
+            self.world.say(line)
+        return record
+
+    def each(self, step: Callable[[Item], Done], groups: Iterable[Item]) -> list[Done]:
+        """Take a step for every group; one that fails is reported, and served no further."""
+        done: list[Done] = []
+        for group in groups:
+            try:
+                done.append(step(group))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others are served
+                if self.scope.covers(group):
+                    self.report(_failed(self.config, group, explain(error)))
+        return done
 
 
 def reconcile(
@@ -78,119 +153,122 @@ def reconcile(
     """Serve every group in scope once, and return the record of each, by name.
 
     Each record is reported through `world.say` as soon as it is known. A group's failure is
-    its record and never stops another; a failure to list the groups is raised. With
-    `supposing` the run ends with what would be decided: nothing is terminated.
+    its record and never stops another; a failure to list the groups is raised, after those that
+    were listed are served. With `supposing` the run ends with what would be decided: nothing is
+    terminated.
     """
-    records: list[Record] = []
+    run, supposed = Run(world, config, scope), supposing or Supposing()
 
-    def each(step: Callable[[Item], Done], groups: Iterable[Item]) -> list[Done]:
-        """Take a step for every group; one that fails is reported, and served no further."""
-        done: list[Done] = []
-        for group in groups:
-            try:
-                done.append(step(group))
-            except Exception as error:  # noqa: BLE001 - whatever it is, the others are served
-                records.append(_report(world, _failed(config, group, explain(error))))
-        return done
-
-    # Observe.
-    tags = supposing.tags if supposing else {}
-    groups, unknown = list_groups(world, config, scope, tags)
+    # Observe: beside the groups in scope the others of their apps.
+    groups, unknown, failure = list_groups(world, config, supposed.tags)
+    groups, unknown = scope.narrow(groups, unknown)
     if not groups and not unknown:
         world.say(log_lines.nothing_to_serve())
     for name, why in sorted(unknown.items()):
-        records.append(_report(world, Record.of(name, error=why, dry_run=config.dry_run)))
-    seen = take_snapshot(world, config, groups)
+        run.report(Record.of(name, error=why, dry_run=config.dry_run))
+    seen = take_snapshot(world, config, groups, supposed.released)
     looked = world.clock()
-    if supposing:
-        seen = replace(seen, released={**seen.released, **supposing.released})
 
-    # Decide.
-    served = each(partial(_decide, world, config, seen), groups)
+    # Decide: every group by itself, then those in scope under their guards and their app's.
+    planned = run.each(partial(_plan, world, seen), groups)
+    for one in planned:
+        run.apps.setdefault(one.app, []).append(Planned(one.state(looked), one.decision))
+    served = run.each(partial(_guard, run), filter(scope.covers, planned))
     if supposing:
-        return _by_name([*records, *(_record(config, one) for one in served)])
+        return _by_name([*run.records, *(_record(config, one) for one in served)])
 
-    # Confirm, terminate and report what is certain.
-    certain = [one for one in served if not one.decision.look_again]
-    records += each(partial(_finish, world, config, seen), certain)
+    # Confirm, terminate and report what is certain. Of an app one canary goes in a run.
+    run.each(partial(_finish, run, seen), [one for one in served if not one.decision.look_again])
 
     # Look again at what is in doubt, and finish that: one wait serves all groups.
     in_doubt = [one for one in served if one.decision.look_again]
-    in_doubt = each(partial(_choose_others, seen), in_doubt)
-    if in_doubt:
-        to_ask = {
-            id_: one.opted_in.policy
-            for one in in_doubt
-            for id_ in (*one.decision.to_terminate, *one.asked_with)
-        }
-        seen = look_again(world, [one.opted_in for one in in_doubt], to_ask, seen, looked)
-        in_doubt = each(partial(_judge, world, config, seen), in_doubt)
-        records += each(partial(_finish, world, config, seen), in_doubt)
-    return _by_name(records)
+    in_doubt = run.each(partial(_choose_others, seen), in_doubt)
+    policies = {member.id: each.policy for each in groups for member in each.members}
+    to_ask = {id_: policies[id_] for one in in_doubt for id_ in one.to_ask}
+    again = look_again(world, [one.opted_in for one in in_doubt], to_ask, seen, looked)
+    in_doubt = run.each(partial(_judge, run, again), in_doubt)
+    run.each(partial(_finish, run, again), in_doubt)
+    if failure:
+        raise ServedInPartError(_by_name(run.records), failure)
+    return _by_name(run.records)
 
 
-def _decide(
-    world: World, config: Config, seen: Snapshot, opted_in: OptedIn, spared: str | None = None
-) -> Served:
-    """Plan over what was seen; where that would act, ask the guards."""
-    policy = opted_in.policy
-    group = as_seen(opted_in.described, policy, seen, spared)
-    decision = plan(group, policy, world.clock())
-    served = Served(opted_in, group, decision, spared=spared)
-    if not decision.to_terminate:
-        return served
+def _plan(world: World, seen: Snapshot, opted_in: OptedIn) -> Served:
+    """Plan a group over what was seen."""
+    group = as_seen(opted_in.described, opted_in.policy, seen)
+    return Served(opted_in, group, plan(group, opted_in.policy, world.clock()))
+
+
+def _guard(run: Run, served: Served) -> Served:
+    """Ask the guards of a group that would act, and whether another of its app goes first."""
+    world, policy, app = run.world, served.opted_in.policy, run.groups_of(served.app)
+    planned = Planned(served.state(world.clock()), served.decision)
+    if not served.decision.to_terminate:
+        return replace(served, decision=name_who_waits(served.decision, planned, app))
     world.require(GROUP_SECONDS, "it was begun")
-    preflight = ask_preflight(world, config.bucket, group, policy, decision)
-    decision = guard(decision, group, policy, world.clock(), preflight)
+    preflight = ask_preflight(world, run.config.bucket, served.group, policy, served.decision)
+    decision = guard(served.decision, served.group, policy, world.clock(), preflight)
+    decision = let_others_first(decision, planned, app)
     return replace(served, decision=decision, preflight=preflight)
 
 
 def _choose_others(seen: Snapshot, served: Served) -> Served:
-    """Choose whom to ask again with the instance that is in doubt."""
-    (chosen,) = served.decision.to_terminate
-    return replace(served, asked_with=asked_with(chosen, served.group, seen))
+    """Choose whom to ask again with the instances that are in doubt."""
+    others = asked_with(served.decision.to_terminate, served.group, seen)
+    return replace(served, asked_with=others)
 
 
-def _judge(world: World, config: Config, seen: Snapshot, served: Served) -> Served:
-    """Decide over the second look; an instance that it spares stays for this run."""
-    (chosen,) = served.decision.to_terminate
-    opted_in = served.opted_in
+def _judge(run: Run, seen: Snapshot, served: Served) -> Served:
+    """Decide over the second look; instances that it spares stay for this run."""
+    chosen, opted_in = served.decision.to_terminate, served.opted_in
     group = as_seen(opted_in.described, opted_in.policy, seen)
-    spared = why_spared(chosen, served.asked_with, group, seen)
-    if spared is None:
-        return replace(served, group=group)
-    again = _decide(world, config, seen, opted_in, chosen)
-    if again.decision.to_terminate and not again.decision.look_again:
-        return again
-    return replace(again, decision=hold("instance_spared", spared, again.decision.figures))
+    whys = spared(chosen, served.asked_with, served.group, group, seen)
+    left = tuple(id_ for id_ in chosen if id_ not in whys)
+    if left:
+        decision = replace(served.decision, to_terminate=left)
+        return replace(served, group=group, decision=decision, spared=frozenset(whys))
+    group = as_seen(opted_in.described, opted_in.policy, seen, frozenset(whys))
+    decision = plan(group, opted_in.policy, run.world.clock())
+    again = replace(served, group=group, decision=decision, spared=frozenset(whys))
+    if decision.to_terminate and not decision.look_again:
+        return _guard(run, again)
+    reason = few([f"{id_} is spared: {why}" for id_, why in whys.items()], "; ")
+    return replace(again, decision=hold("instance_spared", reason, again.state(run.world.clock())))
 
 
-def _finish(world: World, config: Config, seen: Snapshot, served: Served) -> Record:
-    """Confirm and terminate, where anything was chosen, and report."""
+def _finish(run: Run, seen: Snapshot, served: Served) -> Record:
+    """Confirm and terminate, where anything was chosen, and report. Of an app one canary goes."""
+    world, app = run.world, served.app
     if served.decision.to_terminate:
-        served = _confirm(world, config, seen, served)
-    for line in log_lines.opening(served.group.name, served.decision):
+        served = _confirm(run, seen, served)
+    is_canary, state = served.decision.kind == "canary", served.state(world.clock())
+    if is_canary and app in run.canaries and not is_proven(run.groups_of(app), state):
+        served = replace(served, decision=wait_for([run.canaries[app]], state))
+    for line in log_lines.opening(served.name, served.decision):
         world.say(line)
     done = Terminations()
-    if served.decision.to_terminate and not config.dry_run:
+    if served.decision.to_terminate and not run.config.dry_run:
         world.say(log_lines.acting(served.group, served.decision))
         done = terminate(world.aws.terminating, served.decision.to_terminate, world.remaining)
-    return _report(world, _record(config, served, done))
+    if is_canary and (done.terminated or done.failed or run.config.dry_run):
+        run.canaries.setdefault(app, served.name)
+    return run.report(_record(run.config, served, done))
 
 
-def _confirm(world: World, config: Config, seen: Snapshot, served: Served) -> Served:
+def _confirm(run: Run, seen: Snapshot, served: Served) -> Served:
     """Describe the group once more, plan anew, and keep what both plans chose."""
+    world = run.world
     world.require(CONFIRM_SECONDS, "it was confirmed")
-    figures = served.decision.figures
     described = describe_groups(world.aws.autoscaling, [served.opted_in.name], tagged=False)
+    state = served.state(world.clock())
     if not described:
         gone = "the group has gone since this run began"
-        return replace(served, decision=hold("group_changed", gone, figures))
-    now = opted_in(described[0], config)
+        return replace(served, decision=hold("group_changed", gone, state))
+    now = opted_in(described[0], run.config)
     policy, before = now.policy, served.opted_in.policy
     if any(getattr(policy, name) != getattr(before, name) for name in _LOOKED_WITH):
         changed = "its settings have changed since this run began"
-        return replace(served, decision=hold("group_changed", changed, figures))
+        return replace(served, decision=hold("group_changed", changed, state))
     group = as_seen(now.described, policy, seen, served.spared)
     decision = plan(group, policy, world.clock())
     decision = guard(decision, group, policy, world.clock(), served.preflight)
@@ -198,29 +276,20 @@ def _confirm(world: World, config: Config, seen: Snapshot, served: Served) -> Se
 
 
 def _record(config: Config, served: Served, done: Terminations | None = None) -> Record:
-    opted_in = served.opted_in
     return Record.of(
-        opted_in.name,
-        opted_in.policy.app,
+        served.opted_in.name,
+        served.app,
         served.group,
         served.decision,
-        done or Terminations(),
+        done,
         dry_run=config.dry_run,
     )
 
 
 def _failed(config: Config, group: OptedIn | Served, error: str) -> Record:
     """Return the record of a group that could not be served, and so has no decision."""
-    opted_in = group if isinstance(group, OptedIn) else group.opted_in
-    seen = None if isinstance(group, OptedIn) else group.group
-    name, app = opted_in.name, opted_in.policy.app
-    return Record.of(name, app, seen, error=error, dry_run=config.dry_run)
-
-
-def _report(world: World, record: Record) -> Record:
-    for line in log_lines.closing(record):
-        world.say(line)
-    return record
+    seen = group.group if isinstance(group, Served) else None
+    return Record.of(group.name, group.app, seen, error=error, dry_run=config.dry_run)
 
 
 def _by_name(records: Iterable[Record]) -> list[Record]:

@@ -11,6 +11,7 @@ from terminator.config import release_keys as keys
 from terminator.config.release_keys import KeyNameError
 from terminator.model import NoRelease
 from terminator.observe import releases
+from terminator.observe.zips import zip_problem
 from terminator.text import plain, quoted
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def check(s3: S3Client, bucket: Bucket | None, uploaded: Uploaded) -> Verdict:
         app, _ = bucket.template.read(uploaded.key)
     except KeyNameError as error:
         return Verdict(uploaded, refused=str(error))
-    problem = releases.zip_problem(s3, bucket.name, uploaded.key)
+    problem = zip_problem(s3, bucket.name, uploaded.key)
     if problem is not None:
         return Verdict(uploaded, refused=f"the zip cannot be read: {problem}")
     return Verdict(uploaded, app)

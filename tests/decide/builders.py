@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from terminator.config import tags
 from terminator.config.tags import Policy
+from terminator.decide.group_state import GroupState
 from terminator.decide.plan import guard, plan
-from terminator.model import Decision, Group, Instance, NoVersion, Preflight, Release, Released
+from terminator.model import (
+    Decision,
+    Group,
+    Instance,
+    NoVersion,
+    Preflight,
+    Release,
+    Released,
+    Traffic,
+)
 from terminator.version import Version
 
+ALWAYS = datetime(2020, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)  # a Wednesday
+# As fast as it goes: what is not said of the pace in a test does not hold it up.
+FAST = {"minimum": "1", "max_unavailable": "100%", "bake_time": "0m"}
+# What load balancers say.
+SERVES = Traffic(healthy=True)
+ILL = Traffic("unhealthy at target group web: timeout", unhealthy=True)
 
 
 @dataclass(frozen=True)
@@ -28,24 +45,29 @@ def ago(minutes: float) -> datetime:
 
 
 def member(id_: str, version: str | None = "1.0.266", *, up: float = 600, **more: Any) -> Instance:
-    """Return an instance that has been up for so many minutes; without a version a silent one.
+    """Return an instance that was created and put in service so many minutes ago.
 
-    `reason` says why it is silent or, where it answered a version, which load balancer says no.
+    Without a version it is a silent one. `reason` says why it is silent or, where it answered,
+    which load balancer refuses it. `served` is for how many minutes it has been in service.
     """
     reason = more.pop("reason", None)
     silent = NoVersion(reason or "timeout")
-    return Instance(
-        id=id_,
-        launched=ago(up),
-        answer=silent if version is None else Version.parse(version),
-        unserving=None if version is None else reason,
-        **{"zone": "eu-west-1a", "lifecycle": "InService", "health": "Healthy", **more},
-    )
+    refused = Traffic() if version is None or reason is None else Traffic(reason, unhealthy=True)
+    its: dict[str, Any] = {
+        "zone": "eu-west-1a",
+        "lifecycle": "InService",
+        "health": "Healthy",
+        "created": ago(up),
+        "in_service_since": ago(more.pop("served", up)),
+        "answer": silent if version is None else Version.parse(version),
+        "traffic": refused,
+    }
+    return Instance(id_, **{**its, **more})
 
 
 def unasked(id_: str, lifecycle: str, health: str = "Healthy") -> Instance:
     """Return a member that was not asked for its version."""
-    return Instance(id_, "eu-west-1a", lifecycle, health, launched=None)
+    return Instance(id_, "eu-west-1a", lifecycle, health, created=NOW)
 
 
 def group(
@@ -56,15 +78,29 @@ def group(
     return GuardedGroup("live_asg_web", wanted, timedelta(minutes=grace), members, **more)
 
 
-def released(version: str, *, since: float, dated: bool = True) -> Released:
-    """Return what the app should run since so many minutes ago, dated by a pointer or not."""
-    release = Release(f"web/{version}.zip", Version.parse(version), ago(since))
-    return Released(release, ago(since), repointed=dated)
+def released(version: str, *, since: float | None, **more: Any) -> Released:
+    """Return what the app should run since so many minutes ago; another one ran before."""
+    when = ago(600 if since is None else since)
+    release = Release(f"web/{version}.zip", Version.parse(version), when)
+    if since is None:
+        return Released(release, None, **more)
+    history = {"others": ((ALWAYS, when),), "known_from": ALWAYS, "first_existed": when}
+    return Released(release, when, **{**history, **more})
 
 
 def policy(**texts: str) -> Policy:
     """Return the default policy with these settings."""
     return replace(tags.defaults(texts), app="web")
+
+
+def state_of(of: Group, **texts: str) -> GroupState:
+    """Return the group in the words of the rules, under these settings."""
+    return GroupState(of, policy(**texts), NOW)
+
+
+def ids(instances: Iterable[Instance]) -> list[str]:
+    """Return the ids of the instances, in their order."""
+    return [each.id for each in instances]
 
 
 def decide(of: Group, **texts: str) -> Decision:

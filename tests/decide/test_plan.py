@@ -1,18 +1,30 @@
-"""Who goes, how many, and in which order."""
+"""Who goes, how many, and in which order: the dead, the batch with proof, and the canary."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from terminator.decide.group_state import GroupState
-from terminator.model import Figures, Group, NoRelease, Preflight
+from terminator.decide.plan import confirmed, plan
+from terminator.model import Decision, Figures, Group, Instance, Traffic
 from terminator.version import Version
-from tests.decide.builders import NOW, ago, decide, group, member, policy, released, unasked
-
-ALL_AT_ONCE = {"minimum": "1", "max_unavailable": "100%"}
+from tests.decide.builders import (
+    FAST,
+    ILL,
+    NOW,
+    SERVES,
+    ago,
+    decide,
+    group,
+    member,
+    policy,
+    released,
+    state_of,
+    unasked,
+)
 
 
 def three() -> Group:
@@ -23,19 +35,22 @@ def three() -> Group:
     )
 
 
+# How many.
+
+
 @pytest.mark.parametrize(
     ("texts", "to_terminate"),
     [
-        (ALL_AT_ONCE, ("i-01eb1b24b1e5d8a3e", "i-0ae0fbd754e6d71d9")),
-        ({"minimum": "2", "max_unavailable": "100%"}, ("i-01eb1b24b1e5d8a3e",)),
-        ({"minimum": "3", "max_unavailable": "100%"}, ()),
-        ({}, ("i-01eb1b24b1e5d8a3e",)),
+        ({"minimum": "1"}, ("i-01eb1b24b1e5d8a3e", "i-0ae0fbd754e6d71d9")),
+        ({"minimum": "2"}, ("i-01eb1b24b1e5d8a3e",)),
+        ({"minimum": "3"}, ()),
+        ({"minimum": "1", "max_unavailable": "25%"}, ("i-01eb1b24b1e5d8a3e",)),
     ],
 )
 def test_outdated_instances_go_down_to_the_minimum(
     texts: dict[str, str], to_terminate: tuple[str, ...]
 ) -> None:
-    decision = decide(three(), **texts)
+    decision = decide(three(), **{**FAST, **texts})
     assert decision.to_terminate == to_terminate
     assert decision.kind == ("replace" if to_terminate else "hold")
 
@@ -48,17 +63,107 @@ def test_outdated_instances_go_down_to_the_minimum(
     ],
 )
 def test_the_reason_to_replace_counts_what_fits_the_budget(minimum: str, reason: str) -> None:
-    assert decide(three(), minimum=minimum, max_unavailable="100%").reason == reason
+    assert decide(three(), **{**FAST, "minimum": minimum}).reason == reason
 
 
-def test_the_lowest_versions_go_first_whenever_they_were_launched() -> None:
+def proven(*others: Instance, old: int = 8, new: float = 50, **more: Any) -> Group:
+    """Return a group with proof; `old` outdated instances would go, as far as the budget allows."""
+    its = [member(f"i-{n}", "1", up=5000 - n) for n in range(old)]
+    target = released("2", since=60)
+    return group(*its, member("i-n", "2", up=new), *others, **{"released": target, **more})
+
+
+BUDGET = {"minimum": "2", "max_unavailable": "4"}
+
+
+@pytest.mark.parametrize(
+    ("others", "goes"),
+    [
+        ([], 4),
+        ([unasked("i-x", "Pending")], 3),
+        ([unasked("i-x", "InService", "Unhealthy")], 3),
+        ([unasked("i-x", "SomethingNew")], 3),
+        ([member("i-x", None, up=5)], 3),
+        ([member("i-x", None, up=45, traffic=SERVES)], 3),  # overdue, but of since then
+        ([member("i-x", "2", up=45, traffic=ILL)], 3),
+        ([member("i-x", "2", up=900, served=5, traffic=ILL)], 3),  # not overdue
+        ([member("i-x", "2", up=900, traffic=ILL)], 4),  # an earlier release left it behind
+        ([member("i-x", None, up=900, traffic=SERVES)], 4),
+    ],
+)
+def test_what_is_in_flight_or_unavailable_uses_up_the_budget_but_what_was_left_behind_does_not(
+    others: list[Instance], goes: int
+) -> None:
+    decision = decide(proven(*others), **BUDGET)
+    assert len(decision.to_terminate) == goes
+    assert not decision.look_again
+
+
+@pytest.mark.parametrize(
+    ("leaving", "goes"),
+    [
+        ([member("i-l", lifecycle="Terminating:Wait", began_leaving=ago(30))] * 4, 4),
+        ([member("i-l", lifecycle="Terminating:Wait", began_leaving=ago(30))] * 5, 3),
+        ([member("i-l", lifecycle="Terminating:Wait", began_leaving=ago(30))] * 9, 0),
+        ([member("i-l", lifecycle="Terminating:Wait")] * 5, 3),  # nobody knows since when
+        ([member("i-l", lifecycle="Detaching")] * 5, 3),
+        ([member("i-l", lifecycle="Terminating:Wait", began_leaving=ago(61))] * 5, 3),  # in doubt
+        ([member("i-l", lifecycle="Terminating:Wait", began_leaving=ago(62))] * 9, 4),
+        ([member("i-l", lifecycle="Terminating:Retained")] * 9, 4),
+        ([member("i-l", lifecycle="Standby")] * 9, 4),
+        ([member("i-l", lifecycle="Warmed:Terminating")] * 9, 4),
+    ],
+)
+def test_at_most_twice_max_unavailable_leave_at_once_beside_what_left_before(
+    leaving: list[Instance], goes: int
+) -> None:
+    its = [replace(each, id=f"i-l{n}") for n, each in enumerate(leaving)]
+    assert len(decide(proven(*its), **BUDGET).to_terminate) == goes
+
+
+@pytest.mark.parametrize(("up", "goes"), [(45, 3), (49, 3), (50, 3), (51, 4), (900, 4)])
+def test_where_since_is_unknown_what_came_after_the_first_on_target_counts(
+    up: float, goes: int
+) -> None:
+    """Boots that begin to fail in the middle of a rollout must stop it, and old ones must not."""
+    for target in (None, released("2", since=None)):
+        of = proven(member("i-x", None, up=up), released=target)
+        assert len(decide(of, **BUDGET).to_terminate) == goes
+
+
+def test_desired_capacity_that_drops_lowers_what_may_go() -> None:
+    """Auto Scaling is about to remove four of these itself."""
+    shrinking = [member(f"i-{n}", up=100 - n) for n in range(5)]
+    of = group(*shrinking, member("i-n", "1.0.274", up=10), desired=2)
+    assert decide(of, **FAST).to_terminate == ("i-0",)
+
+
+def test_a_group_that_has_scaled_up_keeps_half_of_what_it_has_now() -> None:
+    decision = decide(proven(desired=9), max_unavailable="100%")
+    assert decision.figures is not None
+    assert (decision.figures.minimum, len(decision.to_terminate)) == (5, 4)
+
+
+@pytest.mark.parametrize(("percentage", "goes"), [(None, 4), (100, 0), (90, 0), (80, 1), (0, 8)])
+def test_without_a_minimum_of_its_own_the_maintenance_policy_of_the_group_is_it(
+    percentage: int | None, goes: int
+) -> None:
+    of = proven(healthy_percentage=percentage)
+    assert len(decide(of, max_unavailable="8").to_terminate) == goes
+    assert len(decide(of, minimum="2", max_unavailable="8").to_terminate) == 7
+
+
+# In which order.
+
+
+def test_the_lowest_versions_go_first_whenever_they_were_created() -> None:
     mixed = group(
         member("i-a", "1.2.0", up=40),
         member("i-b", "1.0.0", up=30),
         member("i-c", "1.1.0", up=20),
         member("i-d", "2.0.0", up=10),
     )
-    assert decide(mixed, minimum="2", max_unavailable="100%").to_terminate == ("i-b", "i-c")
+    assert decide(mixed, **{**FAST, "minimum": "2"}).to_terminate == ("i-b", "i-c")
 
 
 def test_above_the_target_the_highest_go_first_then_below_it_the_lowest() -> None:
@@ -70,12 +175,8 @@ def test_above_the_target_the_highest_go_first_then_below_it_the_lowest() -> Non
         member("i-e", "2.0.0", up=20),
         released=released("2.0.0", since=25),
     )
-    assert decide(mixed, minimum="0", max_unavailable="100%").to_terminate == (
-        "i-b",
-        "i-c",
-        "i-a",
-        "i-d",
-    )
+    decision = decide(mixed, **{**FAST, "minimum": "0"})
+    assert decision.to_terminate == ("i-b", "i-c", "i-a", "i-d")
 
 
 def test_of_one_version_the_zone_with_most_available_left_gives_first() -> None:
@@ -86,162 +187,16 @@ def test_of_one_version_the_zone_with_most_available_left_gives_first() -> None:
         member("i-b3", up=60, zone="b"),
         member("i-n", "1.0.274", up=10, zone="c"),
     )
-    assert decide(zoned, minimum="1", max_unavailable="100%").to_terminate == (
-        "i-b1",
-        "i-b2",
-        "i-a1",
-        "i-b3",
+    assert decide(zoned, **FAST).to_terminate == ("i-b1", "i-b2", "i-a1", "i-b3")
+
+
+def test_instances_on_target_count_among_those_left_in_a_zone() -> None:
+    zoned = group(
+        member("i-a", up=80, zone="a"),
+        member("i-n", "1.0.274", up=10, zone="a"),
+        member("i-b", up=90, zone="b"),
     )
-
-
-def test_of_one_version_and_zone_the_oldest_goes_first_and_then_the_lowest_id() -> None:
-    twins = group(
-        member("i-c", up=50),
-        member("i-b", up=50),
-        member("i-a", up=40),
-        member("i-n", "1.0.274", up=10),
-    )
-    assert decide(twins, minimum="0", max_unavailable="100%").to_terminate == ("i-b", "i-c", "i-a")
-
-
-def test_without_a_bucket_the_target_is_the_highest_version_available() -> None:
-    figures = decide(three()).figures
-    assert figures is not None
-    assert (str(figures.target), figures.source) == ("1.0.274", "highest")
-
-
-def test_a_released_target_makes_any_other_version_outdated() -> None:
-    rolled_back = group(
-        member("i-a", "1.0.274", up=60),
-        member("i-b", "1.0.266", up=20),
-        released=released("1.0.266", since=30),
-    )
-    assert decide(rolled_back, **ALL_AT_ONCE).to_terminate == ("i-a",)
-
-
-@pytest.mark.parametrize(
-    ("running", "target", "outdated"),
-    [("1.0+a", "1.0", 0), ("1.0", "1.0+a", 0), ("1.0+a", "1.0+a", 0), ("1.0+b", "1.0+a", 1)],
-)
-def test_build_metadata_counts_only_where_both_sides_have_it(
-    running: str, target: str, outdated: int
-) -> None:
-    built = group(member("i-a", running), released=released(target, since=30))
-    figures = decide(built).figures
-    assert figures is not None
-    assert figures.outdated == outdated
-
-
-def test_spellings_of_one_version_are_one_release() -> None:
-    spelled = group(member("i-a", "v1.2"), member("i-b", "1.2.0"))
-    assert decide(spelled).kind == "converged"
-
-
-def test_desired_capacity_that_drops_lowers_what_may_go() -> None:
-    """Auto Scaling is about to remove four of these itself."""
-    shrinking = [member(f"i-{n}", up=100 - n) for n in range(5)]
-    of = group(*shrinking, member("i-n", "1.0.274", up=10), desired=2)
-    assert decide(of, **ALL_AT_ONCE).to_terminate == ("i-0",)
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        unasked("i-x", "Pending"),
-        unasked("i-x", "Pending:Wait"),
-        unasked("i-x", "InService", "Unhealthy"),
-        unasked("i-x", "InService"),
-        unasked("i-x", "Quarantined"),
-        unasked("i-x", "SomethingNew"),
-        unasked("i-x", "ReplacingRootVolume:Wait"),
-    ],
-)
-def test_what_is_on_its_way_in_or_unknown_uses_up_the_budget(other: Any) -> None:
-    busy = group(*three().instances, other)
-    decision = decide(busy, minimum="1", max_unavailable="2")
-    assert decision.figures is not None
-    assert decision.figures.in_flight == 1
-    assert decision.to_terminate == ("i-01eb1b24b1e5d8a3e",)
-
-
-@pytest.mark.parametrize(
-    "lifecycle",
-    [
-        "Standby",
-        "EnteringStandby",
-        "Warmed:Stopped",
-        "Warmed:Running",
-        "Terminating",
-        "Terminating:Wait",
-        "Terminating:Retained",
-        "Terminated",
-        "Detaching",
-        "Detached",
-    ],
-)
-def test_what_stands_by_waits_in_a_warm_pool_or_leaves_is_not_counted(lifecycle: str) -> None:
-    """A member may stay in Terminating:Wait for two days: the release starts all the same."""
-    decision = decide(group(*three().instances, unasked("i-x", lifecycle)), **ALL_AT_ONCE)
-    assert decision.figures is not None
-    assert decision.figures.in_flight == 0
-    assert len(decision.to_terminate) == 2
-
-
-def test_an_aside_instance_is_never_an_instance_even_if_it_was_read() -> None:
-    old = member("i-old", "0.9.0", up=900, lifecycle="Standby")
-    assert "i-old" not in decide(group(*three().instances, old), **ALL_AT_ONCE).to_terminate
-
-
-def test_what_leaves_is_missed_through_desired_capacity() -> None:
-    leaving = group(*three().instances, unasked("i-x", "Terminating"), desired=4)
-    decision = decide(leaving, minimum="1", max_unavailable="2")
-    assert decision.figures is not None
-    assert decision.figures.in_flight == 1
-    assert len(decision.to_terminate) == 1
-
-
-def test_an_unreadable_instance_uses_up_the_budget_and_is_never_chosen() -> None:
-    doubtful = group(*three().instances, member("i-x", None, up=900))
-    assert decide(doubtful, minimum="1", max_unavailable="2").to_terminate == (
-        "i-01eb1b24b1e5d8a3e",
-    )
-
-
-def test_one_that_answers_the_target_but_is_unhealthy_at_its_load_balancer_is_spared() -> None:
-    ill = member("i-x", "1.0.274", up=900, reason="unhealthy at target group web")
-    fleet = group(*three().instances, ill, released=released("1.0.274", since=300))
-    decision = decide(fleet, minimum="0", max_unavailable="100%")
-    assert decision.to_terminate == ("i-01eb1b24b1e5d8a3e", "i-0ae0fbd754e6d71d9")
-
-
-def test_protected_instances_stay_and_the_others_go() -> None:
-    some = group(
-        member("i-a", up=30, protected=True),
-        member("i-b", up=20),
-        member("i-n", "1.0.274", up=10),
-    )
-    assert decide(some, minimum="0", max_unavailable="100%").to_terminate == ("i-b",)
-
-
-def test_four_of_six_hidden_by_the_network_cost_nothing() -> None:
-    hidden = [member(f"i-{n}", None, up=600) for n in range(4)]
-    of = group(*hidden, member("i-4"), member("i-5"), released=released("1.0.274", since=300))
-    assert decide(of, minimum="50%").to_terminate == ()
-
-
-def test_a_group_on_target_is_converged() -> None:
-    done = group(member("i-a", "1.0.274"), member("i-b", "1.0.274"))
-    decision = decide(done)
-    assert (decision.kind, decision.reason) == ("converged", "2 instances on 1.0.274")
-
-
-def test_an_empty_group_that_wants_nothing_is_converged() -> None:
-    decision = decide(group())
-    assert (decision.kind, decision.reason) == ("converged", "no instance is wanted")
-
-
-def test_members_beyond_desired_are_no_reason_to_hold_a_converged_group() -> None:
-    assert decide(group(member("i-a"), member("i-b"), desired=1)).kind == "converged"
+    assert decide(zoned, **{**FAST, "minimum": "0"}).to_terminate == ("i-a", "i-b")
 
 
 def test_of_zones_with_equally_many_left_the_one_with_the_oldest_instance_gives_first() -> None:
@@ -251,20 +206,315 @@ def test_of_zones_with_equally_many_left_the_one_with_the_oldest_instance_gives_
         member("i-b", up=90, zone="b"),
         member("i-n", "1.0.274", up=10, zone="c"),
     )
-    assert decide(zoned, minimum="0", max_unavailable="100%").to_terminate == ("i-b", "i-a")
+    assert decide(zoned, **{**FAST, "minimum": "0"}).to_terminate == ("i-b", "i-a")
 
 
-def test_instances_on_target_count_among_those_left_in_a_zone() -> None:
-    zoned = group(
-        member("i-a", up=80, zone="a"),
-        member("i-n", "1.0.274", up=10, zone="a"),
-        member("i-b", up=90, zone="b"),
+def test_of_one_version_and_zone_the_oldest_goes_first_and_then_the_lowest_id() -> None:
+    twins = group(
+        member("i-c", up=50),
+        member("i-b", up=50),
+        member("i-a", up=40),
+        member("i-n", "1.0.274", up=10),
     )
-    assert decide(zoned, minimum="0", max_unavailable="100%").to_terminate == ("i-a", "i-b")
+    assert decide(twins, **{**FAST, "minimum": "0"}).to_terminate == ("i-b", "i-c", "i-a")
 
 
-def test_without_a_bucket_builds_of_one_version_are_on_target() -> None:
-    assert decide(group(member("i-a", "1.0+a"), member("i-b", "1.0+b"))).kind == "converged"
+def test_one_that_was_stopped_and_started_is_as_old_as_when_it_first_started() -> None:
+    restarted = member("i-r", up=900, served=3)
+    of = group(restarted, member("i-a", up=800), member("i-n", "1.0.274", up=10))
+    assert decide(of, **{**FAST, "minimum": "2"}).to_terminate == ("i-r",)
+
+
+# Who never goes.
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        member("i-x", up=900, protected=True),
+        member("i-x", up=900, lifecycle="Standby"),
+        member("i-x", up=900, lifecycle="Terminating:Wait"),
+        member("i-x", up=900, lifecycle="Warmed:Running"),
+        member("i-x", up=900, health="Unhealthy"),
+        member("i-x", up=900, running=False),
+        member("i-x", up=900, traffic=Traffic(unknown=True)),
+        member("i-x", up=900, in_service_since=None),
+        member("i-x", None, up=900),
+        member("i-x", None, up=900, protected=True),
+        member("i-x", "1.0.274", up=900),
+        member("i-x", "1.0.274", up=900, traffic=ILL),
+        member("i-x", up=20, served=20, traffic=ILL),  # outdated, but not overdue
+        member("i-x", up=900, traffic=ILL, protected=True),
+    ],
+)
+def test_who_is_on_target_protected_aside_in_flight_or_unavailable_but_not_dead_stays(
+    other: Instance,
+) -> None:
+    target = released("1.0.274", since=15, others=())
+    of = group(*three().instances, other, desired=3, released=replace(target, first_existed=None))
+    decision = decide(of, minimum="0", max_unavailable="5", bake_time="0m")
+    assert decision.to_terminate == ("i-01eb1b24b1e5d8a3e", "i-0ae0fbd754e6d71d9")
+
+
+# The dead first.
+
+TIGHT = {"minimum": "2", "max_unavailable": "1", "bake_time": "0m"}
+
+
+def corpse(id_: str = "i-dead", up: float = 40, **more: Any) -> Instance:
+    """Return an instance that has been silent for longer than any boot may take."""
+    return member(id_, None, up=up, **more)
+
+
+def fleet(*others: Instance) -> tuple[Instance, ...]:
+    return (member("i-a", up=900), member("i-b", up=800), *others)
+
+
+def test_a_dead_one_goes_before_any_outdated_one_although_no_budget_is_left() -> None:
+    of = group(*fleet(corpse()), released=released("1.0.275", since=35))
+    decision = decide(of, **TIGHT)
+    assert (decision.to_terminate, decision.look_again) == (("i-dead",), True)
+    assert decision.reason == "the dead go first: i-dead (timeout)"
+
+
+def test_what_is_not_dead_goes_without_a_second_look() -> None:
+    assert not decide(three(), **FAST).look_again
+
+
+def test_the_oldest_of_several_goes_first_and_then_the_lowest_id() -> None:
+    dead = [corpse("i-z", 50), corpse("i-y", 60), corpse("i-x", 60)]
+    of = group(*fleet(*dead), released=released("1.0.275", since=35))
+    assert decide(of, **TIGHT).to_terminate == ("i-x",)
+
+
+def test_a_silent_one_that_a_load_balancer_calls_healthy_is_spared() -> None:
+    of = group(*fleet(corpse(traffic=SERVES)), released=released("1.0.275", since=35))
+    assert "i-dead" not in decide(of, **FAST).to_terminate
+
+
+def test_a_protected_one_stays() -> None:
+    of = group(*fleet(corpse(protected=True)), released=released("1.0.275", since=35))
+    assert "i-dead" not in decide(of, **FAST).to_terminate
+
+
+@pytest.mark.parametrize(("minimum", "goes"), [("3", 0), ("2", 1)])
+def test_the_dead_may_come_back_so_the_minimum_counts_them(minimum: str, goes: int) -> None:
+    of = group(*fleet(corpse()), released=released("1.0.275", since=35))
+    assert len(decide(of, **{**TIGHT, "minimum": minimum}).to_terminate) == goes
+
+
+def test_beyond_desired_capacity_the_unavailable_protect_nobody() -> None:
+    of = group(*fleet(corpse()), desired=2, released=released("1.0.275", since=35))
+    assert decide(of, **TIGHT).to_terminate == ()
+    assert decide(of, **{**TIGHT, "minimum": "1"}).to_terminate == ("i-dead",)
+
+
+@pytest.mark.parametrize(
+    ("dead", "minimum", "goes"),
+    [
+        (corpse(), "0", True),
+        (corpse(), "1", False),  # nobody says that it does not serve
+        (corpse(traffic=Traffic(unhealthy=True)), "1", True),
+        (member("i-dead", "1.0.266", up=900, traffic=ILL), "1", True),
+        (corpse(traffic=SERVES), "0", False),
+    ],
+)
+def test_where_nothing_is_available_one_that_a_load_balancer_refuses_goes_below_the_minimum(
+    dead: Instance, minimum: str, *, goes: bool
+) -> None:
+    of = group(dead, released=released("1.0.275", since=35))
+    assert bool(decide(of, minimum=minimum).to_terminate) is goes
+
+
+def test_one_that_the_minimum_keeps_does_not_keep_the_next_that_nobody_serves() -> None:
+    """Nothing lost may block the fix."""
+    of = group(
+        corpse("i-a", 900),
+        member("i-b", "1.0.266", up=800, traffic=ILL),
+        released=released("1.0.275", since=35),
+    )
+    assert decide(of, minimum="2").to_terminate == ("i-b",)
+
+
+@pytest.mark.parametrize(
+    ("others", "desired", "goes"),
+    [
+        ([], 4, ("i-d0",)),
+        ([unasked("i-x", "Pending")], 5, ()),  # of since then
+        ([member("i-x", up=900, health="Unhealthy")], 5, ("i-d0",)),  # of before
+        ([], 5, ()),  # one is missing
+        ([member("i-x", None, up=5)], 5, ()),  # a canary that has not come up
+        ([member("i-x", "1.0.275", up=5, traffic=ILL)], 5, ()),
+        ([member("i-x", "1.0.275", up=5)], 5, ("i-d0",)),  # it has come up
+        ([member("i-x", "1.0.266", up=5)], 5, ("i-d0",)),  # a stale boot costs nothing here
+    ],
+)
+def test_without_proof_the_dead_go_one_at_a_time_while_no_canary_is_away(
+    others: list[Instance], desired: int, goes: tuple[str, ...]
+) -> None:
+    of = group(
+        *fleet(corpse("i-d0", 60), corpse("i-d1", 50), *others),
+        desired=desired,
+        grace=10,
+        released=released("1.0.275", since=35),
+    )
+    decision = decide(of, minimum="1", max_unavailable="100%")
+    assert (decision.to_terminate if decision.look_again else ()) == goes
+    assert decision.kind == ("canary" if decision.to_terminate else "hold")
+
+
+def test_without_proof_none_that_was_created_since_goes() -> None:
+    of = group(*fleet(corpse(up=40)), released=released("1.0.275", since=45))
+    decision = decide(of, **FAST)
+    assert decision.hold == "canary_not_come_up"
+    old_only = group(corpse(up=40), desired=1, released=released("1.0.275", since=45))
+    assert decide(old_only, minimum="0").to_terminate == ()
+
+
+def test_where_since_is_unknown_none_goes_while_the_last_to_be_created_is_away() -> None:
+    ill = member("i-ill", "1.0.266", up=900, traffic=ILL)
+    target = released("1.0.275", since=None)
+    assert decide(group(ill, member("i-b", up=800), released=target), **FAST).look_again
+    last = replace(ill, created=ago(700))
+    decision = decide(group(last, member("i-b", up=800), released=target), **FAST)
+    assert decision.hold == "canary_not_come_up"
+
+
+@pytest.mark.parametrize(
+    ("others", "goes"),
+    [
+        ([], 4),
+        ([unasked("i-x", "Pending")], 3),
+        ([member("i-x", None, up=20)], 3),  # unavailable, but not dead
+        ([member("i-x", None, up=900, traffic=SERVES)], 3),
+        ([corpse("i-x", 900, protected=True)], 4),
+        ([unasked(f"i-x{n}", "Pending") for n in range(4)], 0),
+    ],
+)
+def test_with_proof_as_many_dead_go_as_max_unavailable_leaves(
+    others: list[Instance], goes: int
+) -> None:
+    dead = [corpse(f"i-d{n}", 500 - n) for n in range(6)]
+    decision = decide(proven(*dead, *others, old=0), minimum="1", max_unavailable="4")
+    assert len(decision.to_terminate) == goes
+    assert decision.kind == ("replace" if goes else "hold")
+    assert decision.look_again is bool(goes)
+
+
+def test_with_proof_no_more_dead_go_than_the_minimum_allows() -> None:
+    dead = [corpse(f"i-d{n}", 500 - n) for n in range(6)]
+    decision = decide(proven(*dead, old=0), minimum="5", max_unavailable="6")
+    assert decision.to_terminate == ("i-d0", "i-d1")
+
+
+def test_baking_does_not_hold_the_dead() -> None:
+    of = group(*fleet(corpse(), member("i-n", "2", up=5)), released=released("2", since=35))
+    assert decide(of, **{**TIGHT, "bake_time": "1h"}).to_terminate == ("i-dead",)
+
+
+@pytest.mark.parametrize(
+    ("dead", "others", "goes"),
+    [
+        # They came 50 minutes after the last that runs the target: the next goes 50 after that.
+        ([corpse("i-x", 50)], [], True),
+        ([corpse("i-x", 49)], [], False),
+        ([corpse("i-x", 50), corpse("i-y", 49)], [], False),  # the newest counts
+        ([corpse("i-x", 55), corpse("i-y", 51)], [], True),
+        ([corpse("i-x", 60)], [member("i-z", None, up=20)], False),  # this may be the next
+        ([corpse("i-x", 60)], [unasked("i-z", "Pending")], False),
+        ([corpse("i-x", 60)], [member("i-z", "2", up=20)], True),  # boots work again
+        ([member("i-x", "1", up=49, traffic=ILL)], [], False),
+        ([member("i-x", "1", up=50, traffic=ILL)], [], True),
+    ],
+)
+def test_failed_and_stale_boots_go_one_at_a_time_at_doubling_distances(
+    dead: list[Instance], others: list[Instance], *, goes: bool
+) -> None:
+    of = group(
+        member("i-a", "2", up=100, traffic=SERVES),
+        member("i-b", "2", up=100, traffic=SERVES),
+        *dead,
+        *others,
+        released=released("2", since=300),
+    )
+    decision = decide(of, minimum="1", max_unavailable="100%")
+    assert decision.to_terminate == (("i-x",) if goes else ())
+    assert decision.look_again is goes
+
+
+@pytest.mark.parametrize(("others", "goes"), [(0, True), (1, False)])
+def test_a_failed_boot_too_needs_room_under_max_unavailable(others: int, *, goes: bool) -> None:
+    hidden = [member(f"i-h{n}", None, up=900, traffic=SERVES) for n in range(others)]
+    of = proven(corpse("i-x", 45), *hidden, old=0)
+    decision = decide(of, minimum="1", max_unavailable="1")
+    assert decision.to_terminate == (("i-x",) if goes else ())
+
+
+def test_where_since_is_unknown_dead_stale_boots_double_their_distance_too() -> None:
+    ill = [member(f"i-{n}", "1", up=100 + n, traffic=ILL) for n in range(3)]
+    of = group(member("i-a", "2", up=300), *ill, member("i-n", "2", up=90))
+    decision = decide(of, minimum="1", max_unavailable="100%")
+    assert (decision.hold, decision.to_terminate) == ("dead_wait", ())
+    assert decision.reason == "i-2 is dead, but the next one goes in 100 minutes"
+
+
+def test_where_dead_and_outdated_wait_the_outdated_are_served() -> None:
+    of = proven(corpse("i-x", 60), new=150, released=released("2", since=200))
+    decision = decide(of, **BUDGET)
+    assert not decision.look_again
+    assert (decision.kind, len(decision.to_terminate)) == ("replace", 3)
+
+
+def test_with_only_dead_ones_left_that_may_not_go_the_reason_says_why() -> None:
+    on_target = [member(f"i-{n}", "1.0.275", up=20 - n) for n in range(2)]
+    of = group(*on_target, corpse(), desired=4, released=released("1.0.275", since=35))
+    decision = decide(of, **TIGHT)
+    assert (decision.hold, decision.reason) == (
+        "dead_wait",
+        "i-dead is dead, but 1 in flight and 0 others unavailable leave no room",
+    )
+
+
+@pytest.mark.parametrize(
+    ("dead", "others", "reason"),
+    [
+        (corpse(up=900), [unasked("i-x", "Pending")], "1 in flight"),
+        (
+            corpse(up=900),
+            [member("i-x", None, up=5)],
+            "i-x may be a boot of 2 that has not come up",
+        ),
+        (
+            member("i-dead", "1", up=40, traffic=ILL),
+            [],
+            "i-dead may be a boot of 2 that has not come up",
+        ),
+    ],
+)
+def test_where_all_are_dead_the_reason_says_for_which_canary_they_wait(
+    dead: Instance, others: list[Instance], reason: str
+) -> None:
+    decision = decide(group(dead, *others, released=released("2", since=60)), minimum="0")
+    assert (decision.hold, decision.reason) == ("dead_wait", f"i-dead is dead, but {reason}")
+
+
+# The canary.
+
+
+def test_without_proof_one_canary_goes() -> None:
+    of = group(*[member(f"i-{n}", up=900 - n) for n in range(3)], released=released("2", since=1))
+    decision = decide(of, **FAST)
+    assert (decision.kind, decision.to_terminate) == ("canary", ("i-0",))
+    assert decision.reason == "i-0 goes first, to prove 2"
+
+
+def test_a_canary_needs_budget_too() -> None:
+    of = group(member("i-a"), released=released("2", since=1))
+    assert decide(of).hold == "no_budget"
+    assert decide(of, minimum="0").to_terminate == ("i-a",)
+
+
+# What a decision tells.
 
 
 def test_a_decision_carries_the_figures_that_it_rests_on() -> None:
@@ -293,34 +543,63 @@ def test_a_decision_carries_the_figures_that_it_rests_on() -> None:
     )
 
 
-def test_without_a_release_there_is_no_target() -> None:
-    figures = decide(group(member("i-a"), released=NoRelease("no release of web"))).figures
-    assert figures is not None
-    assert (figures.target, figures.source) == (None, "released")
+@pytest.mark.parametrize(
+    ("of", "reason"),
+    [
+        (group(member("i-a", "2"), member("i-b", "2")), "2 instances on 2"),
+        (group(), "no instance is wanted"),
+    ],
+)
+def test_a_group_that_has_converged_says_so(of: Group, reason: str) -> None:
+    decision = decide(of)
+    assert (decision.kind, decision.reason, decision.hold) == ("converged", reason, None)
 
 
-@pytest.mark.parametrize("ids", [("i-a", "i-b"), ("i-b", "i-a")])
-def test_of_equal_versions_the_same_spellings_are_shown_whoever_reports_them(
-    ids: tuple[str, str],
+# What both plans chose.
+
+
+def test_only_those_go_that_the_plan_before_acting_chooses_again() -> None:
+    before = plan(three(), policy(**FAST), NOW)
+    fewer = replace(three(), instances=three().instances[1:], desired=2)
+    now = plan(fewer, policy(**FAST), NOW)
+    assert confirmed(before, now).to_terminate == ("i-0ae0fbd754e6d71d9",)
+
+
+HELD = Decision("hold", "paused", hold="paused")
+BATCH = Decision("replace", "2 fit", to_terminate=("i-a", "i-b"))
+CANARY = Decision("canary", "i-a goes first", to_terminate=("i-a",))
+DEAD = Decision("canary", "dead", to_terminate=("i-a",), look_again=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "hold"),
+    [
+        (BATCH, HELD, "paused"),
+        (BATCH, replace(BATCH, to_terminate=("i-c",)), "group_changed"),
+        (BATCH, CANARY, "group_changed"),  # the zip was not read
+        (CANARY, DEAD, "group_changed"),  # nobody looked again
+        (DEAD, CANARY, "group_changed"),
+    ],
+)
+def test_where_the_plans_have_nothing_in_common_nothing_goes(
+    before: Decision, now: Decision, hold: str
 ) -> None:
-    short, long = ids
-    figures = decide(group(member(short, "1.2"), member(long, "1.2.0"))).figures
-    assert figures is not None
-    assert (str(figures.lowest), str(figures.highest)) == ("1.2", "1.2.0")
+    decision = confirmed(before, now)
+    assert (decision.hold, decision.to_terminate) == (hold, ())
 
 
-def test_another_build_of_the_target_is_not_above_it() -> None:
-    """So that an alarm holds it."""
-    of = group(
-        member("i-a", "1.0+b"),
-        released=released("1.0+a", since=30),
-        guards=Preflight(alarms=("alarm rings",)),
-    )
-    assert decide(of, minimum="0").reason == "alarm rings"
+def test_where_proof_has_come_in_between_the_canary_goes_with_it() -> None:
+    assert confirmed(CANARY, BATCH).to_terminate == ("i-a",)
 
 
-def test_what_is_not_known_is_not_above_the_target() -> None:
-    facts = GroupState(group(released=released("1.0", since=30)), policy(), NOW)
-    assert not facts.above_target(member("i-x", None))
-    unknown = GroupState(group(released=NoRelease("no release of web")), policy(), NOW)
-    assert not unknown.above_target(member("i-a"))
+def test_the_rules_are_the_same_however_many_there_are() -> None:
+    """A thousand instances are planned like ten."""
+    of = proven(old=1000)
+    assert len(decide(of, minimum="50%").to_terminate) == 250
+    assert state_of(of).minimum == 501
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_one_that_has_changed_needs_attention_if_it_is_late(*, late: bool) -> None:
+    now = replace(BATCH, to_terminate=("i-c",), needs_attention=late)
+    assert confirmed(BATCH, now).needs_attention == late

@@ -1,44 +1,65 @@
 """A model of an AWS account in memory: its groups and instances, releases, alarms.
 
-It shows what the local AWS never does: members are Pending while they launch and may take hours
-to leave, programs come up late, stale or never, load balancers disagree, calls fail. A cloud that
-`lives` also does what Auto Scaling does by itself whenever time passes: it keeps the desired
-capacity, replaces what is unhealthy, and removes what is too many, late and of its own choice.
-`cloud_api` puts the model behind boto3's calls.
+It shows what the local AWS never does: members are Pending while they launch, hooks hold them,
+they may take hours to leave, programs come up late, stale or never and die, load balancers
+disagree, calls fail. A cloud that `lives` also does what Auto Scaling does by itself whenever
+time passes: it keeps the desired capacity and the warm pool, abandons launches, replaces what is
+unhealthy, and removes what is too many, late and of its own choice. `groups` has the groups,
+`objects` the bucket, and `cloud_api` puts the model behind boto3's calls.
 """
 
 from __future__ import annotations
 
 import copy
 import io
-import re
 import zipfile
-import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from terminator.probe.ask import Answer, Question
 from terminator.report.log_lines import Line
 from tests.decide.builders import NOW
+from tests.fakes.groups import (
+    NEVER,
+    OLD,
+    PROGRAMS,
+    Activity,
+    Boots,
+    FakeGroup,
+    Machine,
+    Program,
+    minutes,
+    number_of,
+)
+from tests.fakes.objects import UNVERSIONED, Stored, expired, newest_release, precedence, there
 
-# How a release comes up where it is booted: `stale` runs the instance's old release instead.
-Boots = Literal["good", "dead", "stale", "late", "flapping", "sick"]
-OLD = "1.0.0"
-_LATE = timedelta(minutes=40)
+# What tests take from here, whichever module it is in.
+__all__ = [
+    "OLD",
+    "Change",
+    "Cloud",
+    "FakeGroup",
+    "Machine",
+    "fleet",
+    "minutes",
+    "number_of",
+    "precedence",
+    "refusal",
+]
+
 # For how long Auto Scaling leaves an unhealthy member in service.
 _ILL_FOR = timedelta(minutes=3)
+# For how long it takes one that EC2 does not run any more for healthy, and how long a load
+# balancer takes until it calls a target that does not answer unhealthy.
+_UNNOTICED = timedelta(minutes=2)
+_FAILS_AGAIN = timedelta(minutes=10)
 # How many of its past states a group keeps, for describes that lag.
 _REMEMBERED = 40
-
-
-def minutes(number: float) -> timedelta:
-    """Return so many minutes."""
-    return timedelta(minutes=number)
 
 
 def refusal(code: str, message: str = "no") -> ClientError:
@@ -46,117 +67,41 @@ def refusal(code: str, message: str = "no") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, "Operation")
 
 
-def number_of(*parts: object) -> int:
-    """Return a number that is the same for the same parts, in every process."""
-    return zlib.crc32("|".join(map(str, parts)).encode())
+@dataclass(frozen=True)
+class Change:
+    """A change of the state of an alarm."""
 
-
-@dataclass
-class Machine:
-    """An instance: Pending, then InService, and answering `version` once its program is up.
-
-    `lifecycle` is a state that it was put in by hand, `target` what its load balancer says of it.
-    `deaf` never answers again, `flaps` misses every third question, `sick` is unhealthy at the
-    load balancer, and `hidden` is unknown to DescribeInstances.
-    """
-
-    id: str
-    launched: datetime
-    in_service: datetime
-    up: datetime
-    version: str | None
-    lifecycle: str | None = None
-    health: str = "Healthy"
-    protected: bool = False
-    address: str | None = "10.0.0.1"
-    vpc: str = "vpc-1"
-    hidden: bool = False
-    target: str | None = "healthy"
-    weight: str | None = None
-    leaves: datetime | None = None
-    zone: str = "eu-west-1a"
-    flaps: bool = False
-    deaf: bool = False
-    sick: bool = False
-    ill_since: datetime | None = None
-
-    def state(self, now: datetime) -> str:
-        """Return its lifecycle state."""
-        if self.leaves is not None:
-            return "Terminating:Wait"
-        return self.lifecycle or ("InService" if now >= self.in_service else "Pending")
-
-
-@dataclass
-class FakeGroup:
-    """An Auto Scaling group.
-
-    A launch is Pending for `pending` and its program up after `boot`; a member takes `leave` to
-    go. `boots` says what is booted where a release should be run, None for a program that never
-    comes up; without a releases bucket `image` is booted. `launching` says what becomes of a
-    launch, `replaces` whether unhealthy members are. `more` is what a describe shows besides.
-    """
-
-    name: str
-    desired: int
-    tags: dict[str, str]
-    grace: timedelta = timedelta(0)
-    pending: timedelta = timedelta(minutes=1)
-    boot: timedelta = timedelta(minutes=2)
-    leave: timedelta = timedelta(0)
-    balanced: bool = False
-    more: dict[str, Any] = field(default_factory=dict)
-    machines: list[Machine] = field(default_factory=list)
-    boots: Callable[[str | None], str | None] = lambda released: released
-    image: tuple[str, Boots] = (OLD, "good")
-    launching: Literal["works", "fails", "hangs"] = "works"
-    replaces: bool = True
-
-    @property
-    def app(self) -> str:
-        """The app whose releases it boots."""
-        return self.tags["terminator:app"]
-
-    def members(self, now: datetime) -> list[Machine]:
-        """Return the members that are still listed."""
-        return [m for m in self.machines if m.leaves is None or m.leaves > now]
-
-    def staying(self) -> list[Machine]:
-        """Return the members that are not leaving."""
-        return [m for m in self.machines if m.leaves is None]
-
-    def suspends(self, process: str) -> bool:
-        """Say whether a process of the group is suspended."""
-        return any(p["ProcessName"] == process for p in self.more.get("SuspendedProcesses", ()))
-
-
-@dataclass
-class Stored:
-    """A version of an object, or a delete marker (no data)."""
-
-    key: str
     when: datetime
-    data: bytes | None
+    name: str
+    before: str
+    after: str
 
 
 @dataclass
 class Cloud:
     """The account; time passes only when told.
 
-    `comes_up` says how a release of an app comes up. `faults` are raised by calls, `muted`
-    counts the answers that an instance still withholds; until round `deaf_until` of questions no
-    instance answers. `lag` is how old the groups are that a describe shows, `skew` how far S3's
-    clock is ahead; `repeats` says whether terminating what is leaving already is accepted.
+    `comes_up` says how a release of an app comes up, by chances that `seed` decides. `faults`
+    are raised by calls, `muted` counts the answers that an instance still withholds; until round
+    `deaf_until` of questions no instance answers. `lag` is how old the groups are that a describe
+    shows, `skew` how far S3's clock is ahead; `repeats` says whether terminating what is leaving
+    already is accepted. Lifecycle rules expire objects after `expires_after`, and delete versions
+    that are no longer the latest after `keeps`. `alarms` are states by name; when they changed
+    is noted as time passes.
     """
 
     now: datetime = NOW
     lives: bool = False
+    seed: int = 0
     groups: dict[str, FakeGroup] = field(default_factory=dict)
     bucket: bool = True
     versioned: bool = True
     stored: list[Stored] = field(default_factory=list)
-    comes_up: dict[tuple[str, str], Boots] = field(default_factory=dict)
+    expires_after: timedelta | None = None
+    keeps: timedelta | None = None
+    comes_up: dict[tuple[str, str], Boots | Program] = field(default_factory=dict)
     alarms: dict[str, str] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
     refreshes: dict[str, str] = field(default_factory=dict)
     faults: dict[tuple[str, str], Exception] = field(default_factory=dict)
     muted: dict[str, int] = field(default_factory=dict)
@@ -170,13 +115,16 @@ class Cloud:
     lowest: dict[str, int] = field(default_factory=dict)
     rounds: int = 0
     _launches: int = 0
+    _puts: int = 0
     past: dict[str, list[tuple[datetime, FakeGroup]]] = field(default_factory=dict)
 
     def wait(self, number: float) -> None:
         """Let minutes pass; a cloud that lives moves a few times meanwhile."""
         steps = max(1, min(6, int(number / 2))) if self.lives else 1
         for _ in range(steps):
+            self.note_alarms()
             self.now += minutes(number / steps)
+            self._apply_lifecycle_rules()
             if self.lives:
                 self.tick()
 
@@ -192,36 +140,59 @@ class Cloud:
         texts, self.lines[:] = [line.text for line in self.lines], []
         return texts
 
+    def note_alarms(self) -> None:
+        """Note which alarms have changed their state."""
+        states = {change.name: change.after for change in self.changes}
+        for name, state in self.alarms.items():
+            before = states.get(name, "INSUFFICIENT_DATA")
+            if state != before or name not in states:
+                self.changes.append(Change(self.now, name, before, state))
+
     # Releases.
 
-    def upload(self, app: str, version: str) -> None:
+    def upload(self, app: str, version: str, **more: Any) -> None:
         """Upload a release."""
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
-            archive.writestr("program", version)
-        self.put(f"{app}/{version}.zip", buffer.getvalue())
+            archive.writestr(zipfile.ZipInfo("program"), version)
+        self.put(f"{app}/{version}.zip", buffer.getvalue(), **more)
 
-    def put(self, key: str, data: bytes | None) -> None:
-        """Store an object as S3's clock has it, or with None delete it."""
+    def point(self, app: str, version: str | None) -> None:
+        """Point an app to a version; to None: take its pointer away."""
+        self.put(f"{app}/current", None if version is None else version.encode())
+
+    def put(
+        self, key: str, data: bytes | None, *, parts: int = 0, took: timedelta = timedelta(0)
+    ) -> None:
+        """Store an object as S3's clock has it, or with None delete it.
+
+        What is uploaded in parts is dated when its upload began, which `took` so long.
+        """
         if not self.versioned:
             self.stored = [each for each in self.stored if each.key != key]
-        if data is not None or self.versioned:
-            self.stored.append(Stored(key, (self.now + self.skew).replace(microsecond=0), data))
+        if data is None and not self.versioned:
+            return
+        self._puts += 1
+        version_id = f"v{self._puts}" if self.versioned else UNVERSIONED
+        when = (self.now + self.skew - took).replace(microsecond=0)
+        self.stored.append(Stored(key, when, data, version_id, parts))
 
     def current(self) -> dict[str, Stored]:
         """Return the objects that are there, by key."""
-        newest = {each.key: each for each in self.stored}
-        return {key: each for key, each in newest.items() if each.data is not None}
+        return there(self.stored)
 
     def release(self, app: str) -> str | None:
-        """Return the version that boot scripts of the app download: its pointer's, else newest."""
-        objects, folder = self.current(), f"{app}/"
-        keys = [key for key in objects if key.startswith(folder) and key.endswith(".zip")]
-        zips = {key.removeprefix(folder).removesuffix(".zip"): objects[key] for key in keys}
-        if pointer := objects.get(f"{app}/current"):
-            named = (pointer.data or b"").decode()
-            zips = {version: each for version, each in zips.items() if same(version, named)}
-        return max(zips, key=lambda v: (precedence(v), zips[v].when, v), default=None)
+        """Return the version that boot scripts of the app download."""
+        return newest_release(self.current(), app)
+
+    def _apply_lifecycle_rules(self) -> None:
+        if self.expires_after is not None:
+            for key, each in self.current().items():
+                if self.now - each.when > self.expires_after:
+                    self.put(key, None)
+        if self.keeps is not None:
+            for each in expired(self.stored, self.now, self.keeps):
+                self.stored.remove(each)
 
     # Groups and their instances.
 
@@ -253,27 +224,53 @@ class Cloud:
         what: tuple[str | None, Boots] | None = None,
     ) -> Machine:
         """Launch a member, which boots what its app should run by then, or `what` is given."""
-        at, self._launches = at or self.now, self._launches + 1
+        machine = self._boot(group, at or self.now, what)
+        group.begin("Launching a new EC2 instance", at or self.now, machine)
+        return machine
+
+    def _boot(
+        self, group: FakeGroup, at: datetime, what: tuple[str | None, Boots] | None = None
+    ) -> Machine:
+        """Start a new instance of a group."""
+        self._launches += 1
         version, how = what or self._booted(group)
-        hangs = group.launching == "hangs" and what is None
+        program = PROGRAMS[how] if isinstance(how, str) else how
+        id_ = f"i-{self._launches:04}"
+        if self._happens(program.hangs, id_, "hangs"):
+            version = None
+        elif self._happens(program.stale, id_, "stale"):
+            version, program = group.baked, Program()
         machine = Machine(
-            id=f"i-{self._launches:04}",
+            id=id_,
             launched=at.replace(microsecond=0),
-            in_service=at + (minutes(10**6) if hangs else group.pending),
-            up=at + group.boot + (_LATE if how == "late" else timedelta(0)),
-            version=None if how == "dead" else OLD if how == "stale" else version,
-            zone=f"eu-west-1{'abc'[number_of(self._launches) % 3] if self.lives else 'a'}",
-            flaps=how == "flapping",
-            sick=how == "sick",
+            in_service=at,
+            up=at,
+            version=version,
+            zone=self._zone(group),
+            flaps=program.flaps,
+            sick=program.refused,
+            program=program,
         )
+        group.start(machine, at)
+        if group.launching == "hangs" and what is None:
+            machine.in_service = at + NEVER
         group.machines.append(machine)
         return machine
 
-    def _booted(self, group: FakeGroup) -> tuple[str | None, Boots]:
+    def _booted(self, group: FakeGroup) -> tuple[str | None, Boots | Program]:
         if not self.bucket:
             return group.image
         version = group.boots(self.release(group.app))
         return version, self.comes_up.get((group.app, version or ""), "good")
+
+    def _happens(self, chance: float, *what: str) -> bool:
+        return number_of(self.seed, *what) % 10_000 < chance * 10_000
+
+    def _zone(self, group: FakeGroup) -> str:
+        """Return the zone that has the fewest members."""
+        zones = [f"eu-west-1{letter}" for letter in ("abc" if self.lives else "a")]
+        here = Counter(machine.zone for machine in group.counted())
+        return min(zones, key=lambda zone: (here[zone], zone))
 
     def terminate(self, group: FakeGroup, machine: Machine) -> None:
         """Let a member leave, and launch its replacement."""
@@ -282,12 +279,50 @@ class Cloud:
         if machine.leaves is not None and not self.repeats:
             raise refusal("ScalingActivityInProgress", "it is terminating")
         if machine.leaves is None:
-            machine.leaves = self.now + group.leave
+            self.let_leave(group, machine)
             self.kills.append((self.now, group.name, machine.id))
             if not self.lives:
                 self.launch(group)
         if self.lives:
             self.tick()
+
+    def let_leave(self, group: FakeGroup, machine: Machine) -> None:
+        """Let a member begin to leave, whoever wants it."""
+        machine.leaves = self.now + group.leave
+        group.begin("Terminating EC2 instance", self.now, machine)
+
+    def reclaim(self, machine: Machine) -> None:
+        """Let EC2 take a spot instance; its group does not notice at once."""
+        machine.ec2, machine.ec2_since, machine.address = "terminated", self.now, None
+
+    def stop(self, machine: Machine) -> None:
+        """Stop an instance."""
+        machine.ec2, machine.ec2_since = "stopped", self.now
+
+    def restart(self, machine: Machine, silent: float) -> None:
+        """Start an instance that was stopped: it is silent for so many minutes."""
+        machine.attached = machine.attached or machine.launched
+        machine.launched = self.now.replace(microsecond=0)
+        machine.ec2, machine.ec2_since = "running", None
+        self.reboot(machine, silent)
+
+    def reboot(self, machine: Machine, silent: float) -> None:
+        """Reboot an instance: it is silent for so many minutes, and LaunchTime does not move."""
+        machine.up = self.now + minutes(silent)
+
+    def return_to_service(self, group: FakeGroup, machine: Machine) -> None:
+        """Move an instance out of Standby."""
+        group.begin("Moving EC2 instance out of Standby", self.now, machine)
+        machine.lifecycle, machine.in_service = None, self.now + group.pending
+
+    def attach(self, group: FakeGroup, version: str, age: timedelta) -> Machine:
+        """Attach an instance by hand that was launched so long ago, and runs a version."""
+        machine = self.launch(group, self.now - age, (version, "good"))
+        del group.activities[-1]
+        group.begin("Attaching an existing EC2 instance", self.now, machine)
+        machine.in_service = self.now + group.pending
+        group.desired += 1
+        return machine
 
     def by_name(self) -> list[FakeGroup]:
         """Return the groups, by name."""
@@ -314,11 +349,10 @@ class Cloud:
         """Say whether the instance answers: in one round of questions, or by and large."""
         # What is leaving may serve on for a while, and describes that lag still show it.
         here = machine.leaves is None or number_of(machine.id, "drains") % 2 == 0
-        up = machine.version is not None and self.now >= machine.up
-        if asked is None or not (here and up and not machine.deaf):
-            return here and up and not machine.deaf
+        if asked is None or not (here and machine.runs(self.now)):
+            return here and machine.runs(self.now)
         flaps = machine.flaps and number_of(machine.id, asked) % 3 == 0
-        return not flaps and asked >= self.deaf_until
+        return not flaps and asked >= self.deaf_until and not machine.unheard
 
     def probe(self, _vpc: str, questions: Sequence[Question], _seconds: float) -> list[Answer]:
         """Answer for the instances, in one round of questions."""
@@ -333,15 +367,20 @@ class Cloud:
             return Answer(instance=id_, version=None, reason="connection refused")
         return Answer(instance=id_, version=machine.version, reason=None)
 
-    def available(self, group: FakeGroup) -> int:
-        """Return how many members serve, answer and are healthy to the load balancer."""
-        return sum(
-            m.state(self.now) == "InService"
+    def serving(self, group: FakeGroup) -> list[Machine]:
+        """Return the members that serve: they answer, and their load balancer has it so."""
+        return [
+            m
+            for m in group.staying()
+            if m.state(self.now) == "InService"
             and m.health == "Healthy"
             and self.answers(m)
-            and not (group.balanced and m.sick)
-            for m in group.staying()
-        )
+            and group.takes_traffic(m)
+        ]
+
+    def available(self, group: FakeGroup) -> int:
+        """Return how many members serve."""
+        return len(self.serving(group))
 
     def look(self) -> None:
         """Take note of the lowest number available that each group ever had."""
@@ -354,22 +393,63 @@ class Cloud:
     def tick(self) -> None:
         """Let Auto Scaling do what it does by itself."""
         for group in self.by_name():
-            self._replace_ill(group)
-            here = [m for m in group.staying() if _is_kept(m)]
+            for machine in group.staying():
+                machine.target = self._target_state(group, machine)
+            self._check_health(group)
+            self._replace(group)
+            self._fill_pool(group)
+            here = group.counted()
             for machine in self._surplus(group, here):
-                machine.leaves = self.now + group.leave
-            works = group.launching != "fails" and not group.suspends("Launch")
-            for _ in range(group.desired - len(here) if works else 0):
+                self.let_leave(group, machine)
+            for _ in range(group.desired - len(here)):
                 self._enter(group)
             for machine in group.staying():
-                machine.target = self._target_state(machine)
+                machine.target = self._target_state(group, machine)
             self._remember(group)
 
-    def _replace_ill(self, group: FakeGroup) -> None:
+    def _check_health(self, group: FakeGroup) -> None:
+        """Mark members unhealthy that EC2 or, where the group has it so, the balancer finds so."""
+        if group.suspends("HealthCheck"):
+            return
         for machine in group.staying():
-            ill = machine.ill_since is not None and self.now - machine.ill_since > _ILL_FOR
-            if ill and group.replaces and not group.suspends("Terminate"):
-                machine.leaves = self.now + group.leave
+            if machine.state(self.now) != "InService" or machine.ill_since is not None:
+                continue
+            since = machine.ec2_since
+            lost = since is not None and self.now - since >= _UNNOTICED
+            outlived = self.now - machine.in_service >= group.grace
+            refused = group.checks == "ELB" and machine.target == "unhealthy" and outlived
+            if lost or refused:
+                machine.health = "Unhealthy"
+                # An instance that has gone is replaced at once.
+                machine.ill_since = self.now - (_ILL_FOR if lost else timedelta(0))
+
+    def _replace(self, group: FakeGroup) -> None:
+        """Replace members that are unhealthy, and abandon launches that a hook held too long."""
+        if group.suspends("Terminate"):
+            return
+        for machine in group.staying():
+            hook, held = group.hook, machine.waits_from
+            if group.replaces and machine.ill_since is not None:
+                leaves = self.now - machine.ill_since >= _ILL_FOR
+            else:
+                waits = machine.state(self.now) == "Pending:Wait" and machine.lifecycle is None
+                leaves = bool(waits and hook and held and self.now >= held + hook.timeout)
+            if leaves:
+                self.let_leave(group, machine)
+
+    def _fill_pool(self, group: FakeGroup) -> None:
+        warm = [m for m in group.staying() if (m.lifecycle or "").startswith("Warmed:")]
+        for machine in warm:
+            if machine.lifecycle == "Warmed:Pending" and self.now >= machine.launched + group.boot:
+                machine.lifecycle = "Warmed:Stopped"
+        for _ in range(group.pool - len(warm)):
+            machine = self._boot(group, self.now)
+            machine.lifecycle = "Warmed:Pending"
+            into_pool = "Launching a new EC2 instance into warm pool"
+            ended = self.now + group.boot
+            group.activities.append(
+                Activity(f"{into_pool}: {machine.id}", self.now, machine, ended)
+            )
 
     def _surplus(self, group: FakeGroup, here: Sequence[Machine]) -> list[Machine]:
         surplus = len(here) - group.desired
@@ -381,19 +461,32 @@ class Cloud:
 
     def _enter(self, group: FakeGroup) -> None:
         """Let a member enter service: out of the warm pool if one is there, else a new one."""
-        warm = [m for m in group.staying() if (m.lifecycle or "").startswith("Warmed:")]
+        if group.suspends("Launch"):
+            return
+        if group.launching == "fails":
+            failed = [a.start for a in group.activities if a.status == "Failed"]
+            if not failed or self.now - max(failed) >= _FAILS_AGAIN:
+                text = "Launching a new EC2 instance.  Status Reason: no capacity"
+                group.activities.append(Activity(text, self.now, None, self.now, "Failed"))
+            return
+        warm = [m for m in group.staying() if m.lifecycle == "Warmed:Stopped"]
         if not warm:
             self.launch(group)
             return
         machine = min(warm, key=lambda m: m.id)
+        machine.attached = machine.attached or machine.launched
         machine.lifecycle, machine.launched = None, self.now.replace(microsecond=0)
-        machine.in_service, machine.up = self.now + group.pending, self.now + group.boot
+        group.start(machine, self.now)
+        group.begin("Launching a new EC2 instance from warm pool", self.now, machine)
 
-    def _target_state(self, machine: Machine) -> str:
+    def _target_state(self, group: FakeGroup, machine: Machine) -> str:
+        if group.served_zones is not None and machine.zone not in group.served_zones:
+            return "unused"
         if machine.sick:
             return "unhealthy"
-        is_up = machine.version is not None and self.now >= machine.up
-        return "healthy" if is_up and not machine.deaf else "initial"
+        if machine.runs(self.now):
+            return "healthy"
+        return "initial" if self.now < machine.in_service + _UNNOTICED else "unhealthy"
 
     def _remember(self, group: FakeGroup) -> None:
         """Keep how the group looks now, for describes that lag behind."""
@@ -404,38 +497,25 @@ class Cloud:
         del past[:-_REMEMBERED]
 
 
-def _is_kept(machine: Machine) -> bool:
-    aside = ("Standby", "EnteringStandby", "Warmed:", "Detach")
-    return not (machine.lifecycle or "").startswith(aside)
+def fleet(
+    *names: str, size: int = 3, own_apps: bool = False, **more: Any
+) -> tuple[Cloud, list[FakeGroup]]:
+    """Return a cloud whose groups run 1.0.266 and should run 1.0.274.
 
-
-_VERSION = re.compile(r"v?(?P<numbers>\d+(?:\.\d+)*)(?:-(?P<pre>[^+]+))?(?:\+.+)?")
-
-
-def precedence(version: str) -> tuple[Any, ...]:
-    """Return what a version is ordered by, after SemVer; nothing for what is no version."""
-    match = _VERSION.fullmatch(version)
-    if match is None:
-        return ()
-    numbers = [int(part) for part in match["numbers"].split(".")]
-    while numbers[-1:] == [0]:
-        numbers.pop()
-    parts = (match["pre"] or "").split(".")
-    pre = [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
-    return (numbers, match["pre"] is None, pre)
-
-
-def same(one: str, other: str) -> bool:
-    """Say whether two versions name one release: build metadata counts where both have it."""
-    builds = {text.partition("+")[2] for text in (one, other)} - {""}
-    return len(builds) <= 1 and precedence(one) == precedence(other) != ()
-
-
-def fleet(*names: str, size: int = 3, **more: Any) -> tuple[Cloud, list[FakeGroup]]:
-    """Return a cloud whose groups run 1.0.266 and should run 1.0.274."""
+    They are of the app `web` or, with `own_apps`, each of one of its own name.
+    """
     cloud = Cloud(now=NOW - minutes(6000))
-    cloud.upload("web", "1.0.266")
+    apps = names if own_apps else ("web",)
+    for app in apps:
+        cloud.upload(app, "1.0.266")
     cloud.wait(6000)
-    groups = [cloud.add_group(name, size, **more) for name in names or ("web",)]
-    cloud.upload("web", "1.0.274")
+    tags = more.pop("tags", {})
+    groups = [
+        cloud.add_group(
+            name, size, tags={**tags, **({"terminator:app": name} if own_apps else {})}, **more
+        )
+        for name in names or ("web",)
+    ]
+    for app in apps:
+        cloud.upload(app, "1.0.274")
     return cloud, groups

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -18,11 +19,14 @@ from terminator.config.release_keys import KeyTemplate
 from terminator.observe.snapshot import Scope, World
 from terminator.reconcile import reconcile
 from terminator.report.record import Record
-from tests.fakes.cloud import Cloud, FakeGroup, Machine, Stored, refusal
+from tests.fakes.cloud import Cloud, refusal
+from tests.fakes.groups import Activity, FakeGroup, Machine
+from tests.fakes.objects import Stored
 
 BUCKET = Bucket("releases", KeyTemplate.parse("{app}/{version}.zip"))
 # As S3 pages a listing; a test may make pages smaller.
 KEYS_A_PAGE = 1000
+_ACTIVITIES_KEPT = timedelta(weeks=6)
 
 
 def settings(*, bucket: bool = True, **more: Any) -> Config:
@@ -62,7 +66,10 @@ def world(cloud: Cloud) -> World:
 def clients(cloud: Cloud) -> Any:
     """Return what stands for `Aws`."""
     autoscaling = SimpleNamespace(
-        get_paginator=_paginators(describe_auto_scaling_groups=partial(_groups, cloud)),
+        get_paginator=_paginators(
+            describe_auto_scaling_groups=partial(_groups, cloud),
+            describe_scaling_activities=partial(_activities, cloud),
+        ),
         describe_instance_refreshes=partial(_refreshes, cloud),
         terminate_instance_in_auto_scaling_group=partial(_terminate, cloud),
     )
@@ -78,9 +85,13 @@ def clients(cloud: Cloud) -> Any:
             get_paginator=_paginators(list_object_versions=partial(_object_versions, cloud)),
             get_object=partial(_get_object, cloud),
             head_object=partial(_head_object, cloud),
+            get_bucket_lifecycle_configuration=partial(_lifecycle_rules, cloud),
         ),
         cloudwatch=SimpleNamespace(
-            get_paginator=_paginators(describe_alarms=partial(_alarms, cloud))
+            get_paginator=_paginators(
+                describe_alarms=partial(_alarms, cloud),
+                describe_alarm_history=partial(_alarm_history, cloud),
+            )
         ),
     )
 
@@ -96,13 +107,14 @@ def _groups(
     cloud: Cloud,
     PaginationConfig: dict[str, int],
     AutoScalingGroupNames: Sequence[str] | None = None,
-    **_: Any,
+    Filters: Sequence[Mapping[str, Any]] = (),
 ) -> Iterator[Any]:
-    if AutoScalingGroupNames is None:
-        opted_in = {"terminator:enabled": "true"}.items()
-        found = [name for name, group in cloud.groups.items() if opted_in <= group.tags.items()]
-    else:
-        found = [name for name in cloud.groups if name in AutoScalingGroupNames]
+    found = [
+        name
+        for name, group in cloud.groups.items()
+        if AutoScalingGroupNames is None or name in AutoScalingGroupNames
+        if all(_fits(group, **each) for each in Filters)
+    ]
     size = PaginationConfig["PageSize"]
     for start in range(0, max(1, len(found)), size):
         cloud.called("DescribeAutoScalingGroups")
@@ -110,16 +122,31 @@ def _groups(
         yield {"AutoScalingGroups": [_group(*cloud.shown(name)) for name in page]}
 
 
+def _fits(group: FakeGroup, Name: str, Values: Sequence[str]) -> bool:
+    """Say whether a group fits a filter: it has one of these tags, or a tag one of these values."""
+    if Name == "tag-key":
+        return any(key in group.tags for key in Values)
+    return group.tags.get(Name.removeprefix("tag:")) in Values
+
+
 def _group(group: FakeGroup, at: datetime) -> dict[str, Any]:
+    warmup = {} if group.warmup is None else {"DefaultInstanceWarmup": _seconds(group.warmup)}
+    pool = {"WarmPoolConfiguration": {"PoolState": "Stopped"}} if group.pool else {}
     return {
         "AutoScalingGroupName": group.name,
         "DesiredCapacity": group.desired,
-        "HealthCheckGracePeriod": int(group.grace.total_seconds()),
+        "HealthCheckGracePeriod": _seconds(group.grace),
         "Tags": [{"Key": key, "Value": value} for key, value in group.tags.items()],
         "TargetGroupARNs": [f"arn:x:targetgroup/{group.name}/1"] if group.balanced else [],
         "Instances": [_member(machine, at) for machine in group.members(at)],
+        **warmup,
+        **pool,
         **group.more,
     }
+
+
+def _seconds(span: timedelta) -> int:
+    return int(span.total_seconds())
 
 
 def _member(machine: Machine, at: datetime) -> dict[str, Any]:
@@ -132,6 +159,42 @@ def _member(machine: Machine, at: datetime) -> dict[str, Any]:
         "ProtectedFromScaleIn": machine.protected,
         **weight,
     }
+
+
+def _activities(
+    cloud: Cloud,
+    AutoScalingGroupName: str,
+    Filters: Sequence[Mapping[str, Any]],
+    PaginationConfig: dict[str, int],
+) -> Iterator[Any]:
+    """Answer with the activities that began since a time, the newest first."""
+    [[bound]] = [each["Values"] for each in Filters if each["Name"] == "StartTimeLowerBound"]
+    group, at = cloud.shown(AutoScalingGroupName)
+    since = max(datetime.fromisoformat(bound), at - _ACTIVITIES_KEPT)
+    begun = [each for each in group.activities if since <= each.start <= at]
+    begun.sort(key=lambda activity: activity.start, reverse=True)
+    size = PaginationConfig["PageSize"]
+    for start in range(0, max(1, len(begun)), size):
+        cloud.called("DescribeScalingActivities", group.name)
+        page = begun[start : start + size]
+        yield {"Activities": [_activity(each, group, at) for each in page]}
+
+
+def _activity(activity: Activity, group: FakeGroup, at: datetime) -> dict[str, Any]:
+    """Return an activity as it is described: without an EndTime while it is under way."""
+    row = {"Description": activity.text, "StartTime": activity.start}
+    ended, machine = activity.ended, activity.machine
+    if ended is None and machine is not None:
+        leaving = activity.text.startswith("Terminating")
+        ended = machine.leaves if leaving else machine.in_service
+        if ended is not None and not leaving and ended <= at and group.waits_for_warmup:
+            ended += group.warmup or timedelta(0)
+            if ended > at:
+                return {**row, "StatusCode": "WaitingForInstanceWarmup"}
+    if ended is None or ended > at:
+        waits = machine is not None and machine.state(at).endswith(":Wait")
+        return {**row, "StatusCode": "MidLifecycleAction" if waits else "InProgress"}
+    return {**row, "EndTime": ended, "StatusCode": activity.status}
 
 
 def _refreshes(cloud: Cloud, AutoScalingGroupName: str) -> Any:
@@ -172,23 +235,54 @@ def _instances(
 
 
 def _instance(machine: Machine) -> dict[str, Any]:
+    """Return an instance as EC2 describes it: one that has gone has no interface any more."""
+    warm = machine.lifecycle == "Warmed:Stopped"
+    row = {
+        "InstanceId": machine.id,
+        "LaunchTime": machine.launched,
+        "VpcId": machine.vpc,
+        "State": {"Name": "stopped" if warm else machine.ec2},
+    }
+    if machine.ec2 == "terminated":
+        return row
+    attached = machine.attached or machine.launched
+    interface = {"Attachment": {"DeviceIndex": 0, "AttachTime": attached}}
     address = {} if machine.address is None else {"PrivateIpAddress": machine.address}
-    row = {"InstanceId": machine.id, "LaunchTime": machine.launched, "VpcId": machine.vpc}
-    return {**row, **address}
+    return {**row, **address, "NetworkInterfaces": [interface]}
 
 
-# Load balancers: each group has its own, of its name.
+# Load balancers: each group has its own, of its name; nothing uses any other.
 
 
 def _target_health(cloud: Cloud, TargetGroupArn: str) -> Any:
-    group = cloud.groups[TargetGroupArn.split("/")[1]]
-    cloud.called("DescribeTargetHealth", group.name)
-    healths = [
-        {"Target": {"Id": m.id}, "TargetHealth": {"State": m.target, "Reason": "Elb.Said"}}
-        for m in group.members(cloud.now)
-        if m.target is not None
-    ]
-    return {"TargetHealthDescriptions": healths}
+    name = TargetGroupArn.split("/")[1]
+    cloud.called("DescribeTargetHealth", name)
+    groups = [group for group in cloud.groups.values() if _is_attached(group, TargetGroupArn)]
+    return {
+        "TargetHealthDescriptions": [
+            _target(group, machine, "unused" if group.name != name else machine.target)
+            for group in groups
+            for machine in group.members(cloud.now)
+            if machine.target is not None
+        ]
+    }
+
+
+def _is_attached(group: FakeGroup, arn: str) -> bool:
+    own = group.balanced and arn.split("/")[1] == group.name
+    return own or arn in group.more.get("TargetGroupARNs", ())
+
+
+def _target(group: FakeGroup, machine: Machine, state: str) -> dict[str, Any]:
+    state = "draining" if machine.leaves is not None else state
+    health = {"State": state} if state == "healthy" else {"State": state, "Reason": "Elb.Said"}
+    shifted = machine.zone in group.shifted
+    override = {"State": "zonal_shift_active" if shifted else "no_override"}
+    return {
+        "Target": {"Id": machine.id},
+        "TargetHealth": health,
+        "AdministrativeOverride": override,
+    }
 
 
 def _instance_health(cloud: Cloud, LoadBalancerName: str) -> Any:
@@ -210,13 +304,21 @@ def _instance_health(cloud: Cloud, LoadBalancerName: str) -> Any:
 
 def _object_versions(cloud: Cloud, Bucket: str, Prefix: str) -> Iterator[Any]:
     assert Bucket == BUCKET.name
-    mine = [each for each in cloud.stored if each.key.startswith(Prefix)]
-    latest = {each.key: each for each in mine}
+    # By key, and of one key the newest first.
+    mine = [each for each in reversed(cloud.stored) if each.key.startswith(Prefix)]
+    mine.sort(key=lambda each: each.key)
+    latest = {each.key: each for each in reversed(mine)}
 
     def row(each: Stored) -> dict[str, Any]:
-        newest = latest[each.key] is each
-        size = len(each.data or b"")
-        return {"Key": each.key, "LastModified": each.when, "IsLatest": newest, "Size": size}
+        found = {
+            "Key": each.key,
+            "VersionId": each.version_id,
+            "LastModified": each.when,
+            "IsLatest": latest[each.key] is each,
+        }
+        if each.data is None:
+            return found
+        return {**found, "Size": len(each.data), "ETag": each.etag}
 
     for start in range(0, max(1, len(mine)), KEYS_A_PAGE):
         cloud.called("ListObjectVersions", Prefix)
@@ -227,25 +329,57 @@ def _object_versions(cloud: Cloud, Bucket: str, Prefix: str) -> Iterator[Any]:
         }
 
 
-def _head_object(cloud: Cloud, Key: str, **_: Any) -> Any:
-    return {"ContentLength": len(_data(cloud, "HeadObject", Key))}
+def _head_object(
+    cloud: Cloud, Key: str, VersionId: str | None = None, ChecksumMode: str = "", **_: Any
+) -> Any:
+    stored, data = _read(cloud, "HeadObject", Key, VersionId)
+    head = {"ContentLength": len(data), "ETag": stored.etag, "LastModified": stored.when}
+    if ChecksumMode != "ENABLED":
+        return head
+    return {**head, "ChecksumCRC64NVME": stored.checksum, "ChecksumType": "FULL_OBJECT"}
 
 
-def _get_object(cloud: Cloud, Key: str, Range: str | None = None, **_: Any) -> Any:
-    data = _data(cloud, "GetObject", Key)
+def _get_object(
+    cloud: Cloud, Key: str, VersionId: str | None = None, Range: str | None = None, **_: Any
+) -> Any:
+    stored, data = _read(cloud, "GetObject", Key, VersionId)
     if Range is not None:
         first, last = Range.removeprefix("bytes=").split("-")
         data = data[int(first) : int(last) + 1]
-    when = cloud.current()[Key].when
-    return {"Body": io.BytesIO(data), "ContentLength": len(data), "LastModified": when}
+    return {
+        "Body": io.BytesIO(data),
+        "ContentLength": len(data),
+        "ETag": stored.etag,
+        "LastModified": stored.when,
+    }
 
 
-def _data(cloud: Cloud, operation: str, key: str) -> bytes:
+def _read(cloud: Cloud, operation: str, key: str, version: str | None) -> tuple[Stored, bytes]:
+    """Return an object and its data: that of a version, else of now."""
     cloud.called(operation, key)
-    stored = cloud.current().get(key)
-    if stored is None or stored.data is None:
-        raise refusal("NoSuchKey")
-    return stored.data
+    if version is None:
+        stored = cloud.current().get(key)
+    else:
+        found = [e for e in cloud.stored if (e.key, e.version_id) == (key, version)]
+        stored = found[0] if found else None
+    if stored is None:
+        raise refusal("NoSuchKey" if version is None else "NoSuchVersion")
+    if stored.data is None:
+        raise refusal("MethodNotAllowed", "a delete marker")
+    return stored, stored.data
+
+
+def _lifecycle_rules(cloud: Cloud, **_: Any) -> Any:
+    cloud.called("GetBucketLifecycleConfiguration")
+    rules: list[dict[str, Any]] = []
+    if cloud.expires_after is not None:
+        rules.append({"Status": "Enabled", "Expiration": {"Days": cloud.expires_after.days}})
+    if cloud.keeps is not None:
+        expiration = {"NoncurrentDays": cloud.keeps.days}
+        rules.append({"Status": "Enabled", "NoncurrentVersionExpiration": expiration})
+    if not rules:
+        raise refusal("NoSuchLifecycleConfiguration")
+    return {"Rules": rules}
 
 
 # CloudWatch.
@@ -253,5 +387,41 @@ def _data(cloud: Cloud, operation: str, key: str) -> bytes:
 
 def _alarms(cloud: Cloud, AlarmNames: Sequence[str], **_: Any) -> Iterator[Any]:
     cloud.called("DescribeAlarms")
+    cloud.note_alarms()
+    changed = {change.name: change.when for change in cloud.changes}
     known = [name for name in AlarmNames if name in cloud.alarms]
-    yield {"MetricAlarms": [{"AlarmName": n, "StateValue": cloud.alarms[n]} for n in known]}
+    yield {
+        "MetricAlarms": [
+            {
+                "AlarmName": name,
+                "StateValue": cloud.alarms[name],
+                "StateTransitionedTimestamp": changed[name],
+            }
+            for name in known
+        ]
+    }
+
+
+def _alarm_history(
+    cloud: Cloud, AlarmName: str, StartDate: datetime, ScanBy: str, **_: Any
+) -> Iterator[Any]:
+    """Answer with an alarm's changes of state since a moment, the newest or oldest first."""
+    cloud.called("DescribeAlarmHistory", AlarmName)
+    order = reversed if ScanBy == "TimestampDescending" else list
+    yield {
+        "AlarmHistoryItems": [
+            {
+                "AlarmName": change.name,
+                "Timestamp": change.when,
+                "HistoryItemType": "StateUpdate",
+                "HistoryData": json.dumps(
+                    {
+                        "oldState": {"stateValue": change.before},
+                        "newState": {"stateValue": change.after},
+                    }
+                ),
+            }
+            for change in order(cloud.changes)
+            if change.name == AlarmName and StartDate <= change.when
+        ]
+    }

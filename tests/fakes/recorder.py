@@ -26,7 +26,8 @@ _TERMINATE: Final = "TerminateInstanceInAutoScalingGroup"
 class Recorder:
     """The handlers deployed to a local fleet: they invoke each other, and calls are noted.
 
-    `calls` are the calls of each handler: the API, and what it was about.
+    `calls` are the calls of each handler: the API, with `Version` where it asked for a version of
+    an object, and what it was about.
     """
 
     local: Fleet
@@ -52,7 +53,8 @@ class Recorder:
 
     def _note(self, params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
         context["given"] = params
-        api = f"{model.service_model.service_name}:{model.name}"
+        version = "Version" if "VersionId" in params else ""
+        api = f"{model.service_model.service_name}:{model.name}{version}"
         self.calls[self.running[-1]].add((api, self._about(params)))
         if self.vanishing and model.name == _TERMINATE:
             self.local.aws.terminating.terminate_instance_in_auto_scaling_group(**params)

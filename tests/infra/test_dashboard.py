@@ -171,7 +171,7 @@ def test_every_field_that_a_query_reads_is_one_that_is_logged(name: str) -> None
 
 
 def test_what_queries_read_of_a_group_comes_before_its_instances() -> None:
-    """Logs Insights finds 200 fields of a line, and each instance has seven."""
+    """Logs Insights finds 200 fields of a line, and each instance has nine."""
     with recording("web") as of:
         of.every(5, 1)
     [record] = [list(line) for line in of.lines() if "reason" in line]

@@ -15,12 +15,12 @@ from terminator.invoke import probe_through
 from terminator.model import Answer as Answered
 from terminator.model import Unobserved
 from terminator.observe import versions
+from terminator.observe.autoscaling import Ec2Instance
 from terminator.observe.versions import PART, ProbeError
 from terminator.probe.ask import LONGEST_REASON, Answer, Question
 from terminator.version import MAX_LENGTH
 from tests.decide.builders import NOW, policy
-from tests.fakes.cloud import fleet, minutes, refusal
-from tests.fakes.cloud_api import run
+from tests.fakes.cloud import refusal
 from tests.probe.asking import question
 
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -32,15 +32,10 @@ Ask = Callable[[str, Any, float], Any]
 
 def taken(ask: Ask, vpcs: dict[str, int]) -> tuple[dict[str, Answered], dict[str, str]]:
     """Take the answers for so many instances in each VPC."""
-    rows: dict[str, Any] = {
-        f"{vpc}-i-{n:05}": {
-            "InstanceId": f"{vpc}-i-{n:05}",
-            "PrivateIpAddress": "10.0.0.1",
-            "VpcId": vpc,
-            "LaunchTime": NOW,
-        }
+    rows = {
+        id_: Ec2Instance(id_, running=True, created=NOW, address="10.0.0.1", vpc=vpc)
         for vpc, size in vpcs.items()
-        for n in range(size)
+        for id_ in (f"{vpc}-i-{n:05}" for n in range(size))
     }
     found = versions.ask_instances(ask, lambda: 60.0, rows, dict.fromkeys(rows, policy()))
     seen = {id_: each for id_, each in found.items() if not isinstance(each, Unobserved)}
@@ -190,39 +185,3 @@ def test_the_longest_questions_and_answers_of_a_part_fit_into_lambdas_payload() 
 @pytest.mark.parametrize(("name", "text"), [("path", "/"), ("host", "a"), ("version_field", "a")])
 def test_a_setting_takes_no_text_that_a_tag_could_not_hold(name: str, text: str) -> None:
     assert len(longest(name, text)) == 256
-
-
-def calls(size: int, groups: int, **more: Any) -> dict[str, int]:
-    """Return what a run calls, over so many groups of so many instances each."""
-    cloud, _ = fleet(*(f"web{n}" for n in range(groups)), size=size, balanced=True, **more)
-    run(cloud)
-    return dict(cloud.calls)
-
-
-def test_no_call_of_aws_is_made_for_an_instance() -> None:
-    held = {"terminator:pause": ""}
-    assert calls(3, 2, tags=held) == calls(60, 2, tags=held)
-
-
-def test_a_group_that_does_not_act_costs_a_call_for_its_target_group() -> None:
-    held = {"terminator:pause": ""}
-    few, many = calls(3, 2, tags=held), calls(3, 20, tags=held)
-    assert {name: many[name] - few[name] for name in many} == {
-        **dict.fromkeys(many, 0),
-        "DescribeTargetHealth": 18,
-    }
-
-
-def test_a_group_that_acts_costs_the_same_calls_whatever_its_size_and_one_a_instance() -> None:
-    def replacing(size: int) -> tuple[dict[str, int], int]:
-        cloud, [group] = fleet(size=size, tags={"terminator:max-unavailable": "50%"})
-        cloud.launch(group, at=cloud.now - minutes(5)).version = "1.0.274"
-        group.desired += 1
-        run(cloud)
-        to_terminate = cloud.calls.pop("TerminateInstanceInAutoScalingGroup")
-        assert to_terminate == len(cloud.kills)
-        return dict(cloud.calls), to_terminate
-
-    (few, one), (many, more) = replacing(4), replacing(40)
-    assert few == many
-    assert more > one > 0

@@ -9,6 +9,7 @@ import pytest
 
 from terminator.model import Answer as Answered
 from terminator.model import NoVersion, Unobserved
+from terminator.observe.autoscaling import Ec2Instance
 from terminator.observe.versions import ask_instances
 from terminator.probe.ask import Answer, Question
 from terminator.report.record import InstanceRecord
@@ -24,8 +25,8 @@ def taken(
     answers: Mapping[str, list[Any]], vpcs: Mapping[str, str]
 ) -> dict[str, Answered | Unobserved]:
     """Take answers, by VPC, for instances that are each in a VPC."""
-    rows: dict[str, Any] = {
-        id_: {"InstanceId": id_, "PrivateIpAddress": "10.0.0.1", "VpcId": vpc, "LaunchTime": NOW}
+    rows = {
+        id_: Ec2Instance(id_, running=True, created=NOW, address="10.0.0.1", vpc=vpc)
         for id_, vpc in vpcs.items()
     }
     asked = dict.fromkeys(vpcs, policy())
@@ -113,7 +114,7 @@ def instances_of(cloud: Cloud) -> dict[str, InstanceRecord]:
     [
         (None, "not registered with target group web"),
         ("draining", "unhealthy at target group web: Elb.Said"),
-        ("unused", None),
+        ("unused", "unhealthy at target group web: Elb.Said"),
     ],
 )
 def test_what_a_target_group_does_not_call_healthy_is_unavailable(

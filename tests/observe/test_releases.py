@@ -6,6 +6,7 @@ import io
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,17 @@ from terminator.config.release_keys import KeyTemplate
 from terminator.errors import KnownError
 from terminator.model import NoRelease, Released
 from terminator.observe import releases
-from terminator.observe.releases import Ranged
-from tests.fakes.cloud import Cloud, fleet, minutes, refusal
+from terminator.observe.history import Reach, dated, versions_kept_for
+from terminator.observe.zips import Ranged, zip_problem
+from tests.fakes.cloud import Cloud, fleet, refusal
 from tests.fakes.cloud_api import BUCKET, clients
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
+    from types_boto3_s3.type_defs import (
+        LifecycleRuleTypeDef,
+        VersioningConfigurationTypeDef,
+    )
 
 TEMPLATE = KeyTemplate.parse("{app}/{version}.zip")
 
@@ -180,78 +186,95 @@ def test_a_template_whose_prefix_is_not_the_pointers_still_finds_it(s3: S3Client
 
 def test_a_bucket_without_versions_works_too(s3: S3Client) -> None:
     s3.create_bucket(Bucket="plain")
-    s3.put_object(Bucket="plain", Key="web/1.0.zip")
-    released = releases.find(s3, "plain", TEMPLATE, "web")
+    for version in ("1.0", "1.1"):
+        s3.put_object(Bucket="plain", Key=f"web/{version}.zip")
+    s3.put_object(Bucket="plain", Key="web/current", Body=b"1.0")
+    listing = releases.list_releases(s3, "plain", TEMPLATE, "web")
+    released = releases.chosen(s3, "plain", "web", listing)
     assert isinstance(released, Released)
-    assert (released.repointed, released.deleted) == (False, None)
+    assert released.release.key == "web/1.0.zip"
+    assert dated(s3, "plain", listing, released, Reach()) == released
 
 
-def since(cloud: Cloud) -> tuple[float, str]:
-    """Return since when the target is that, in minutes after the start, and by what."""
-    released = releases.find(clients(cloud).s3, "releases", TEMPLATE, "web")
+def test_a_listing_has_old_versions_and_delete_markers_the_oldest_first(s3: S3Client) -> None:
+    put(s3, "web/1.0.zip", "web/1.0.zip")
+    s3.delete_object(Bucket="zips", Key="web/1.0.zip")
+    put(s3, "web/current", data=b"1.0")
+    listing = releases.list_releases(s3, "zips", TEMPLATE, "web")
+    zips, pointer = listing.zips["web/1.0.zip"], listing.pointer
+    assert [(e.deleted, e.latest) for e in zips] == [(False, False), (False, False), (True, True)]
+    assert [(each.deleted, each.latest) for each in pointer] == [(False, True)]
+    assert len({each.version_id for each in zips}) == 3
+    assert {each.etag for each in zips if not each.deleted} == {"d41d8cd98f00b204e9800998ecf8427e"}
+    assert all(each.when <= datetime.now(UTC) + timedelta(minutes=1) for each in zips)
+    assert (listing.releases, listing.pointed) == ((), True)
+
+
+def test_history_is_read_from_old_versions_of_the_pointer(s3: S3Client) -> None:
+    put(s3, "web/1.0.zip", "web/2.0.zip")
+    for text in (b"1.0", b"2.0", b"1.0"):
+        put(s3, "web/current", data=text)
+    listing = releases.list_releases(s3, "zips", TEMPLATE, "web")
+    # S3 dates to the second: let a minute pass between two changes.
+    times = iter(range(99))
+    started = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+    aged = {
+        key: tuple(replace(each, when=started + timedelta(minutes=next(times))) for each in every)
+        for key, every in (*listing.zips.items(), ("web/current", listing.pointer))
+    }
+    listing = replace(listing, zips=aged, pointer=aged.pop("web/current"))
+    released = releases.chosen(s3, "zips", "web", listing)
     assert isinstance(released, Released)
-    by = "pointer" if released.repointed else str(released.deleted or "zip")
-    return (released.since - Cloud().now) / timedelta(minutes=1), by
+    said = dated(s3, "zips", listing, released, Reach())
+    minutes = [started + timedelta(minutes=number) for number in range(5)]
+    assert (said.release.key, said.since) == ("web/1.0.zip", minutes[4])
+    assert said.others == ((minutes[1], minutes[2]), (minutes[3], minutes[4]))
 
 
-def test_since_is_when_the_zip_was_uploaded_and_again_when_it_is_uploaded_again() -> None:
-    cloud = Cloud()
-    cloud.upload("web", "1.0.266")
-    assert since(cloud) == (0, "zip")
-    cloud.wait(10)
-    cloud.upload("web", "1.0.266")
-    assert since(cloud) == (10, "zip")
+def test_an_upload_in_parts_is_known_by_its_etag(s3: S3Client) -> None:
+    where: Any = {"Bucket": "zips", "Key": "web/1.0.zip"}
+    where["UploadId"] = s3.create_multipart_upload(**where)["UploadId"]
+    sizes = {1: 5 * 2**20, 2: 2**20}
+    parts: Any = [
+        {
+            "PartNumber": number,
+            "ETag": s3.upload_part(**where, PartNumber=number, Body=bytes(size))["ETag"],
+        }
+        for number, size in sizes.items()
+    ]
+    s3.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
+    listing = releases.list_releases(s3, "zips", TEMPLATE, "web")
+    [release] = listing.releases
+    assert release.etag.endswith("-2")
+    assert dated(s3, "zips", listing, Released(release, None), Reach()).doubt == timedelta(
+        minutes=1, seconds=6
+    )
 
 
-def test_since_is_when_a_higher_release_was_deleted_not_a_lower_one() -> None:
-    cloud = Cloud()
-    for version in ("1.0.200", "1.0.266", "1.0.274"):
-        cloud.upload("web", version)
-    cloud.wait(10)
-    cloud.put("web/1.0.274.zip", None)
-    cloud.wait(10)
-    cloud.put("web/1.0.200.zip", None)
-    assert since(cloud) == (10, "1.0.274")
+def test_the_rules_for_old_versions_are_read(s3: S3Client) -> None:
+    assert versions_kept_for(s3, "zips") is None
+    rule: LifecycleRuleTypeDef = {
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 30},
+    }
+    s3.put_bucket_lifecycle_configuration(Bucket="zips", LifecycleConfiguration={"Rules": [rule]})
+    assert versions_kept_for(s3, "zips") == timedelta(days=30)
+    s3.delete_bucket_lifecycle(Bucket="zips")
 
 
-def test_since_is_when_another_spelling_of_the_release_was_deleted() -> None:
-    cloud = Cloud()
-    cloud.upload("web", "v1.2")
-    cloud.wait(10)
-    cloud.upload("web", "1.2.0")
-    cloud.wait(10)
-    cloud.put("web/1.2.0.zip", None)
-    assert since(cloud) == (20, "1.2.0")
-
-
-def test_a_release_that_was_deleted_and_uploaded_again_is_dated_by_its_zip() -> None:
-    cloud = Cloud()
-    cloud.upload("web", "1.0.266")
-    cloud.wait(10)
-    cloud.put("web/1.0.266.zip", None)
-    cloud.wait(10)
-    cloud.upload("web", "1.0.266")
-    assert since(cloud) == (20, "zip")
-
-
-def test_since_is_the_later_of_pointer_and_zip() -> None:
-    cloud = Cloud()
-    cloud.upload("web", "1.0.266")
-    cloud.wait(10)
-    cloud.put("web/current", b"1.0.266")
-    assert since(cloud) == (10, "pointer")
-    cloud.wait(10)
-    cloud.upload("web", "1.0.266")
-    assert since(cloud) == (20, "pointer")
-
-
-def test_since_is_when_the_pointer_was_deleted() -> None:
-    cloud = Cloud()
-    cloud.upload("web", "1.0.266")
-    cloud.put("web/current", b"1.0.266")
-    cloud.wait(10)
-    cloud.put("web/current", None)
-    assert since(cloud) == (10, "pointer")
+def test_versioning_that_is_suspended_stores_null_versions(s3: S3Client) -> None:
+    put(s3, "web/1.0.zip")
+    suspended: VersioningConfigurationTypeDef = {"Status": "Suspended"}
+    s3.put_bucket_versioning(Bucket="zips", VersioningConfiguration=suspended)
+    put(s3, "web/current", data=b"1.0")
+    listing = releases.list_releases(s3, "zips", TEMPLATE, "web")
+    [zipped], [pointer] = listing.zips["web/1.0.zip"], listing.pointer
+    assert zipped.version_id != releases.UNVERSIONED
+    assert pointer.version_id == releases.UNVERSIONED
+    released = releases.chosen(s3, "zips", "web", listing)
+    assert isinstance(released, Released)
+    assert dated(s3, "zips", listing, released, Reach()) == released
 
 
 def packed(files: dict[str, bytes], comment: bytes = b"") -> bytes:
@@ -267,7 +290,7 @@ def packed(files: dict[str, bytes], comment: bytes = b"") -> bytes:
 @pytest.mark.parametrize("comment", [b"", b"built by hand", b"x" * 65_535])
 def test_a_good_zip_has_no_problem(s3: S3Client, comment: bytes) -> None:
     put(s3, "web/1.zip", data=packed({"a": b"1", "b/c": b"2"}, comment))
-    assert releases.zip_problem(s3, "zips", "web/1.zip") is None
+    assert zip_problem(s3, "zips", "web/1.zip") is None
 
 
 @pytest.mark.parametrize(
@@ -287,11 +310,11 @@ def test_a_good_zip_has_no_problem(s3: S3Client, comment: bytes) -> None:
 )
 def test_a_bad_zip_says_its_problem(s3: S3Client, data: bytes, problem: str) -> None:
     put(s3, "web/1.zip", data=data)
-    assert releases.zip_problem(s3, "zips", "web/1.zip") == problem
+    assert zip_problem(s3, "zips", "web/1.zip") == problem
 
 
 def test_a_zip_that_is_not_there_says_what_s3_says(s3: S3Client) -> None:
-    assert releases.zip_problem(s3, "zips", "web/1.zip") == "404: Not Found"
+    assert zip_problem(s3, "zips", "web/1.zip") == "404: Not Found"
 
 
 def test_only_the_end_of_a_large_zip_is_read() -> None:
@@ -305,7 +328,7 @@ def test_only_the_end_of_a_large_zip_is_read() -> None:
         return answer
 
     get, api.get_object = api.get_object, get_object
-    assert releases.zip_problem(api, BUCKET.name, "web/1.zip") is None
+    assert zip_problem(api, BUCKET.name, "web/1.zip") is None
     assert sum(read) < 1000
 
 
@@ -313,23 +336,8 @@ def test_only_the_end_of_a_large_zip_is_read() -> None:
 def test_no_bytes_make_the_check_of_a_zip_raise(noise: bytes, cut: int) -> None:
     cloud = Cloud()
     cloud.put("web/1.zip", packed({"a": b"1"})[:cut] + noise + packed({"b": b"2"})[cut:])
-    said = releases.zip_problem(clients(cloud).s3, BUCKET.name, "web/1.zip")
+    said = zip_problem(clients(cloud).s3, BUCKET.name, "web/1.zip")
     assert said is None or said.isprintable()
-
-
-def test_times_of_s3_have_a_zone(s3: S3Client) -> None:
-    put(s3, "web/1.zip")
-    assert found(s3).since <= datetime.now(UTC) + minutes(1)
-
-
-def test_since_is_when_the_pointer_was_last_deleted() -> None:
-    cloud = Cloud()
-    cloud.upload("web", "1.0.266")
-    for _ in range(2):
-        cloud.put("web/current", b"1.0.266")
-        cloud.wait(10)
-        cloud.put("web/current", None)
-    assert since(cloud) == (20, "pointer")
 
 
 def test_a_zip_of_another_app_is_no_release_where_keys_begin_with_the_version(
@@ -387,7 +395,7 @@ def test_what_s3_cannot_answer_now_is_told_as_it_said_it() -> None:
     cloud, _ = fleet()
     cloud.faults["GetObject", "web/1.0.274.zip"] = refusal("Throttling", "slow down")
     with pytest.raises(ClientError, match="slow down"):
-        releases.zip_problem(clients(cloud).s3, BUCKET.name, "web/1.0.274.zip")
+        zip_problem(clients(cloud).s3, BUCKET.name, "web/1.0.274.zip")
 
 
 def test_an_answer_of_s3_that_breaks_off_is_no_fault_of_the_zip() -> None:

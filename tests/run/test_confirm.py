@@ -50,9 +50,9 @@ def add_pending(group: FakeGroup) -> None:
         (lambda g: g.tags.update({"terminator:port": "81"}), "its settings have changed"),
         (lambda g: g.more.update(SuspendedProcesses=[{"ProcessName": "Launch"}]), "suspended"),
         (lambda g: g.more.update(Status="Delete in progress"), "the group is being deleted"),
-        (add_pending, "waiting for proof: 1 in flight"),
+        (add_pending, "no proof yet: 1 member in flight"),
         (lambda g: setattr(g.machines[0], "protected", True), "both plans chose nothing alike"),
-        (lambda g: setattr(g.machines[1], "health", "Unhealthy"), "waiting for proof: 1 in flight"),
+        (lambda g: setattr(g.machines[1], "health", "Unhealthy"), "no budget: 2 available"),
     ],
 )
 def test_what_changes_during_the_run_is_seen_right_before_acting(change: Any, reason: str) -> None:
@@ -74,12 +74,12 @@ def detach(group: FakeGroup) -> None:
     group.balanced = False
 
 
-def test_an_outdated_instance_that_has_become_a_presumed_one_is_looked_at_again_first() -> None:
+def test_a_load_balancer_that_was_attached_during_the_run_was_not_asked_so_nothing_goes() -> None:
     cloud, [group] = fleet(tags=FREE)
-    assert Edit(cloud, group).run(attach) == NOTHING_ALIKE
+    assert Edit(cloud, group).run(attach) == "nothing is available and nothing is dead"
 
 
-def test_a_presumed_outdated_instance_that_has_become_an_available_one_is_spared() -> None:
+def test_a_dead_instance_that_has_become_an_available_one_is_spared() -> None:
     cloud, [group] = fleet(tags=FREE, balanced=True)
     group.machines[0].target = "unhealthy"
     assert Edit(cloud, group).run(detach) == NOTHING_ALIKE

@@ -117,5 +117,8 @@ def test_errors_of_aws_pass_through_to_who_asked() -> None:
         def invoke(self, **_asked: Any) -> dict[str, Any]:
             raise refusal("TooManyRequestsException")
 
+    waits: list[float] = []
+    probe = probe_through(waiting(Refusing(b"")), {"vpc-1": "p"}, waits.append)
     with pytest.raises(ProbeError, match="TooManyRequestsException"):
-        probe_through(waiting(Refusing(b"")), {"vpc-1": "p"})("vpc-1", ASKED, 30.0)
+        probe("vpc-1", ASKED, 30.0)
+    assert waits == [0.5, 1.0, 2.0, 4.0, 8.0]

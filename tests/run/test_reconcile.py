@@ -18,7 +18,7 @@ def test_a_target_group_that_nothing_uses_says_nothing() -> None:
 
 
 def test_a_refresh_in_progress_and_a_missing_alarm_hold() -> None:
-    cloud, [refreshed, alarmed] = fleet("a", "b")
+    cloud, [refreshed, alarmed] = fleet("a", "b", own_apps=True)
     cloud.refreshes["a"] = "InProgress"
     alarmed.tags["terminator:alarms"] = "web-5xx"
     records = run(cloud)
@@ -39,7 +39,7 @@ def test_a_truncated_zip_holds_the_canary() -> None:
 
 
 def test_settings_that_cannot_be_read_hold_that_group_only_and_it_is_not_asked() -> None:
-    cloud, [first, _] = fleet("a", "b")
+    cloud, [first, _] = fleet("a", "b", own_apps=True)
     first.tags["terminator:minimum"] = "lots"
     asked: list[Question] = []
 
@@ -67,7 +67,7 @@ def test_a_configured_name_that_matches_nothing_fails_after_the_others_were_serv
 
 
 def test_a_named_group_needs_no_tag_but_must_not_say_otherwise() -> None:
-    cloud, [group, other] = fleet("a", "b")
+    cloud, [group, other] = fleet("a", "b", own_apps=True)
     del group.tags["terminator:enabled"]
     other.tags["terminator:enabled"] = "false"
     records = run(cloud, of=settings(groups={"names": ["a", "b"]}))
@@ -77,7 +77,7 @@ def test_a_named_group_needs_no_tag_but_must_not_say_otherwise() -> None:
 
 
 def test_a_scope_narrows_and_opts_nothing_in() -> None:
-    cloud, [_, _, private] = fleet("a", "b", "c")
+    cloud, [_, _, private] = fleet("a", "b", "c", own_apps=True)
     del private.tags["terminator:enabled"]
     records = run(cloud, scope=Scope(groups=frozenset({"a", "c"})))
     assert killed(cloud) == ["a"]
@@ -101,7 +101,7 @@ def test_a_dry_run_plans_for_real_and_terminates_nothing() -> None:
 
 
 def test_one_wait_serves_the_second_look_of_all_groups() -> None:
-    cloud, _ = fleet("a", "b")
+    cloud, _ = fleet("a", "b", own_apps=True)
     cloud.muted.update({"i-0001": 99, "i-0004": 99})
     waits: list[float] = []
     run(cloud, sleep=waits.append)

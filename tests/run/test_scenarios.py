@@ -35,7 +35,7 @@ def test_a_release_goes_out_canary_first_and_never_below_the_minimum() -> None:
     cloud.upload("web", "1.0.274")
     every(cloud, 5, 12)
     assert versions(cloud, group) == ["1.0.274"] * 6
-    assert [len([t for t in kill_times(cloud) if t == at]) for at in (0, 5, 10)] == [1, 3, 2]
+    assert [len([t for t in kill_times(cloud) if t == at]) for at in (0, 15, 20)] == [1, 3, 2]
     assert cloud.lowest == {"live_asg_web": 3}
 
 
@@ -52,8 +52,9 @@ def test_boots_that_stay_stale_get_rarer_up_to_sixteen_hours() -> None:
     cloud.wait(1.5)
     every(cloud, 5, 12 * 24 * 6)
     gaps = [later - earlier for earlier, later in pairwise(kill_times(cloud))]
-    assert [round(gap / 30) for gap in gaps[:6]] == [1, 2, 4, 8, 16, 32]
-    assert all(gap in {955, 960, 965} for gap in gaps[5:])
+    assert gaps[0] == 30
+    assert all(1.8 < later / earlier < 2.2 for earlier, later in pairwise(gaps[1:6]))
+    assert all(gap in {955, 960, 965} for gap in gaps[6:])
     assert len(gaps) > 8
     assert cloud.lowest == {"live_asg_web": 7}
 
@@ -64,7 +65,7 @@ def test_a_canary_that_never_answers_is_the_only_one_lost() -> None:
     cloud.upload("web", "1.0.274")
     every(cloud, 5, 12 * 48)
     assert len(cloud.kills) == 1
-    assert any("waiting for proof: i-0004" in line for line in cloud.said())
+    assert any("no proof yet: i-0004 entered service" in line for line in cloud.said())
 
 
 def test_a_fixed_release_replaces_the_silent_canary_first_under_its_own_alarm() -> None:
@@ -74,16 +75,14 @@ def test_a_fixed_release_replaces_the_silent_canary_first_under_its_own_alarm() 
     cloud.upload("web", "1.0.274")
     every(cloud, 5, 3)
     cloud.alarms["web-5xx"] = "ALARM"
+    cloud.wait(1)
     group.boots = lambda released: released
     cloud.upload("web", "1.0.275")
     every(cloud, 5, 4)
     assert len(cloud.kills) == 1
-    every(cloud, 5, 1)
+    every(cloud, 5, 2)
     assert cloud.kills[1][2] == "i-0004"
-    every(cloud, 5, 5)
-    assert len(cloud.kills) == 2
-    cloud.alarms["web-5xx"] = "OK"
-    every(cloud, 5, 4)
+    every(cloud, 5, 9)
     assert versions(cloud, group) == ["1.0.275"] * 3
 
 
@@ -174,7 +173,7 @@ def test_a_bad_release_deleted_minutes_later_is_rolled_back_in_the_next_run() ->
     cloud, group = fleet(tags={"terminator:alarms": "web-5xx"})
     cloud.alarms["web-5xx"] = "OK"
     cloud.upload("web", "1.0.274")
-    every(cloud, 5, 2)
+    every(cloud, 5, 4)
     assert versions(cloud, group).count("1.0.274") == 2
     cloud.alarms["web-5xx"] = "ALARM"
     group.tags["terminator:window"] = "Sat-Sun 09:00-17:00 Europe/London"
@@ -245,7 +244,8 @@ def test_no_proof_before_the_canary_is_healthy_at_its_load_balancer_and_past_its
 
 
 def test_within_its_grace_period_a_healthy_canary_is_no_proof() -> None:
-    cloud, _ = fleet(balanced=True, grace=minutes(12))
+    tags = {"terminator:bake-time": "0m"}
+    cloud, _ = fleet(balanced=True, grace=minutes(12), tags=tags)
     cloud.upload("web", "1.0.274")
     run(cloud)
     every(cloud, 5, 2)
@@ -262,13 +262,12 @@ def test_the_same_upload_twice_and_the_schedule_at_once_make_one_canary() -> Non
     assert len(cloud.kills) == 1
 
 
-def test_a_rogue_version_costs_at_most_one_canary_per_retry_time() -> None:
+def test_a_rogue_version_costs_canaries_at_growing_distances() -> None:
     cloud, group = fleet(4, tags={"terminator:max-unavailable": "100%", "terminator:minimum": "0"})
     group.machines[0].version = "999.0.0"
     group.machines[0].launched -= minutes(60)
-    every(cloud, 5, 24, of=settings(bucket=False))
-    assert all(gap >= 30 for gap in (b - a for a, b in pairwise(kill_times(cloud))))
-    assert 2 <= len(cloud.kills) <= 5
+    every(cloud, 5, 12 * 24, of=settings(bucket=False))
+    assert 2 <= len(cloud.kills) <= 4
 
 
 @pytest.mark.parametrize("desired", [2, 3])

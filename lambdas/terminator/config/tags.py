@@ -36,7 +36,7 @@ class Policy:
     """
 
     app: str
-    minimum: Amount = _HALF
+    minimum: Amount | None = None
     max_unavailable: Amount = _QUARTER
     scheme: Scheme = "http"
     port: int = 80
@@ -44,15 +44,30 @@ class Policy:
     host: str | None = None
     version_field: str = "version"
     pause: str | None = None
-    bake_time: timedelta = timedelta(0)
+    bake_time: timedelta = timedelta(minutes=10)
+    warm_up: timedelta | None = None
     canary_retry: timedelta = timedelta(minutes=30)
     window: Window | None = None
+    alarm: str | None = None
     alarms: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
-    def minimum_of(self, desired: int) -> int:
-        """Return how many must stay available; percentages are rounded up."""
-        return self.minimum.rounded_up(desired)
+    @property
+    def alarm_names(self) -> tuple[str, ...]:
+        """The names of all alarms that hold the group, each once."""
+        named = (self.alarm,) if self.alarm else ()
+        return tuple(dict.fromkeys((*named, *self.alarms)))
+
+    def minimum_of(self, desired: int, healthy_percentage: int | None = None) -> int:
+        """Return how many must stay available; percentages are rounded up.
+
+        Where the policy does not say, it is `healthy_percentage`, that of the group's instance
+        maintenance policy, else half of them.
+        """
+        if self.minimum is not None:
+            return self.minimum.rounded_up(desired)
+        default = _HALF if healthy_percentage is None else Amount(healthy_percentage, percent=True)
+        return default.rounded_up(desired)
 
     def max_unavailable_of(self, desired: int) -> int:
         """Return how many may be out at once; percentages are rounded down, at least 1."""
@@ -83,12 +98,14 @@ _SETTINGS: Final[Mapping[str, _Setting]] = {
     ),
     "pause": _Setting(str, "any text"),
     "bake-time": _Setting(values.duration, "a duration such as 90s, 10m or 2h, at most 30d"),
+    "warm-up": _Setting(values.duration, "a duration such as 90s, 10m or 2h, at most 30d"),
     "canary-retry": _Setting(
         values.positive_duration, "a duration from 1m, such as 30m or 2h, at most 30d"
     ),
     "window": _Setting(
         values.window, "always, or days, hours and zone: Mon-Fri 09:00-17:00 Europe/London"
     ),
+    "alarm": _Setting(values.alarm, "the name of a CloudWatch alarm, spaces and all"),
     "alarms": _Setting(values.alarms, "names of CloudWatch alarms, separated by spaces"),
 }
 # Names that are refused, with the name to write instead.

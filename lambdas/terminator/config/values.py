@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 Scheme = Literal["http", "https"]
 
 HIGHEST_PORT: Final = 65_535
+_LONGEST_ALARM: Final = 255
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LONGEST: Final = timedelta(days=30)
 # Each question to an instance carries these, so they are as long as a tag may be at most:
@@ -133,6 +134,16 @@ def version_field(text: str) -> str:
 def app(text: str) -> str:
     """Read the name of an app: letters, digits, `-`, `_` and single dots inside."""
     return _matching(_APP, text)
+
+
+def alarm(text: str) -> str:
+    """Read the name of one CloudWatch alarm, which may have spaces in it.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+    """
+    if not text.strip() or not text.isprintable() or len(text) > _LONGEST_ALARM:
+        raise ValueError(text)
+    return text.strip()
 
 
 def alarms(text: str) -> tuple[str, ...]:

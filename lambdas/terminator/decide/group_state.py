@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Final
 
 from terminator.config.tags import Policy
-from terminator.model import Figures, Group, Instance, NoRelease, Preflight, Released, Source
+from terminator.model import (
+    CLOCK_DOUBT,
+    Figures,
+    Group,
+    Instance,
+    NoRelease,
+    Preflight,
+    Released,
+    Source,
+)
 from terminator.version import Version, same_release
 
-# The clocks of S3 and EC2 may differ by so much.
-CLOCK_DOUBT: Final = timedelta(minutes=1)
-# An instance whose launch time is unknown counts as the newest.
-_UNKNOWN_LAUNCH: Final = datetime.max.replace(tzinfo=UTC)
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+_MOST_RETRIES: Final = 32
+DAY: Final = timedelta(days=1)
+# For so long launches may fail, or a canary be overdue, before a person has to act.
+TROUBLED: Final = timedelta(hours=3)
 
 
 @dataclass(frozen=True)
@@ -30,32 +40,83 @@ class GroupState:
     now: datetime
     preflight: Preflight = field(default_factory=Preflight)
 
+    # Who is there.
+
     @cached_property
-    def _asked(self) -> tuple[Instance, ...]:
-        # One that is InService but was not asked is new to this run: in flight.
-        asked = (i for i in self.group.instances if i.answer is not None)
-        return tuple(sorted((i for i in asked if i.in_service), key=lambda instance: instance.id))
+    def members(self) -> tuple[Instance, ...]:
+        """The instances that count, by id."""
+        counted = (each for each in self.group.instances if each.counted)
+        return tuple(sorted(counted, key=lambda instance: instance.id))
+
+    @cached_property
+    def past_warmup(self) -> tuple[Instance, ...]:
+        """Members in service for their warm-up, of which it is known whether they serve."""
+        asked = (
+            each
+            for each in self.members
+            if each.in_service and each.answer is not None and not each.traffic.unknown
+        )
+        if self.group.settled:  # it has converged, whenever they entered service
+            return tuple(asked)
+        return tuple(i for i in asked if i.in_service_since and self.age(i) >= self.warmup)
 
     @cached_property
     def available(self) -> tuple[Instance, ...]:
-        """InService, Healthy, healthy at each load balancer, and answered with a version."""
-        return tuple(i for i in self._asked if i.available)
+        """In service for the warm-up, take traffic, and answered with a version."""
+        return tuple(each for each in self.past_warmup if each.serves)
 
     @cached_property
     def unavailable(self) -> tuple[Instance, ...]:
-        """InService and Healthy, but silent or unserving."""
-        return tuple(i for i in self._asked if not i.available)
+        """In service for the warm-up, but silent or unserving."""
+        return tuple(each for each in self.past_warmup if not each.serves)
 
     @cached_property
+    def on_their_way(self) -> tuple[Instance, ...]:
+        """Members that are neither: on their way in, warming up, or in a state we don't know."""
+        known = {each.id for each in self.past_warmup}
+        return tuple(each for each in self.members if each.id not in known)
+
+    @property
+    def missing(self) -> int:
+        """How many members the group lacks of its desired capacity."""
+        return max(0, self.group.desired - len(self.members))
+
+    @property
     def in_flight(self) -> int:
-        """Members on their way in or in a state we don't know, or missing, whichever is more."""
-        counted = sum(instance.counted for instance in self.group.instances)
-        return max(counted, self.group.desired) - len(self._asked)
+        """Those on their way, or those missing from desired capacity, whichever is more."""
+        return max(len(self.on_their_way), self.group.desired - len(self.past_warmup))
+
+    @cached_property
+    def coming(self) -> tuple[Instance, ...]:
+        """Those on their way of since then; where nobody knows since when, all."""
+        return tuple(i for i in self.on_their_way if self.since is None or self.since_then(i))
+
+    @cached_property
+    def leaving(self) -> tuple[Instance, ...]:
+        """Instances that are being terminated or detached; a retained one is nobody's."""
+        states = ("Terminating", "Detach")
+        return tuple(
+            each
+            for each in self.group.instances
+            if each.lifecycle.startswith(states) and each.lifecycle != "Terminating:Retained"
+        )
+
+    def age(self, instance: Instance) -> timedelta:
+        """Return for how long the instance has been in service."""
+        return self.now - (instance.in_service_since or self.now)
+
+    # How many may go.
+
+    @property
+    def warmup(self) -> timedelta:
+        """The warm-up of its instances: the policy's, else the group's own."""
+        own = self.policy.warm_up
+        return own if own is not None else self.group.warmup or timedelta(0)
 
     @property
     def minimum(self) -> int:
         """The number that must stay available."""
-        return self.policy.minimum_of(self.group.desired)
+        return self.policy.minimum_of(self.group.desired, self.group.healthy_percentage)
 
     @property
     def max_unavailable(self) -> int:
@@ -63,27 +124,62 @@ class GroupState:
         return self.policy.max_unavailable_of(self.group.desired)
 
     @property
-    def spare(self) -> int:
-        """Available above the minimum; what is beyond desired is Auto Scaling's to remove."""
-        return min(len(self.available), self.group.desired) - self.minimum
-
-    @property
     def budget(self) -> int:
-        """How many outdated instances may go now."""
-        room = self.max_unavailable - self.in_flight - len(self.unavailable)
-        return max(0, min(self.spare, room))
+        """How many available instances may go now.
+
+        What an earlier release left behind does not count: neither the unavailable that are
+        overdue, nor those that began to leave before.
+        """
+        spare = min(len(self.available), self.group.desired) - self.minimum
+        unavailable = sum(not self._was_left_behind(each) for each in self.unavailable)
+        leaving = sum(not self._left_before(each) for each in self.leaving)
+        room = self.max_unavailable - self.in_flight - unavailable
+        return max(0, min(spare, room, 2 * self.max_unavailable - leaving))
+
+    def _was_left_behind(self, instance: Instance) -> bool:
+        """Say whether this is overdue, and not of since then.
+
+        Where nobody knows since when, what came after the first that runs the target counts as
+        of since then: boots that begin to fail in the middle of a rollout must stop it.
+        """
+        if self.since is not None:
+            return self.is_overdue(instance) and not self.since_then(instance)
+        first = self._first_on_target
+        return self.is_overdue(instance) and (first is None or began(instance) < first)
+
+    def _left_before(self, instance: Instance) -> bool:
+        if self.since is None or instance.began_leaving is None:
+            return False
+        return instance.began_leaving < self.since - self.doubt
+
+    # The target.
 
     @property
     def source(self) -> Source:
         """Where the target comes from."""
         return "highest" if self.group.released is None else "released"
 
+    @property
+    def released(self) -> Released | None:
+        """The release to run, None without a bucket or a release."""
+        return self.group.released if isinstance(self.group.released, Released) else None
+
     @cached_property
     def target(self) -> Version | None:
         """The version to converge on; None without a release, or with nothing available."""
-        if isinstance(self.group.released, Released):
-            return self.group.released.release.version
+        if self.released is not None:
+            return self.released.release.version
         return self.highest if self.source == "highest" else None
+
+    @property
+    def since(self) -> datetime | None:
+        """When the target became the target; None where that is unknown."""
+        return self.released.since if self.released else None
+
+    @property
+    def doubt(self) -> timedelta:
+        """How far dates of S3 and of EC2 may be apart."""
+        return self.released.doubt if self.released else CLOCK_DOUBT
 
     @cached_property
     def lowest(self) -> Version | None:
@@ -99,18 +195,6 @@ class GroupState:
     def _versions(self) -> list[Version]:
         return [i.version for i in self.available if i.version is not None]
 
-    @cached_property
-    def since(self) -> datetime | None:
-        """When the target became the target; None where that is unknown."""
-        released = self.group.released
-        if not isinstance(released, Released):
-            return None
-        running = max((i.version for i in self._asked if i.version), default=None)
-        if running is None or running <= released.release.version or released.repointed:
-            return released.since
-        dated = released.deleted is not None and released.deleted >= running
-        return released.since if dated else None
-
     def on_target(self, instance: Instance) -> bool:
         """Say whether the instance is known to run the target."""
         if instance.version is None or self.target is None:
@@ -125,75 +209,235 @@ class GroupState:
             return False
         return instance.version > self.target
 
+    def answered_another(self, instance: Instance) -> bool:
+        """Say whether the instance answered a version that is outdated.
+
+        That is any that is not the target's or, where the target is the highest, a lower one.
+        Without a target nothing is outdated.
+        """
+        if instance.version is None or self.target is None:
+            return False
+        if self.source == "highest":
+            return instance.version < self.target
+        return not self.on_target(instance)
+
     @cached_property
     def outdated(self) -> tuple[Instance, ...]:
         """Available, and not on target."""
-        return tuple(instance for instance in self.available if not self.on_target(instance))
+        return tuple(each for each in self.available if self.answered_another(each))
+
+    # What came since the target became the target.
+
+    def since_then(self, instance: Instance) -> bool:
+        """Say whether the instance was created, or taken from a warm pool, since then.
+
+        Within the doubt it was; so was one of which nobody knows.
+        """
+        return self.since is not None and began(instance) >= self.since - self.doubt
+
+    def is_overdue(self, instance: Instance) -> bool:
+        """Say whether the instance has been in service for longer than any boot may take."""
+        longest = max(self.group.grace, self.warmup, self.policy.canary_retry)
+        return self.age(instance) > longest
 
     @cached_property
     def overdue(self) -> tuple[Instance, ...]:
-        """Unavailable, and launched longer ago than any boot may take."""
-        longest = max(self.group.grace, self.policy.canary_retry)
-        return tuple(i for i in self.unavailable if self.age(i) > longest)
-
-    @cached_property
-    def presumed(self) -> tuple[Instance, ...]:
-        """Presumed outdated: unavailable for so long that it cannot be a boot of the target."""
-        if self.since is None:
-            return ()
-        before = self.since - CLOCK_DOUBT
-        return tuple(i for i in self.overdue if launch(i) < before and not self.on_target(i))
+        """Unavailable, and in service for longer than any boot may take."""
+        return tuple(filter(self.is_overdue, self.unavailable))
 
     @cached_property
     def not_come_up(self) -> tuple[Instance, ...]:
-        """Unavailable and launched since the target became the target: a canary not come up."""
+        """Canaries that have not come up: unavailable, and of since then.
+
+        One that answers another version is none within the doubt, for it may be a boot of before.
+        Where nobody knows since when, they are the last to be created.
+        """
         if self.since is None:
-            return ()
-        doubt = self.since - CLOCK_DOUBT
-        return tuple(i for i in self.unavailable if launch(i) >= doubt)
+            last = latest(self.past_warmup, began)
+            return tuple(each for each in last if not each.serves)
+        return tuple(
+            each
+            for each in self.unavailable
+            if self.since_then(each)
+            and (not self.answered_another(each) or self._is_stale(each))
+            and not self._is_lost_before(each)
+        )
 
     @cached_property
     def stale(self) -> tuple[Instance, ...]:
-        """Stale boots: available, launched since, and yet not on target."""
-        if self.since is None:
-            return ()
-        doubt = self.since + CLOCK_DOUBT
-        return tuple(i for i in self.outdated if launch(i) >= doubt)
+        """Stale boots: of since then by more than the doubt, and yet another version."""
+        return tuple(filter(self._is_stale, self.past_warmup))
+
+    def _is_stale(self, instance: Instance) -> bool:
+        """Say whether this is a stale boot.
+
+        Where nobody knows since when, it is of after the first that runs the target or, where
+        none does, of after the zip's upload; what is above the target was then rolled back.
+        """
+        if not self.answered_another(instance):
+            return False
+        if self.since is not None:
+            return began(instance) > self.since + self.doubt
+        if self._first_on_target is not None:
+            return began(instance) > self._first_on_target
+        if self.released is None or self.above_target(instance):
+            return False
+        return began(instance) > self.released.release.modified + self.doubt
 
     @cached_property
-    def behind(self) -> timedelta | None:
-        """For how long the group could have followed its target; None where unknown.
+    def _first_on_target(self) -> datetime | None:
+        return min((began(i) for i in self.available if self.on_target(i)), default=None)
 
-        With *highest* nothing dates the target but the longest-lived instance that runs it.
+    @cached_property
+    def failed_boots(self) -> tuple[Instance, ...]:
+        """Silent and overdue boots of a target that others run: something failed at boot.
+
+        Where no other was created since, they are those created just before: of those nobody
+        knows which release they boot, and after a rollback it may be the one that was taken back.
         """
-        if self.source == "released":
-            return None if self.since is None else self.now - self.since
-        on_target = (self.age(i) for i in self.available if self.on_target(i))
-        return max(on_target, default=None)
+        if self.since is None or not self.proof:
+            return ()
+        if not self.outdated and self.now - self.since >= DAY:
+            return ()
+        silent = (each for each in self.overdue if each.silent and self.since_then(each))
+        if any(self.on_target(each) and self.since_then(each) for each in self.available):
+            return tuple(silent)
+        return tuple(filter(self._came_just_before, silent))
+
+    @cached_property
+    def dead(self) -> tuple[Instance, ...]:
+        """Unavailable, overdue, and outdated or presumed so; the oldest first.
+
+        One that is silent is spared where a load balancer calls it healthy.
+        """
+        failed = {each.id for each in self.failed_boots}
+        known = [each for each in self.overdue if self.answered_another(each)]
+        presumed = [
+            each
+            for each in self.overdue
+            if each.silent
+            and not each.traffic.healthy
+            and (each.id in failed or self._ran_another(each) or self._is_lost_before(each))
+        ]
+        return tuple(sorted([*known, *presumed], key=oldest_first))
+
+    def _ran_another(self, instance: Instance) -> bool:
+        """Say whether another release was the target whenever the instance began to boot."""
+        starts = [instance.created, instance.taken_from_pool or instance.created]
+        released = self.released
+        return released is not None and all(at and released.was_another(at) for at in starts)
+
+    def _came_just_before(self, instance: Instance) -> bool:
+        """Say whether it was created before the target became the target, within the doubt."""
+        if self.since is None:
+            return False
+        return self.since - self.doubt <= began(instance) < self.since
+
+    def _is_lost_before(self, instance: Instance) -> bool:
+        """Say whether this came just before and is silent, where nothing is available.
+
+        It may be the canary of a release that was taken back at once. Nothing else could make
+        the group whole: it would stand for a canary that has not come up for ever.
+        """
+        if self.available or self.since is None or self.now - self.since >= DAY:
+            return False
+        return instance.silent and self.is_overdue(instance) and self._came_just_before(instance)
+
+    def retry_wait(self, boots: Iterable[Instance]) -> timedelta:
+        """Return how long the next one has to wait after the newest of these failed boots.
+
+        As long as that one came after the later of *since* and the newest earlier boot that runs
+        the target, at least `canary-retry` and at most 32 times that: so the gaps double by
+        themselves, whatever the size of the group. Where nobody knows since when, the first that
+        runs the target or the zip's upload stands for it.
+        """
+        came = max(map(began, boots))
+        if self.since is not None:
+            runs = (began(each) for each in self.available if self.on_target(each))
+            reference = max([self.since, *(each for each in runs if each < came)])
+        else:
+            uploaded = self.released.release.modified if self.released else came
+            reference = self._first_on_target or uploaded
+        retry = self.policy.canary_retry
+        patience = min(max(came - reference, retry), _MOST_RETRIES * retry)
+        return patience - (self.now - came)
+
+    # Proof.
+
+    @cached_property
+    def newest(self) -> tuple[Instance, ...]:
+        """The most recently created available instances: all of one second."""
+        return latest(self.available)
 
     @cached_property
     def proof(self) -> bool:
         """Whether an instance that has outlived its grace period shows that the target boots.
 
-        Of the available instances past the group's HealthCheckGracePeriod the most recently
-        launched runs the target, and so do all launched at the same second or later.
+        Of the available instances in service for the HealthCheckGracePeriod the most recently
+        created runs the target, and so do all created at the same second or later.
         """
-        settled = latest(i for i in self.available if self.age(i) >= self.group.grace)
-        if not settled:
+        outlived = latest(i for i in self.available if self.age(i) >= self.group.grace)
+        if not outlived:
             return False
-        second = _second(settled[0])
-        return all(self.on_target(i) for i in self.available if _second(i) >= second)
+        second = _second(created(outlived[0]))
+        later = (i for i in self.available if _second(created(i)) >= second)
+        return all(map(self.on_target, later))
 
-    def age(self, instance: Instance) -> timedelta:
-        """Return how long ago the instance was launched; negative where clocks differ."""
-        return self.now - launch(instance)
+    @cached_property
+    def baking(self) -> timedelta:
+        """How long the target still has to bake; zero or less once it has baked."""
+        on_target = (self.age(i) for i in self.available if self.on_target(i))
+        longest = max(on_target, default=timedelta(0))
+        return self.group.grace + self.policy.bake_time - longest
+
+    @cached_property
+    def canary_is_out(self) -> bool:
+        """Whether a canary is on its way, has not come up, or is in its grace period.
+
+        One that is missing is on its way, unless launches have failed for three hours: then
+        none comes, and a person is told.
+        """
+        missing = self.missing > 0
+        if self.failing_since is not None:
+            missing = missing and self.now - self.failing_since <= TROUBLED
+        young = any(
+            self.on_target(each)
+            and (self.since is None or self.since_then(each))
+            and self.age(each) < self.group.grace
+            for each in self.available
+        )
+        return bool(self.coming or self.not_come_up) or missing or young
 
     @cached_property
     def converged(self) -> bool:
-        """Whether every counted instance is available and on target, and nothing in flight."""
+        """Whether every member is available and on target, and nothing is in flight."""
         if isinstance(self.group.released, NoRelease):
             return False
         return not (self.outdated or self.unavailable or self.in_flight)
+
+    @cached_property
+    def behind(self) -> timedelta | None:
+        """For how long the group could have followed its target; None where unknown.
+
+        Where nothing dates the target it is since the first that runs it was created, or
+        since the zip was uploaded.
+        """
+        if self.since is not None:
+            return self.now - self.since
+        dates = [self.released.release.modified] if self.released else []
+        dates += [self._first_on_target] if self._first_on_target else []
+        return self.now - max(dates) if dates else None
+
+    @cached_property
+    def failing_since(self) -> datetime | None:
+        """Since when launches of the group fail or are abandoned, None where they do not.
+
+        They do while something is in flight, and nothing has entered service since.
+        """
+        entered = [i.in_service_since for i in self.past_warmup if i.in_service_since]
+        last = max(entered, default=None)
+        failed = [at for at in self.group.failed_launches if last is None or at > last]
+        return min(failed, default=None) if self.in_flight else None
 
     @cached_property
     def figures(self) -> Figures:
@@ -212,19 +456,35 @@ class GroupState:
             overdue=len(self.overdue),
             since=self.since,
             behind=self.behind,
+            available_ids=frozenset(each.id for each in self.available),
         )
 
 
-def launch(instance: Instance) -> datetime:
-    """Return when the instance was launched; far in the future where that is unknown."""
-    return instance.launched or _UNKNOWN_LAUNCH
+def created(instance: Instance) -> datetime:
+    """Return when the instance was created; far in the future where that is unknown."""
+    return instance.created or _NEVER
 
 
-def latest(instances: Iterable[Instance]) -> tuple[Instance, ...]:
-    """Return the most recently launched of the instances: all of that second, by id."""
+def began(instance: Instance) -> datetime:
+    """Return when the instance was created, or taken from a warm pool if that was later."""
+    return max(created(instance), instance.taken_from_pool or created(instance))
+
+
+def oldest_first(instance: Instance) -> tuple[datetime, str]:
+    """Return the key by which instances are ordered by age, then by id."""
+    return created(instance), instance.id
+
+
+def latest(
+    instances: Iterable[Instance], when: Callable[[Instance], datetime] = created
+) -> tuple[Instance, ...]:
+    """Return the most recently created of the instances: all of that second, by id.
+
+    `when` tells of each when it was created.
+    """
     listed = sorted(instances, key=lambda instance: instance.id)
-    second = max(map(_second, listed), default=None)
-    return tuple(instance for instance in listed if _second(instance) == second)
+    last = max(map(when, listed), default=None)
+    return tuple(i for i in listed if last and _second(when(i)) == _second(last))
 
 
 def _by_spelling_too(version: Version) -> tuple[Version, str]:
@@ -232,5 +492,5 @@ def _by_spelling_too(version: Version) -> tuple[Version, str]:
     return version, version.text
 
 
-def _second(instance: Instance) -> datetime:
-    return launch(instance).replace(microsecond=0)
+def _second(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)

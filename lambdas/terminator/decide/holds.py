@@ -11,34 +11,32 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from terminator.decide.group_state import CLOCK_DOUBT, GroupState, latest
-from terminator.model import Decision, Figures, HoldName, Instance, NoRelease, Released
-from terminator.text import ago, few, left, quoted
+from terminator.decide.group_state import DAY, TROUBLED, GroupState, began, latest
+from terminator.model import Alarm, Decision, HoldName, Instance, NoRelease, Released
+from terminator.text import ago, count, few, left, plain, quoted
 
 # The processes without which a replacement cannot go well:
 # https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-suspend-resume-processes.html
 NEEDED_PROCESSES: Final = ("Launch", "Terminate", "HealthCheck", "AddToLoadBalancer")
-_MOST_DOUBLINGS: Final = 5
 
-AT_ONCE: Final = timedelta(0)
-_DAY: Final = timedelta(days=1)
-# A window opens at least once a week.
-_WEEK_AND_A_DAY: Final = timedelta(days=8)
+_NOTHING: Final = timedelta(0)
 
 
 @dataclass(frozen=True)
 class HoldRule:
     """A hold by its name.
 
-    `patience` is how long a group may be behind its target under it before a person has to
-    act: AT_ONCE where it never ends by itself; None where it ends by itself, or where the
-    metric Overdue or Stale tells of its cause. `reason` is None where the hold is found by
-    more than the state of the group.
+    It needs attention at once where it `never_ends` by itself, else once the group has been
+    behind its target for a day; or for `patience` where its launches fail or its canary is
+    overdue. `reason` is None where the hold is found by more than the state of the group.
+    `counts_time` says that the reason's words change as time passes, though nothing else does.
     """
 
     name: HoldName
-    patience: timedelta | None
     reason: Callable[[GroupState], str | None] | None = None
+    never_ends: bool = False
+    patience: timedelta = TROUBLED
+    counts_time: bool = False
 
 
 def first(rules: Iterable[HoldRule], state: GroupState) -> Decision | None:
@@ -46,35 +44,46 @@ def first(rules: Iterable[HoldRule], state: GroupState) -> Decision | None:
     for rule in rules:
         reason = rule.reason(state) if rule.reason else None
         if reason is not None:
-            return hold(rule.name, reason, state.figures)
+            return hold(rule.name, reason, state)
     return None
 
 
-def hold(name: HoldName, reason: str, figures: Figures | None = None) -> Decision:
+def hold(name: HoldName, reason: str, state: GroupState | None = None) -> Decision:
     """Return the decision to do nothing, by the name of the hold and its reason."""
-    attention = _needs_attention(name, figures)
+    rule = HOLDS[name]
+    attention = rule.never_ends or (state is not None and is_late(state, rule.patience))
+    figures = state.figures if state else None
     return Decision("hold", reason, figures, hold=name, needs_attention=attention)
 
 
-def _needs_attention(name: HoldName, figures: Figures | None) -> bool:
-    """Say whether a person has to act.
+def is_late(state: GroupState, patience: timedelta = TROUBLED) -> bool:
+    """Say whether the group has not converged for so long that a person has to act.
 
-    Where nothing tells for how long the group has been behind, only what never ends by itself
-    needs one.
+    That is a day behind its target, or `patience` where its launches fail or its canary is
+    overdue. A group that is on target but not whole is late where one has been away, or
+    launches have failed, for three hours, or one has been on its way in for a day.
     """
-    patience = HOLDS[name].patience
-    if patience == AT_ONCE:
-        return True
-    if figures is None:
+    if state.converged:
         return False
-    if name == "no_budget" and figures.in_flight == figures.unavailable == 0:
-        return True  # whole and healthy, and still without a budget: the minimum leaves none
-    return patience is not None and figures.behind is not None and figures.behind > patience
+    failing = state.failing_since
+    if not state.outdated and not state.dead:
+        lasting = [state.age(instance) for instance in state.overdue]
+        lasting += [state.now - failing] if failing else []
+        entering = (i for i in state.on_their_way if i.lifecycle.startswith("Pending"))
+        stuck = any(state.now - began(instance) > DAY for instance in entering)
+        return stuck or max(lasting, default=_NOTHING) > TROUBLED
+    trouble = failing is not None or any(map(state.is_overdue, state.not_come_up))
+    return state.behind is not None and state.behind > (patience if trouble else DAY)
 
 
 def _deleting(state: GroupState) -> str | None:
     status = state.group.status
-    return None if status is None else f"the group is being deleted ({status})"
+    return None if status is None else f"the group is being deleted ({plain(status)})"
+
+
+def _operator(state: GroupState) -> str | None:
+    operator = state.group.operator
+    return None if operator is None else f"the group is managed by {plain(operator)}"
 
 
 def _paused(state: GroupState) -> str | None:
@@ -92,10 +101,15 @@ def _suspended(state: GroupState) -> str | None:
 def _weighted(state: GroupState) -> str | None:
     kind = state.group.capacity_type
     if kind not in {None, "units"}:
-        return f"weighted capacity: the group's desired capacity is measured in {kind}"
+        return f"weighted capacity: the group's desired capacity is measured in {plain(str(kind))}"
     weighted = [instance for instance in state.group.instances if instance.weight is not None]
     weighted.sort(key=lambda instance: instance.id)
     return f"weighted capacity: {_ids(weighted)}" if weighted else None
+
+
+def _traffic_unknown(state: GroupState) -> str | None:
+    sources = state.group.unknown_sources
+    return f"the health at {few(sources)} cannot be known" if sources else None
 
 
 def _no_release(state: GroupState) -> str | None:
@@ -105,119 +119,120 @@ def _no_release(state: GroupState) -> str | None:
 
 def _in_the_future(state: GroupState) -> str | None:
     released = state.group.released
-    if not isinstance(released, Released) or released.since <= state.now + CLOCK_DOUBT:
+    if not isinstance(released, Released) or released.since is None:
+        return None
+    if released.since <= state.now + timedelta(minutes=1):
         return None
     ahead = left(released.since - state.now)
     return f"the release is dated {ahead} in the future ({released.since.isoformat()})"
 
 
 def _nothing_available(state: GroupState) -> str | None:
-    if state.available or state.presumed or state.group.desired == 0:
+    if state.available or state.dead or state.group.desired == 0:
         return None
     seen = f": {_why(state.unavailable)}" if state.unavailable else ""
-    return f"nothing is available and nothing is presumed outdated{seen}"
+    return f"nothing is available and nothing is dead{seen}"
 
 
 def _nothing_outdated(state: GroupState) -> str | None:
-    if state.outdated or state.presumed:
+    if state.outdated or state.dead:
         return None
     waiting = [f"{state.in_flight} in flight"] if state.in_flight else []
     waiting += [f"unavailable {_why(state.unavailable)}"] if state.unavailable else []
-    return f"nothing is outdated; waiting for {' and '.join(waiting)}"
+    return f"nothing is outdated, but {' and '.join(waiting)}"
 
 
 def _protected(state: GroupState) -> str | None:
-    candidates = (*state.presumed, *state.outdated)
+    candidates = (*state.dead, *state.outdated)
     if not all(instance.protected for instance in candidates):
         return None
     return f"all that is outdated is protected from scale-in: {_ids(candidates)}"
 
 
 def _members_in_flight(state: GroupState) -> str | None:
-    return f"waiting for proof: {state.in_flight} in flight" if state.in_flight else None
+    """Hold while anything of since then is in flight, or the group is short of members."""
+    if state.coming:
+        newest = latest(state.coming)[0]
+        where = newest.lifecycle if newest.running else "not running"
+        return (
+            f"no proof yet: {count(len(state.coming), 'member')} in flight, the newest "
+            f"{newest.id} ({plain(where)}){_pool(state)}"
+        )
+    if not state.missing:
+        return None
+    failing = ": launches fail" if state.failing_since else ""
+    return f"no proof yet: {count(state.missing, 'member')} missing{failing}"
 
 
 def _proof_on_its_way(state: GroupState) -> str | None:
-    newest = latest(state.available)
-    if not newest or not all(state.on_target(instance) for instance in newest):
+    if not state.newest or not all(state.on_target(instance) for instance in state.newest):
         return None
-    wait = left(state.group.grace - state.age(newest[0]))
+    wait = left(state.group.grace - max(map(state.age, state.newest)))
     return (
-        f"waiting for proof: {_ids(newest)} runs {state.target}; its health check grace period "
-        f"has {wait} to go"
+        f"no proof yet: {_ids(state.newest)} runs {state.target}; its health check grace "
+        f"period has {wait} to go"
     )
 
 
 def _canary_not_come_up(state: GroupState) -> str | None:
     if not state.not_come_up:
         return None
-    newest = latest(state.not_come_up)[0]
+    newest = latest(state.not_come_up, began)[0]
     return (
-        f"waiting for proof: {newest.id} launched {ago(state.age(newest))} is unavailable "
-        f"({newest.reason}); no other goes until it answers or is replaced"
+        f"no proof yet: {newest.id} entered service {ago(state.age(newest))} and is unavailable "
+        f"({newest.reason}){_pool(state)}; no other goes until it comes up or is replaced"
     )
 
 
 def _boots_stale(state: GroupState) -> str | None:
     if not state.stale:
         return None
-    doublings = min(len(state.stale) - 1, _MOST_DOUBLINGS)
-    return _retry(state, latest(state.stale)[0], state.policy.canary_retry * 2**doublings)
-
-
-def _launched_lately(state: GroupState) -> str | None:
-    if state.since is not None:
-        return None
-    newest = latest((*state.available, *state.unavailable))
-    silent = [instance for instance in newest if instance.reason is not None]
-    if silent:
-        last = f"{silent[0].id}, the last to be launched"
-        return f"waiting for proof: {last}, is unavailable ({silent[0].reason})"
-    stale = [instance for instance in newest if not state.on_target(instance)] or newest
-    return _retry(state, stale[0], state.policy.canary_retry)
-
-
-def _retry(state: GroupState, newest: Instance, patience: timedelta) -> str | None:
-    """Say how long the next canary has to wait after the newest instance."""
-    wait = patience - state.age(newest)
-    if wait <= timedelta(0):
+    newest = max(state.stale, key=lambda instance: (began(instance), instance.id))
+    wait = state.retry_wait(state.stale)
+    if wait <= _NOTHING:
         return None
     return (
-        f"waiting for proof: {newest.id} launched {ago(state.age(newest))} still reports "
-        f"{newest.version}; next canary in {left(wait)}"
+        f"no proof yet: {newest.id} created {ago(state.now - began(newest))} still reports "
+        f"{newest.version}{_pool(state)}; next canary in {left(wait)}"
     )
 
 
-def _baking(state: GroupState) -> str | None:
-    longest = max(state.age(i) for i in state.available if state.on_target(i))
-    wait = state.group.grace + state.policy.bake_time - longest
-    if wait <= timedelta(0):
+def _launched_lately(state: GroupState) -> str | None:
+    """Where nobody knows since when: hold for the last boot, whatever it runs."""
+    newest = latest(state.past_warmup, began)
+    if state.since is not None or not newest:
         return None
-    return f"baking {state.target} for {left(wait).replace(' ', ' more ', 1)}"
+    wait = state.policy.canary_retry - (state.now - began(newest[0]))
+    if wait <= _NOTHING:
+        return None
+    return (
+        f"no proof yet: {newest[0].id} was created {ago(state.now - began(newest[0]))}"
+        f"{_pool(state)}; next canary in {left(wait)}"
+    )
+
+
+def baking(state: GroupState) -> str | None:
+    """Say for how long the target still bakes, None where it has baked."""
+    if state.baking <= _NOTHING:
+        return None
+    return f"baking {state.target} for {left(state.baking).replace(' ', ' more ', 1)}"
 
 
 def no_budget(state: GroupState) -> str:
     """Say in figures why no more may go now."""
-    figures = (
+    figures = [
         f"{len(state.available)} available of {state.group.desired} desired",
         f"minimum {state.minimum}",
         f"max-unavailable {state.max_unavailable}",
         f"{state.in_flight} in flight",
         f"{len(state.unavailable)} unavailable",
-    )
-    return f"no budget: {', '.join(figures)}"
-
-
-def presumed_must_wait(state: GroupState) -> str | None:
-    """Say why a presumed outdated instance may not go now; None where it may."""
-    if state.in_flight:
-        return f"{state.in_flight} in flight"
-    if state.not_come_up:
-        return f"others launched since the release are unavailable: {_why(state.not_come_up)}"
-    if state.spare < 0:
-        available = f"only {len(state.available)} available, minimum {state.minimum}"
-        return f"{available}; unavailable are {_why(state.unavailable)}"
-    return None
+    ]
+    if state.leaving:
+        figures.append(f"{len(state.leaving)} leaving")
+    if state.policy.minimum is None and state.group.healthy_percentage is not None:
+        percentage = f"{state.group.healthy_percentage}%"
+        figures[1] += f" (its instance maintenance policy keeps {percentage} healthy)"
+    return f"no budget: {', '.join(figures)}{_pool(state)}"
 
 
 def _window_closed(state: GroupState) -> str | None:
@@ -229,11 +244,43 @@ def _window_closed(state: GroupState) -> str | None:
 
 def _instance_refresh(state: GroupState) -> str | None:
     refresh = state.preflight.refresh
-    return f"an instance refresh is in progress ({refresh})" if refresh else None
+    return f"an instance refresh is in progress ({plain(refresh)})" if refresh else None
 
 
 def _alarm(state: GroupState) -> str | None:
-    return "; ".join(state.preflight.alarms) or None
+    alarms = state.preflight.alarms
+    holding = [alarm for alarm in alarms if alarm.state in {None, "ALARM"}]
+    return "; ".join(_alarm_reason(state, alarm) for alarm in holding) or None
+
+
+def _alarm_lately(state: GroupState) -> str | None:
+    return "; ".join(_alarm_reason(state, alarm) for alarm in holding_alarms(state)) or None
+
+
+def holding_alarms(state: GroupState) -> list[Alarm]:
+    """Return the alarms that stand in the way.
+
+    Those are in ALARM, missing, or have left ALARM for less than the bake time: one that flaps
+    is in ALARM. INSUFFICIENT_DATA does not hold.
+    """
+    alarms = state.preflight.alarms
+    return [
+        alarm
+        for alarm in alarms
+        if alarm.state in {None, "ALARM"}
+        or (alarm.last_alarm and state.now - alarm.last_alarm < state.policy.bake_time)
+    ]
+
+
+def _alarm_reason(state: GroupState, alarm: Alarm) -> str:
+    name = f"alarm {quoted(alarm.name, limit=255)}"
+    if alarm.state is None:
+        return f"{name} does not exist"
+    if alarm.state == "ALARM" or alarm.last_alarm is None:
+        return f"{name} is in ALARM"
+    wait = state.policy.bake_time - (state.now - alarm.last_alarm)
+    lately = ago(state.now - alarm.last_alarm)
+    return f"{name} was in ALARM {lately}; it has to stay OK for {left(wait)}"
 
 
 def _zip_unreadable(state: GroupState) -> str | None:
@@ -243,38 +290,42 @@ def _zip_unreadable(state: GroupState) -> str | None:
 
 # In the order in which they are asked.
 STANDING: Final = (
-    HoldRule("deleting", None, _deleting),
-    HoldRule("paused", _DAY, _paused),
-    HoldRule("processes_suspended", AT_ONCE, _suspended),
-    HoldRule("weighted_capacity", AT_ONCE, _weighted),
-    HoldRule("no_release", AT_ONCE, _no_release),
-    HoldRule("release_in_future", AT_ONCE, _in_the_future),
-    HoldRule("nothing_available", AT_ONCE, _nothing_available),
-    HoldRule("nothing_outdated", None, _nothing_outdated),
-    HoldRule("all_protected", AT_ONCE, _protected),
+    HoldRule("deleting", _deleting),
+    HoldRule("operator_managed", _operator, never_ends=True),
+    HoldRule("paused", _paused),
+    HoldRule("processes_suspended", _suspended, never_ends=True),
+    HoldRule("weighted_capacity", _weighted, never_ends=True),
+    HoldRule("traffic_unknown", _traffic_unknown, never_ends=True),
+    HoldRule("no_release", _no_release, never_ends=True),
+    HoldRule("release_in_future", _in_the_future, counts_time=True),
+    HoldRule("nothing_available", _nothing_available),
+    HoldRule("nothing_outdated", _nothing_outdated),
+    HoldRule("all_protected", _protected),
 )
 WITHOUT_PROOF: Final = (
-    HoldRule("members_in_flight", _DAY, _members_in_flight),
-    HoldRule("proof_on_its_way", None, _proof_on_its_way),
-    HoldRule("canary_silent", None, _canary_not_come_up),
-    HoldRule("boots_stale", None, _boots_stale),
-    HoldRule("launched_lately", _DAY, _launched_lately),
+    HoldRule("members_in_flight", _members_in_flight),
+    HoldRule("proof_on_its_way", _proof_on_its_way, counts_time=True),
+    HoldRule("canary_not_come_up", _canary_not_come_up, counts_time=True),
+    HoldRule("boots_stale", _boots_stale, counts_time=True),
+    HoldRule("launched_lately", _launched_lately, counts_time=True),
 )
-WITH_PROOF: Final = (HoldRule("baking", None, _baking),)
+WITH_PROOF: Final = (HoldRule("baking", baking, counts_time=True),)
 # Asked only of groups that would act.
 GUARDS: Final = (
-    HoldRule("window_closed", _WEEK_AND_A_DAY, _window_closed),
-    HoldRule("instance_refresh", _DAY, _instance_refresh),
-    HoldRule("alarm", AT_ONCE, _alarm),
+    HoldRule("window_closed", _window_closed, patience=DAY),
+    HoldRule("instance_refresh", _instance_refresh),
+    HoldRule("alarm", _alarm, never_ends=True),
+    HoldRule("alarm_lately", _alarm_lately, counts_time=True),
 )
-ZIP_UNREADABLE: Final = HoldRule("zip_unreadable", AT_ONCE, _zip_unreadable)
+ZIP_UNREADABLE: Final = HoldRule("zip_unreadable", _zip_unreadable, never_ends=True)
 # Found by plan and reconcile, not by the state of the group alone.
 _FOUND_ELSEWHERE: Final = (
-    HoldRule("settings_unreadable", AT_ONCE),
-    HoldRule("no_budget", _DAY),
-    HoldRule("presumed_waits", None),
-    HoldRule("group_changed", _DAY),
-    HoldRule("instance_spared", _DAY),
+    HoldRule("settings_unreadable", never_ends=True),
+    HoldRule("no_budget", patience=DAY),
+    HoldRule("dead_wait", counts_time=True),
+    HoldRule("another_group_first"),
+    HoldRule("group_changed"),
+    HoldRule("instance_spared"),
 )
 HOLDS: Final[Mapping[HoldName, HoldRule]] = {
     rule.name: rule
@@ -287,6 +338,10 @@ HOLDS: Final[Mapping[HoldName, HoldRule]] = {
         *_FOUND_ELSEWHERE,
     )
 }
+
+
+def _pool(state: GroupState) -> str:
+    return " (replacements come from its warm pool)" if state.group.warm_pool else ""
 
 
 def _ids(instances: Sequence[Instance]) -> str:

@@ -1,7 +1,7 @@
 """The decision: which instances of a group may go now, and why.
 
-`plan` and `guard` do no I/O and read neither the clock nor the environment. The same
-observation gives the same choice, whatever order its instances are listed in.
+`plan` and `guard` do no I/O and read neither the clock nor the environment.
+The same observation gives the same choice, whatever order its instances are listed in.
 """
 
 from __future__ import annotations
@@ -9,22 +9,23 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 
 from terminator.config.tags import Policy
 from terminator.decide import holds
-from terminator.decide.group_state import GroupState, launch
-from terminator.decide.holds import hold
+from terminator.decide.group_state import GroupState, created, oldest_first
+from terminator.decide.holds import HoldRule, hold
 from terminator.model import Decision, Group, Instance, Kind, Preflight
-from terminator.text import count
+from terminator.text import count, few, left
 from terminator.version import Version
 
 
 def plan(group: Group, policy: Policy, now: datetime) -> Decision:
     """Decide what to do to the group now; `now` is a time with a zone.
 
-    A decision to terminate still has to pass `guard`.
+    A decision to terminate still has to pass `guard`. Whatever it says, a group that has not
+    converged for a day needs attention.
     """
     if policy.problems:
         return hold("settings_unreadable", "; ".join(policy.problems))
@@ -33,36 +34,47 @@ def plan(group: Group, policy: Policy, now: datetime) -> Decision:
         running = count(len(state.available), "instance")
         reason = f"{running} on {state.target}" if state.available else "no instance is wanted"
         return Decision("converged", reason, state.figures)
-    pace = holds.WITH_PROOF if state.proof else holds.WITHOUT_PROOF
-    held = holds.first(holds.STANDING, state) or holds.first(pace, state)
-    return held or _choose(state, (*state.presumed, *state.outdated))
+    return holds.first(holds.STANDING, state) or _choose(state, state.dead, state.outdated)
 
 
 def guard(
     decision: Decision, group: Group, policy: Policy, now: datetime, preflight: Preflight
 ) -> Decision:
-    """Return the decision, or what is left of it under the guards of a group that would act.
-
-    The window and alarms hold neither an instance above the target nor a presumed outdated
-    one that was launched after every available one: they must not keep a bad release, or its
-    failed boot, in place.
-    """
+    """Return the decision, or what is left of it under the guards of a group that would act."""
+    if not decision.to_terminate:
+        return decision
     state = GroupState(group, policy, now, preflight)
+    dead, outdated = state.dead, state.outdated
     for rule in holds.GUARDS:
-        held = holds.first([rule], state) if decision.to_terminate else None
-        if held is not None:
-            urgent = () if rule.name == "instance_refresh" else _urgent(state)
-            decision = _choose(state, urgent)
-            decision = decision if decision.to_terminate else held
+        if held := holds.first([rule], state):
+            dead = tuple(i for i in dead if _may_go_under(rule, state, i))
+            outdated = tuple(i for i in outdated if _may_go_under(rule, state, i))
+            decision = _choose(state, dead, outdated)
+            if not decision.to_terminate:
+                return held
     if decision.kind == "canary":
         return holds.first([holds.ZIP_UNREADABLE], state) or decision
     return decision
 
 
-def _urgent(state: GroupState) -> tuple[Instance, ...]:
-    newest = max(map(launch, state.available), default=None)
-    failed_boots = (i for i in state.presumed if newest is None or launch(i) > newest)
-    return (*failed_boots, *filter(state.above_target, state.outdated))
+def _may_go_under(rule: HoldRule, state: GroupState, instance: Instance) -> bool:
+    """Say whether a guard that holds its group does not hold this instance.
+
+    The window and alarms hold neither an available instance above the target nor a dead one
+    that was created after every available one: they must not keep a bad release, or its failed
+    boot, in place. An alarm that was in ALARM when the target became the target holds nothing
+    that was created before: the fix must be able to go out to those that set it off.
+    """
+    if rule.name == "instance_refresh":
+        return False
+    if instance in state.outdated and state.above_target(instance):
+        return True
+    newest = max(map(created, state.available), default=None)
+    if instance in state.dead and (newest is None or created(instance) > newest):
+        return True
+    if rule.name == "window_closed" or state.since_then(instance):
+        return False
+    return all(alarm.at_since for alarm in holds.holding_alarms(state))
 
 
 def confirmed(before: Decision, now: Decision) -> Decision:
@@ -73,45 +85,94 @@ def confirmed(before: Decision, now: Decision) -> Decision:
     unread = now.kind == "canary" and before.kind != "canary"
     if now.to_terminate and (not to_terminate or unread or before.look_again != now.look_again):
         reason = "the group has changed since this run began: both plans chose nothing alike"
-        return hold("group_changed", reason, now.figures)
+        late = now.needs_attention
+        return Decision("hold", reason, now.figures, hold="group_changed", needs_attention=late)
     return replace(now, to_terminate=to_terminate)
 
 
-def _choose(state: GroupState, candidates: Sequence[Instance]) -> Decision:
-    """Choose who goes among the candidates, or hold because none of them may."""
-    free = [instance for instance in candidates if not instance.protected]
-    presumed = [instance for instance in free if not instance.available]
-    outdated = [instance for instance in free if instance.available]
-    waits = holds.presumed_must_wait(state)
-    if presumed and waits is None:
-        return _choose_presumed(state, min(presumed, key=_oldest_first))
-    if outdated and state.budget:
-        return _choose_outdated(state, outdated)
-    if presumed and not outdated:
-        waiting = f"{presumed[0].id} is presumed outdated, but {waits}"
-        return hold("presumed_waits", waiting, state.figures)
-    return hold("no_budget", holds.no_budget(state), state.figures)
+def _choose(state: GroupState, dead: Sequence[Instance], outdated: Sequence[Instance]) -> Decision:
+    """Choose who goes, the dead before any other, or hold because none of them may."""
+    dead = [instance for instance in dead if not instance.protected]
+    outdated = [instance for instance in outdated if not instance.protected]
+    going, waits = _dead_that_may_go(state, dead) if dead else ((), "")
+    if going:
+        return _replace_dead(state, going)
+    if dead and not outdated:
+        return hold("dead_wait", f"{dead[0].id} is dead, but {waits}", state)
+    if held := holds.first(holds.WITH_PROOF if state.proof else holds.WITHOUT_PROOF, state):
+        # Baking keeps a release from spreading; it must not keep a bad one in place.
+        outdated = [i for i in outdated if state.proof and state.above_target(i)]
+        if not outdated:
+            return held
+    if not outdated or not state.budget:
+        return hold("no_budget", holds.no_budget(state), state)
+    return _replace_outdated(state, outdated)
 
 
-def _choose_presumed(state: GroupState, chosen: Instance) -> Decision:
-    reason = (
-        f"{chosen.id} is presumed outdated: launched before {state.target} became the target, "
-        f"it is unavailable ({chosen.reason})"
-    )
+def _dead_that_may_go(
+    state: GroupState, dead: Sequence[Instance]
+) -> tuple[Sequence[Instance], str]:
+    """Return the dead that may go now, the oldest first, and why no more may.
+
+    They may yet come back, so the minimum counts them, except where nothing is available and
+    the load balancers say that they do not serve.
+    """
+    tried = {each.id for each in (*state.not_come_up, *state.stale)}
+    old: Sequence[Instance] = [each for each in dead if each.id not in tried]
+    busy = len(state.coming) or state.missing
+    if state.proof:
+        others = len(state.unavailable) - len(state.dead)
+        room = state.max_unavailable - state.in_flight - others
+        waits = f"{state.in_flight} in flight and {others} others unavailable leave no room"
+        if not old and room > 0:
+            # Failed and stale boots, one at a time; those that are not dead yet count too.
+            wait = state.retry_wait(each for each in state.unavailable if each.id in tried)
+            old, room = dead, int(not busy and wait <= timedelta(0))
+            waits = f"{busy} in flight" if busy else f"the next one goes in {left(wait)}"
+    else:
+        room, waits = int(not busy and not state.not_come_up), f"{busy} in flight"
+        if not busy:
+            last = state.not_come_up or dead
+            waits = f"{last[0].id} may be a boot of {state.target} that has not come up"
+    going: list[Instance] = []
+    could_serve = min(len(state.available) + len(state.unavailable), state.group.desired)
+    for instance in old:
+        if len(going) >= room:
+            break
+        refused = instance.traffic.unhealthy or not instance.silent
+        is_lost = not state.available and refused
+        if is_lost or could_serve - len(going) > state.minimum:
+            going.append(instance)
+        else:
+            waits = f"only {could_serve} could serve, minimum {state.minimum}"
+    return going, waits
+
+
+def _replace_dead(state: GroupState, going: Sequence[Instance]) -> Decision:
     kind: Kind = "replace" if state.proof else "canary"
-    return Decision(kind, reason, state.figures, (chosen.id,), look_again=True)
+    dead = few([f"{instance.id} ({instance.reason})" for instance in going])
+    return _act(state, kind, f"the dead go first: {dead}", going)
 
 
-def _choose_outdated(state: GroupState, candidates: Sequence[Instance]) -> Decision:
-    allowed = state.budget if state.proof else 1
-    chosen = tuple(each.id for each in islice(_in_order(state, candidates), allowed))
+def _replace_outdated(state: GroupState, candidates: Sequence[Instance]) -> Decision:
+    chosen = list(islice(_in_order(state, candidates), state.budget if state.proof else 1))
     if not state.proof:
-        reason = f"{chosen[0]} goes first, to prove {state.target}"
-        return Decision("canary", reason, state.figures, chosen)
+        return _act(state, "canary", f"{chosen[0].id} goes first, to prove {state.target}", chosen)
     fit = "fits" if len(chosen) == 1 else "fit"
     outdated = count(len(state.outdated), "outdated instance")
-    reason = f"{len(chosen)} of {outdated} {fit} the budget"
-    return Decision("replace", reason, state.figures, chosen)
+    return _act(state, "replace", f"{len(chosen)} of {outdated} {fit} the budget", chosen)
+
+
+def _act(state: GroupState, kind: Kind, reason: str, chosen: Sequence[Instance]) -> Decision:
+    """Return the decision to terminate; whatever it is, a group that is late needs attention."""
+    return Decision(
+        kind,
+        reason,
+        state.figures,
+        tuple(instance.id for instance in chosen),
+        look_again=chosen[0] in state.dead,
+        needs_attention=holds.is_late(state),
+    )
 
 
 def _in_order(state: GroupState, candidates: Iterable[Instance]) -> Iterator[Instance]:
@@ -121,7 +182,7 @@ def _in_order(state: GroupState, candidates: Iterable[Instance]) -> Iterator[Ins
     Availability Zone with most available instances left, then the oldest, then by id.
     """
     tiers: dict[Version, list[Instance]] = defaultdict(list)
-    for instance in sorted(candidates, key=_oldest_first):
+    for instance in sorted(candidates, key=oldest_first):
         if instance.version is not None:
             tiers[instance.version].append(instance)
     above = {version for version in tiers if state.above_target(tiers[version][0])}
@@ -131,12 +192,8 @@ def _in_order(state: GroupState, candidates: Iterable[Instance]) -> Iterator[Ins
         for instance in tiers[version]:
             zones[instance.zone].append(instance)
         while zones:
-            zone = min(zones, key=lambda name: (-left[name], _oldest_first(zones[name][0])))
+            zone = min(zones, key=lambda name: (-left[name], oldest_first(zones[name][0])))
             yield zones[zone].popleft()
             left[zone] -= 1
             if not zones[zone]:
                 del zones[zone]
-
-
-def _oldest_first(instance: Instance) -> tuple[datetime, str]:
-    return launch(instance), instance.id

@@ -2,47 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
-from typing import TYPE_CHECKING, Final, cast
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Final
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from terminator.config.tags import ENABLED_TAG
-from terminator.errors import code, explain
+from terminator.errors import KnownError, code, explain
 
 if TYPE_CHECKING:
     from types_boto3_autoscaling.client import AutoScalingClient
-    from types_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef, PaginatorConfigTypeDef
+    from types_boto3_autoscaling.type_defs import (
+        ActivitiesTypeTypeDef,
+        AutoScalingGroupTypeDef,
+        PaginatorConfigTypeDef,
+    )
     from types_boto3_autoscaling.type_defs import FilterTypeDef as GroupFilterTypeDef
     from types_boto3_ec2.client import EC2Client
-    from types_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef
+    from types_boto3_ec2.type_defs import (
+        DescribeInstancesResultTypeDef,
+        FilterTypeDef,
+        InstanceTypeDef,
+    )
 
 # https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html
 _GROUPS_A_CALL: Final = 100
 _IDS_A_CALL: Final = 1000
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html
 _VALUES_A_FILTER: Final = 200
-# What is read of an instance: all that EC2 says of ten thousand would fill a function's memory.
-_READ: Final = ("InstanceId", "LaunchTime", "PrivateIpAddress", "VpcId")
+_ACTIVITIES_A_PAGE: Final = 100
+_MOST_ACTIVITIES: Final = 5000
+_INSTANCE_ID: Final = re.compile(r"\bi-[0-9a-f]+\b")
+_FAILED: Final = frozenset({"Failed", "Cancelled"})
+# "Launching a new EC2 instance: i-…", "… from warm pool: i-…", "Moving EC2 instance out of
+# Standby: i-…" and "Attaching an existing EC2 instance: i-…" put one in service. So does what
+# nobody has heard of, such as a new root volume; these do not.
+_LEAVES_SERVICE: Final = re.compile(
+    r"Terminating |Detaching |Moving .* to Standby|.* (in)?to warm pool"
+)
+
+
+class ListedInPartError(KnownError):
+    """A page of the listing failed; `groups` are those of the pages before."""
+
+    def __init__(self, groups: list[AutoScalingGroupTypeDef], error: Exception) -> None:
+        super().__init__(f"not all groups could be listed: {explain(error)}")
+        self.groups = groups
 
 
 def describe_groups(
     autoscaling: AutoScalingClient, names: Sequence[str], *, tagged: bool
 ) -> list[AutoScalingGroupTypeDef]:
-    """Describe the groups named and, if `tagged`, those that opted in by tag; by name."""
+    """Describe the groups named and, if `tagged`, those that have the tag; by name.
+
+    They may have it with another text than `true`: such a group is held, not passed over. Raise
+    ListedInPartError, which has the groups of the pages before, where a page fails.
+    """
     paginator = autoscaling.get_paginator("describe_auto_scaling_groups")
     size: PaginatorConfigTypeDef = {"PageSize": _GROUPS_A_CALL}
-    pages = [
-        page
+    has_tag: GroupFilterTypeDef = {"Name": "tag-key", "Values": [ENABLED_TAG]}
+    listings = [
+        paginator.paginate(AutoScalingGroupNames=some, PaginationConfig=size)
         for some in in_parts(names, _GROUPS_A_CALL)
-        for page in paginator.paginate(AutoScalingGroupNames=some, PaginationConfig=size)
     ]
     if tagged:
-        enabled: GroupFilterTypeDef = {"Name": f"tag:{ENABLED_TAG}", "Values": ["true"]}
-        pages += paginator.paginate(Filters=[enabled], PaginationConfig=size)
-    groups = [group for page in pages for group in page["AutoScalingGroups"]]
-    found = {group["AutoScalingGroupName"]: group for group in groups}
+        listings.append(paginator.paginate(Filters=[has_tag], PaginationConfig=size))
+    found: dict[str, AutoScalingGroupTypeDef] = {}
+    try:
+        for page in chain.from_iterable(listings):
+            found |= {group["AutoScalingGroupName"]: group for group in page["AutoScalingGroups"]}
+    except Exception as error:
+        if not found:
+            raise
+        raise ListedInPartError([found[name] for name in sorted(found)], error) from error
     return [found[name] for name in sorted(found)]
 
 
@@ -51,50 +87,193 @@ def tags_of(group: AutoScalingGroupTypeDef) -> dict[str, str]:
     return {tag["Key"]: tag.get("Value", "") for tag in group.get("Tags", ())}
 
 
+@dataclass(frozen=True)
+class Ec2Instance:
+    """What is read of an instance as EC2 describes it.
+
+    `created` is the earlier of its LaunchTime, which moves when it is stopped and started, and
+    its primary network interface's AttachTime.
+    """
+
+    id: str
+    running: bool
+    created: datetime
+    address: str | None
+    vpc: str
+
+    @classmethod
+    def of(cls, row: InstanceTypeDef) -> Ec2Instance:
+        """Read an instance as DescribeInstances shows it."""
+        attached = [
+            attachment["AttachTime"]
+            for interface in row.get("NetworkInterfaces", ())
+            if (attachment := interface.get("Attachment", {})).get("DeviceIndex") == 0
+            and "AttachTime" in attachment
+        ]
+        return cls(
+            id=row["InstanceId"],
+            running=row.get("State", {}).get("Name") == "running",
+            created=min([row["LaunchTime"], *attached]),
+            address=row.get("PrivateIpAddress"),
+            vpc=row.get("VpcId", ""),
+        )
+
+
 def describe_instances(
     ec2: EC2Client,
     ids: Sequence[str],
     before_each: Callable[[], None] = lambda: None,
-    *,
-    more: tuple[str, ...] = (),
-) -> tuple[dict[str, InstanceTypeDef], dict[str, str]]:
-    """Describe instances: address, VPC and launch of each id, and why the rest are not known.
+    zones: Mapping[str, str] | None = None,
+) -> tuple[dict[str, Ec2Instance], dict[str, str]]:
+    """Describe instances, by id, and say of those that could not be asked about why not.
 
-    `before_each` is called before each call, and may raise: like an error of AWS, that costs
-    the instances of this call and no others. `more` are fields to keep besides.
+    One that EC2 does not list is in neither. `before_each` is called before each call, and may
+    raise: like an error of AWS, that costs the instances of this call and no others. `zones`
+    maps ids to Availability Zones, so that an impaired one costs its own instances only.
     """
-    rows: dict[str, InstanceTypeDef] = {}
+    found: dict[str, Ec2Instance] = {}
     failures: dict[str, str] = {}
-    for some in in_parts(ids, _IDS_A_CALL):
+    parts = list(in_parts(ids, _IDS_A_CALL))
+    while parts:
+        some = parts.pop(0)
         try:
             before_each()
-            rows |= _instances(ec2, some, (*_READ, *more))
+            found |= {row["InstanceId"]: Ec2Instance.of(row) for row in instance_rows(ec2, some)}
         except Exception as error:  # noqa: BLE001 - whatever it is, the others are described
-            failures |= dict.fromkeys(some, f"cannot describe instances: {explain(error)}")
-    missing = set(ids) - rows.keys() - failures.keys()
-    return rows, failures | dict.fromkeys(missing, "missing from DescribeInstances")
+            by_zone: dict[str, list[str]] = {}
+            for id_ in some:
+                by_zone.setdefault((zones or {}).get(id_, ""), []).append(id_)
+            # An impaired zone fails every call that names one of its instances.
+            if isinstance(error, ClientError) and len(by_zone) > 1:
+                parts += by_zone.values()
+            else:
+                failures |= dict.fromkeys(some, f"cannot describe instances: {explain(error)}")
+    return found, failures
 
 
-def _instances(
-    ec2: EC2Client, ids: list[str], fields: tuple[str, ...]
-) -> dict[str, InstanceTypeDef]:
+def instance_rows(ec2: EC2Client, ids: Sequence[str]) -> Iterator[InstanceTypeDef]:
+    """Yield what EC2 says of those of at most 1,000 instances that it lists."""
     paginator = ec2.get_paginator("describe_instances")
     try:
-        pages = list(paginator.paginate(InstanceIds=ids))
+        yield from _rows(paginator.paginate(InstanceIds=ids))
     except ClientError as error:
         if code(error) != "InvalidInstanceID.NotFound":
             raise
         # One that has vanished fails the whole call; a filter passes over it.
-        filters: list[FilterTypeDef] = [
-            {"Name": "instance-id", "Values": some} for some in in_parts(ids, _VALUES_A_FILTER)
-        ]
-        pages = [page for each in filters for page in paginator.paginate(Filters=[each])]
-    reservations = (each for page in pages for each in page["Reservations"])
-    every: Iterable[InstanceTypeDef] = (row for each in reservations for row in each["Instances"])
-    read = ({name: value for name, value in row.items() if name in fields} for row in every)
-    return {
-        str(row["InstanceId"]): cast("InstanceTypeDef", row) for row in read if "InstanceId" in row
+        for some in in_parts(ids, _VALUES_A_FILTER):
+            filters: list[FilterTypeDef] = [{"Name": "instance-id", "Values": some}]
+            yield from _rows(paginator.paginate(Filters=filters))
+
+
+def _rows(pages: Iterable[DescribeInstancesResultTypeDef]) -> Iterator[InstanceTypeDef]:
+    for page in pages:
+        for reservation in page["Reservations"]:
+            yield from (row for row in reservation["Instances"] if "InstanceId" in row)
+
+
+@dataclass(frozen=True)
+class Activities:
+    """What a group's scaling activities tell of its instances, by id, and of its launches.
+
+    `in_service` maps instances to when Auto Scaling put them in service; those that it is still
+    about to are in `entering`. `from_pool` maps them to when they were taken from a warm pool,
+    `leaving` to when they began to be terminated. `failed_launches` are when launches failed or
+    were abandoned, the newest first. `read_from` is how far back activities were read, and
+    `cut` says that there were too many to read as far back as was asked.
+    """
+
+    read_from: datetime
+    cut: bool = False
+    in_service: Mapping[str, datetime] = field(default_factory=dict)
+    entering: frozenset[str] = frozenset()
+    from_pool: Mapping[str, datetime] = field(default_factory=dict)
+    leaving: Mapping[str, datetime] = field(default_factory=dict)
+    failed_launches: tuple[datetime, ...] = ()
+
+    def entered_service(self, instance: str, created: datetime, now: datetime) -> datetime | None:
+        """Return when an instance entered service, None where that is unknown."""
+        if instance in self.entering:
+            return now
+        if instance in self.in_service:
+            return self.in_service[instance]
+        if created >= self.read_from:
+            return None
+        # Longer ago than activities were read: no launch hook kept it until now.
+        return self.read_from if self.cut else created
+
+
+def describe_activities(
+    autoscaling: AutoScalingClient,
+    name: str,
+    read_from: datetime,
+    before_each: Callable[[], None] = lambda: None,
+) -> Activities:
+    """Read a group's scaling activities back to a time; errors of AWS pass through.
+
+    `before_each` is called before each page, and may raise. Texts of descriptions are those of
+    https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-verify-scaling-activity.html
+    """
+    in_service: dict[str, datetime] = {}
+    from_pool: dict[str, datetime] = {}
+    leaving: dict[str, datetime] = {}
+    entering: set[str] = set()
+    failed: list[datetime] = []
+    number, oldest = 0, read_from
+    before_each()
+    for page in _pages_of_activities(autoscaling, name, read_from):
+        for activity in page["Activities"]:
+            number += 1
+            text, status = activity.get("Description", ""), activity["StatusCode"]
+            begun, ended = activity["StartTime"], activity.get("EndTime")
+            match, enters = _INSTANCE_ID.search(text), not _LEAVES_SERVICE.match(text)
+            oldest = begun if ended else oldest
+            if enters and text.startswith("Launching") and status in _FAILED:
+                failed.append(ended or begun)
+            if match and text.startswith("Terminating"):
+                leaving[match[0]] = max(begun, leaving.get(match[0], begun))
+            if match is None or not enters or status in _FAILED:
+                continue
+            if "from warm pool" in text:
+                from_pool[match[0]] = max(begun, from_pool.get(match[0], begun))
+            if status == "Successful" and ended:
+                in_service[match[0]] = max(ended, in_service.get(match[0], ended))
+            else:
+                entering.add(match[0])
+        before_each()
+    return Activities(
+        read_from=max(read_from, oldest) if number >= _MOST_ACTIVITIES else read_from,
+        cut=number >= _MOST_ACTIVITIES,
+        in_service=in_service,
+        entering=frozenset(entering),
+        from_pool=from_pool,
+        leaving=leaving,
+        failed_launches=tuple(sorted(failed, reverse=True)),
+    )
+
+
+def _pages_of_activities(
+    autoscaling: AutoScalingClient, name: str, read_from: datetime
+) -> Iterator[ActivitiesTypeTypeDef]:
+    """Yield pages of activities that began since a time, unfinished ones first, then the newest."""
+    paginator = autoscaling.get_paginator("describe_scaling_activities")
+    size: PaginatorConfigTypeDef = {
+        "PageSize": _ACTIVITIES_A_PAGE,
+        "MaxItems": _MOST_ACTIVITIES,
     }
+    lower: GroupFilterTypeDef = {
+        "Name": "StartTimeLowerBound",
+        "Values": [read_from.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")],
+    }
+    try:
+        yield from paginator.paginate(
+            AutoScalingGroupName=name, Filters=[lower], PaginationConfig=size
+        )
+    except ParamValidationError:  # a boto3 that does not know the filter yet
+        for page in paginator.paginate(AutoScalingGroupName=name, PaginationConfig=size):
+            since = [each for each in page["Activities"] if each["StartTime"] >= read_from]
+            yield {**page, "Activities": since}
+            if any(each.get("EndTime") and each not in since for each in page["Activities"]):
+                return
 
 
 def in_parts(items: Sequence[str], size: int) -> Iterator[list[str]]:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from terminator.errors import KnownError
+from terminator.model import Traffic
 from terminator.text import plain
 
 if TYPE_CHECKING:
     from types_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
+    from types_boto3_elbv2.type_defs import TargetHealthDescriptionTypeDef
 
     from terminator.clients import Aws
 
-# `unused` says that no load balancer uses the target group, so nothing of the instance:
-# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
-_TARGET_HEALTHY: Final = frozenset({"healthy", "unused"})
 _NOUNS: Final = {"elbv2": "target group", "elb": "load balancer"}
+# The states of an override under which a healthy target gets no traffic, or nobody knows:
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_AdministrativeOverride.html
+_SHIFTED: Final = "zonal_shift_active"
+_UNKNOWN: Final = "unknown"
 
 
 @dataclass(frozen=True, order=True)
@@ -28,16 +30,25 @@ class LoadBalancer:
     id: str
 
     def __str__(self) -> str:
-        name = self.id.split("/")[1] if self.id.count("/") > 1 else self.id
+        _, _, resource = self.id.partition(":targetgroup/")
+        name = resource.partition("/")[0] or self.id
         return f"{_NOUNS.get(self.kind, plain(self.kind))} {plain(name)}"
 
 
 @dataclass(frozen=True)
 class Health:
-    """What a load balancer says: `unhealthy` maps the ids of instances to its reason."""
+    """What a load balancer says of its instances, by id.
+
+    `healthy` and `unhealthy` are those that it calls so. `refused` maps those to which it sends
+    no traffic to why, and `unknown` are those of which it does not know. `silent`: no load
+    balancer uses the target group, so it says nothing of anybody.
+    """
 
     healthy: frozenset[str] = frozenset()
-    unhealthy: Mapping[str, str] = field(default_factory=dict)
+    unhealthy: frozenset[str] = frozenset()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    unknown: frozenset[str] = frozenset()
+    silent: bool = False
 
 
 def attached_to(group: AutoScalingGroupTypeDef) -> list[LoadBalancer]:
@@ -45,39 +56,75 @@ def attached_to(group: AutoScalingGroupTypeDef) -> list[LoadBalancer]:
     attached = {LoadBalancer("elbv2", arn) for arn in group.get("TargetGroupARNs", ())}
     attached |= {LoadBalancer("elb", name) for name in group.get("LoadBalancerNames", ())}
     for source in group.get("TrafficSources", ()):
-        attached.add(LoadBalancer(source.get("Type", "elbv2"), source.get("Identifier", "")))
+        id_ = source.get("Identifier", "")
+        # Only that of a classic load balancer has to say its type; others have an ARN.
+        kind = "vpc-lattice" if ":vpc-lattice:" in id_ else "elbv2"
+        attached.add(LoadBalancer(source.get("Type", kind), id_))
     return sorted(attached)
 
 
+def is_known(load_balancer: LoadBalancer) -> bool:
+    """Say whether its health can be asked: not that of a VPC Lattice target group."""
+    return load_balancer.kind in _NOUNS
+
+
 def describe_health(aws: Aws, load_balancer: LoadBalancer) -> Health:
-    """Ask a load balancer about all its instances; errors pass through."""
-    match load_balancer.kind:
-        case "elbv2":
-            answer = aws.elbv2.describe_target_health(TargetGroupArn=load_balancer.id)
-            healthy, unhealthy = set[str](), dict[str, str]()
-            for each in answer["TargetHealthDescriptions"]:
-                state = each["TargetHealth"].get("State", "unknown")
-                if state in _TARGET_HEALTHY:
-                    healthy.add(each["Target"]["Id"])
-                else:
-                    unhealthy[each["Target"]["Id"]] = each["TargetHealth"].get("Reason", state)
-            return Health(frozenset(healthy), unhealthy)
-        case "elb":
-            states = aws.elb.describe_instance_health(LoadBalancerName=load_balancer.id)
-            found = {each["InstanceId"]: each["State"] for each in states["InstanceStates"]}
-            return Health(
-                frozenset(id_ for id_, state in found.items() if state == "InService"),
-                {id_: state for id_, state in found.items() if state != "InService"},
+    """Ask a load balancer that is known about all its instances; errors pass through."""
+    if load_balancer.kind == "elb":
+        answer = aws.elb.describe_instance_health(LoadBalancerName=load_balancer.id)
+        states = {each["InstanceId"]: each["State"] for each in answer["InstanceStates"]}
+        out = {id_: state for id_, state in states.items() if state == "OutOfService"}
+        healthy = frozenset(id_ for id_, state in states.items() if state == "InService")
+        unknown = frozenset(states.keys() - out.keys() - healthy)
+        return Health(healthy, frozenset(out), out, unknown)
+    targets = aws.elbv2.describe_target_health(TargetGroupArn=load_balancer.id)
+    return _of_targets(targets["TargetHealthDescriptions"])
+
+
+def _of_targets(targets: Sequence[TargetHealthDescriptionTypeDef]) -> Health:
+    """Read what a target group says; with several ports an instance is several targets."""
+    states = [each["TargetHealth"].get("State", "unavailable") for each in targets]
+    # Beside targets that are used, an unused one lies in a zone that gets no traffic:
+    # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
+    if states and all(state == "unused" for state in states):
+        return Health(silent=True)
+    healthy, unhealthy, unknown = set[str](), set[str](), set[str]()
+    refused: dict[str, str] = {}
+    for state, each in zip(states, targets, strict=True):
+        id_, override = each["Target"]["Id"], each.get("AdministrativeOverride", {}).get("State")
+        if state == "healthy":
+            healthy.add(id_)
+            if override == _SHIFTED:
+                refused.setdefault(id_, "a zonal shift has moved traffic away from its zone")
+        elif state != "unavailable":
+            refused[id_] = each["TargetHealth"].get("Reason", state)
+        if state.startswith("unhealthy"):
+            unhealthy.add(id_)
+        if state == "unavailable" or override == _UNKNOWN:
+            unknown.add(id_)
+    return Health(frozenset(healthy), frozenset(unhealthy), refused, frozenset(unknown))
+
+
+def traffic(instance: str, health: Mapping[LoadBalancer, Health | None]) -> Traffic:
+    """Return what all the load balancers say of an instance; None: one was not asked."""
+    refused: list[str] = []
+    unhealthy: list[bool] = []
+    healthy = unknown = False
+    for load_balancer in sorted(health):
+        seen = health[load_balancer]
+        if seen is None:
+            unknown = True
+        elif not seen.silent:
+            healthy, unknown = (
+                healthy or instance in seen.healthy,
+                unknown or instance in seen.unknown,
             )
-        case _:
-            raise KnownError("only target groups and classic load balancers are known")
-
-
-def unserving(instance: str, health: Mapping[LoadBalancer, Health]) -> str | None:
-    """Say at which of the load balancers the instance takes no traffic, None where at none."""
-    for load_balancer, seen in sorted(health.items(), key=lambda item: item[0]):
-        if instance in seen.unhealthy:
-            return f"unhealthy at {load_balancer}: {plain(seen.unhealthy[instance])}"
-        if instance not in seen.healthy:
-            return f"not registered with {load_balancer}"
-    return None
+            if instance in seen.refused:
+                says = "unhealthy at" if instance not in seen.healthy else "no traffic from"
+                refused.append(f"{says} {load_balancer}: {plain(seen.refused[instance])}")
+            elif instance not in seen.healthy | seen.unknown:
+                refused.append(f"not registered with {load_balancer}")
+                continue
+            unhealthy.append(instance in seen.unhealthy)
+    is_unhealthy = not healthy and bool(unhealthy) and all(unhealthy)
+    return Traffic(next(iter(refused), None), healthy, is_unhealthy, unknown)

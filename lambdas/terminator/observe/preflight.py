@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from terminator.model import Preflight, Released
-from terminator.observe.releases import zip_problem
+from terminator.model import Alarm, Preflight, Released
+from terminator.observe.autoscaling import in_parts
 from terminator.observe.snapshot import CONFIRM_SECONDS
-from terminator.text import quoted
+from terminator.observe.zips import zip_problem
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch.client import CloudWatchClient
+    from types_boto3_cloudwatch.literals import AlarmTypeType, ScanByType
+    from types_boto3_cloudwatch.type_defs import AlarmHistoryItemTypeDef
 
     from terminator.config.deployment import Bucket
     from terminator.config.tags import Policy
     from terminator.model import Decision, Group
     from terminator.observe.snapshot import World
 
-# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRefresh.html
-_ACTIVE: Final = frozenset({"Pending", "InProgress", "Cancelling", "RollbackInProgress", "Baking"})
+
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
+_NAMES_A_CALL: Final = 100
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarmHistory.html
+_ITEMS_A_PAGE: Final = 100
+_MOST_ITEMS: Final = 1000
+_HISTORY_KEPT: Final = timedelta(days=14)
+# Those of log queries are known to boto3 of late 2026 only.
+_TYPES: Final[Sequence[AlarmTypeType]] = ("CompositeAlarm", "LogAlarm", "MetricAlarm")
+# A refresh in any other state is in progress.
+_OVER: Final = frozenset(
+    {"Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"}
+)
 
 
 def ask_preflight(
@@ -30,34 +48,118 @@ def ask_preflight(
     """
     answer = world.aws.autoscaling.describe_instance_refreshes(AutoScalingGroupName=group.name)
     statuses = (each.get("Status", "") for each in answer["InstanceRefreshes"])
-    refresh = next((status for status in statuses if status in _ACTIVE), None)
+    refresh = next((status for status in statuses if status and status not in _OVER), None)
     world.require(CONFIRM_SECONDS, "its alarms were asked")
-    alarms: tuple[str, ...] = ()
-    if policy.alarms:
-        states = alarm_states(world.aws.cloudwatch, policy.alarms)
-        alarms = tuple(
-            f"alarm {quoted(name)} {'is in ALARM' if name in states else 'does not exist'}"
-            for name in policy.alarms
-            if states.get(name, "ALARM") == "ALARM"
-        )
-    if decision.kind != "canary" or bucket is None or not isinstance(group.released, Released):
-        return Preflight(refresh, alarms)
+    released = group.released if isinstance(group.released, Released) else None
+    since = released.since if released else None
+    now = world.clock()
+    alarms: list[Alarm] = []
+    states = alarm_states(world.aws.cloudwatch, policy.alarm_names)
+    for name in policy.alarm_names:
+        world.require(CONFIRM_SECONDS, "the histories of its alarms were asked")
+        alarm = Alarm(name, *states.get(name, (None, None)))
+        alarms.append(with_history(world.aws.cloudwatch, alarm, since, policy.bake_time, now))
+    if decision.kind != "canary" or bucket is None or released is None:
+        return Preflight(refresh, tuple(alarms))
 
     def in_time() -> None:
         world.require(CONFIRM_SECONDS, "its zip was read")
 
     in_time()
-    key = group.released.release.key
-    return Preflight(refresh, alarms, zip_problem(world.aws.s3, bucket.name, key, in_time))
+    problem = zip_problem(world.aws.s3, bucket.name, released.release.key, in_time)
+    return Preflight(refresh, tuple(alarms), problem)
 
 
-def alarm_states(cloudwatch: CloudWatchClient, names: tuple[str, ...]) -> dict[str, str]:
-    """Return the state of each of these alarms that exists; errors of AWS pass through."""
-    pages = cloudwatch.get_paginator("describe_alarms").paginate(
-        AlarmNames=names, AlarmTypes=["CompositeAlarm", "MetricAlarm"]
-    )
-    states: dict[str, str] = {}
-    for page in pages:
-        for alarm in (*page.get("MetricAlarms", ()), *page.get("CompositeAlarms", ())):
-            states[alarm["AlarmName"]] = alarm["StateValue"]
+def alarm_states(
+    cloudwatch: CloudWatchClient, names: tuple[str, ...]
+) -> dict[str, tuple[str, datetime | None]]:
+    """Return the state of each of these alarms that exists, and when it last changed.
+
+    Errors of AWS pass through.
+    """
+    states: dict[str, tuple[str, datetime | None]] = {}
+    for some in in_parts(names, _NAMES_A_CALL):
+        pages = cloudwatch.get_paginator("describe_alarms").paginate(
+            AlarmNames=some, AlarmTypes=_TYPES
+        )
+        for page in pages:
+            for alarm in (
+                *page.get("MetricAlarms", ()),
+                *page.get("CompositeAlarms", ()),
+                *page.get("LogAlarms", ()),
+            ):
+                changed = alarm.get("StateTransitionedTimestamp")
+                changed = changed or alarm.get("StateUpdatedTimestamp")
+                states[alarm["AlarmName"]] = alarm["StateValue"], changed
     return states
+
+
+def with_history(
+    cloudwatch: CloudWatchClient,
+    alarm: Alarm,
+    since: datetime | None,
+    bake_time: timedelta,
+    now: datetime,
+) -> Alarm:
+    """Return an alarm with what its history tells; its history is asked only where it matters.
+
+    That is where it changed within the bake time, so that one that flaps is told, and, of one
+    that would hold, where it has to be known whether it was in ALARM when the target became the
+    target.
+    """
+    in_alarm, changed = alarm.state == "ALARM", alarm.changed
+    if alarm.state is None:
+        return alarm
+    if in_alarm and since is not None and changed is not None and changed < since:
+        return replace(alarm, last_alarm=now, at_since=True)
+    last_alarm = now if in_alarm else None
+    if not in_alarm and (changed is None or changed >= now - bake_time):
+        items = _changes(cloudwatch, alarm, now - bake_time, "TimestampDescending")
+        last_alarm = next((when for when, before in items if before in {"ALARM", ""}), None)
+    if last_alarm is None or since is None:
+        return replace(alarm, last_alarm=last_alarm)
+    at_since = since - bake_time > now - _HISTORY_KEPT and _was_in_alarm(
+        _changes(cloudwatch, alarm, since - bake_time, "TimestampAscending"), since
+    )
+    return replace(alarm, last_alarm=last_alarm, at_since=at_since)
+
+
+def _was_in_alarm(changes: Iterable[tuple[datetime, str]], at: datetime) -> bool:
+    """Say whether an alarm was in ALARM at a time, or at most the bake time before.
+
+    `changes` are those since that long before, the oldest first, with the state before each.
+    One that flaps is in ALARM.
+    """
+    for when, before in changes:
+        if before == "ALARM":
+            return True
+        if when > at:
+            return False
+    return False
+
+
+def _changes(
+    cloudwatch: CloudWatchClient, alarm: Alarm, begin: datetime, order: ScanByType
+) -> Iterator[tuple[datetime, str]]:
+    """Yield when an alarm changed since a moment, and from which state."""
+    pages = cloudwatch.get_paginator("describe_alarm_history").paginate(
+        AlarmName=alarm.name,
+        AlarmTypes=_TYPES,
+        HistoryItemType="StateUpdate",
+        StartDate=begin,
+        ScanBy=order,
+        PaginationConfig={"PageSize": _ITEMS_A_PAGE, "MaxItems": _MOST_ITEMS},
+    )
+    for page in pages:
+        for item in page["AlarmHistoryItems"]:
+            if item["HistoryItemType"] == "StateUpdate":
+                yield item["Timestamp"], _state_before(item)
+
+
+def _state_before(item: AlarmHistoryItemTypeDef) -> str:
+    """Return the state from which an alarm changed, empty where nobody can tell."""
+    try:
+        return str(json.loads(item.get("HistoryData", ""))["oldState"]["stateValue"])
+    except (ValueError, KeyError, TypeError):  # AWS cuts long ones
+        match = re.match(r"Alarm updated from (\w+) to ", item.get("HistorySummary", ""))
+        return match[1] if match else ""

@@ -4,40 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from terminator.config import tags
 from terminator.config.tags import Policy
 from terminator.errors import KnownError, explain
-from terminator.model import Answer, Group, Instance, NoRelease, Released, Unobserved
-from terminator.observe import releases
-from terminator.observe.autoscaling import describe_groups, describe_instances, tags_of
+from terminator.model import (
+    Answer,
+    Group,
+    Instance,
+    NoRelease,
+    NoVersion,
+    Released,
+    Unobserved,
+)
+from terminator.observe.autoscaling import (
+    Activities,
+    Ec2Instance,
+    ListedInPartError,
+    describe_activities,
+    describe_groups,
+    describe_instances,
+    tags_of,
+)
+from terminator.observe.history import Reach, dated, versions_kept_for
 from terminator.observe.load_balancers import (
     Health,
     LoadBalancer,
     attached_to,
     describe_health,
-    unserving,
+    is_known,
+    traffic,
 )
+from terminator.observe.releases import Listing, chosen, list_releases, no_app
 from terminator.observe.versions import OVERRUN_SECONDS, Probe, ask_instances
 from terminator.text import few, plain
+from terminator.version import Version
 
 if TYPE_CHECKING:
     from types_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
     from types_boto3_autoscaling.type_defs import InstanceTypeDef as MemberTypeDef
-    from types_boto3_ec2.type_defs import InstanceTypeDef
 
     from terminator.clients import Aws
     from terminator.config.deployment import Config
     from terminator.report.log_lines import Say
 
+_NOT_YET: Final = datetime.max.replace(tzinfo=UTC)
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
 
 # Kept for serving a group: it is not begun with less, and looking ends before.
 GROUP_SECONDS: Final = 45.0
+# No launch hook keeps an instance for longer.
+_LONGEST_HOOK: Final = timedelta(days=2)
+# By no more than this do the dates of zips and of instances differ.
+_LONGEST_DOUBT: Final = timedelta(hours=1)
 # Kept for describing a group once more.
 CONFIRM_SECONDS: Final = 30.0
 
@@ -71,12 +94,46 @@ class World:
             raise OutOfTimeError(f"time ran out before {what}")
 
 
+class HasApp(Protocol):
+    """Anything that is about a group of an app."""
+
+    @property
+    def name(self) -> str:
+        """The name of the group."""
+
+    @property
+    def app(self) -> str:
+        """The app whose releases it runs."""
+
+
 @dataclass(frozen=True)
 class Scope:
     """Narrows a run to the groups of one app, or to some groups; it opts nothing in."""
 
     app: str | None = None
     groups: frozenset[str] | None = None
+
+    def covers(self, group: HasApp) -> bool:
+        """Say whether the run serves the group."""
+        named = self.groups is None or group.name in self.groups
+        return named and self.app in {None, group.app}
+
+    def narrow(
+        self, groups: Sequence[OptedIn], unknown: Mapping[str, str]
+    ) -> tuple[list[OptedIn], dict[str, str]]:
+        """Return the groups to observe, and why others of the scope cannot be served.
+
+        Observed are the groups in scope and the others of their apps.
+        """
+        apps = {group.app for group in groups if self.covers(group)}
+        observed = [group for group in groups if group.app in apps]
+        if self.app is not None:
+            return observed, {}
+        if self.groups is not None:
+            none = "no group of this name has opted in, by name or by tag"
+            lost = self.groups - {group.name for group in groups}
+            return observed, {name: unknown.get(name, none) for name in lost}
+        return observed, dict(unknown)
 
 
 @dataclass(frozen=True)
@@ -92,52 +149,59 @@ class OptedIn:
         return self.described["AutoScalingGroupName"]
 
     @property
-    def to_ask(self) -> list[str]:
-        """The ids of the members to ask for their version: InService and Healthy."""
-        members = self.described.get("Instances", ())
-        return [member["InstanceId"] for member in members if _instance(member).in_service]
+    def app(self) -> str:
+        """The app whose releases it runs."""
+        return self.policy.app
+
+    @property
+    def members(self) -> list[Instance]:
+        """Its members, as Auto Scaling describes them."""
+        return [_instance(member) for member in self.described.get("Instances", ())]
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What one run saw of instances, load balancers and releases.
+    """What one run saw of instances, load balancers, releases and scaling activities.
 
-    `rows` is what EC2 says of each instance, `answers` what each answered or why it was not
-    asked. `released` maps an app to what it should run (None without a bucket) or to why that
-    could not be found out.
+    `instances` are the members that EC2 lists; `unlisted` says of those that could not be
+    described why not. `answers` is what each answered, or why it was not asked. `released` maps
+    an app to what it should run (None without a bucket), and `activities` the names of groups
+    that have not converged to their scaling activities; either may be unobserved.
     """
 
-    rows: Mapping[str, InstanceTypeDef] = field(default_factory=dict)
+    instances: Mapping[str, Ec2Instance] = field(default_factory=dict)
+    unlisted: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[str, Answer | Unobserved] = field(default_factory=dict)
     health: Mapping[LoadBalancer, Health | Unobserved] = field(default_factory=dict)
     released: Mapping[str, Released | NoRelease | Unobserved | None] = field(default_factory=dict)
+    activities: Mapping[str, Activities | Unobserved] = field(default_factory=dict)
+    now: datetime = _NOT_YET
 
 
 def list_groups(
-    world: World, config: Config, scope: Scope, supposed: Mapping[str, Mapping[str, str]]
-) -> tuple[list[OptedIn], dict[str, str]]:
-    """Return the groups to serve, by name, and why others of the scope cannot be served.
+    world: World, config: Config, supposed: Mapping[str, Mapping[str, str]]
+) -> tuple[list[OptedIn], dict[str, str], str | None]:
+    """Return the groups that opted in, by name, and why others cannot be served.
 
     Those are names that match no group, and groups whose description cannot be read.
-    `supposed` maps the names of groups to tags that are taken to be theirs.
+    `supposed` maps the names of groups to tags that are taken to be theirs. The last value says
+    why not all groups could be listed, None where they could.
     """
     found: list[OptedIn] = []
     unknown = dict.fromkeys(config.names, "no Auto Scaling group has this name")
-    for described in describe_groups(world.aws.autoscaling, config.names, tagged=config.tagged):
+    failure: str | None = None
+    try:
+        groups = describe_groups(world.aws.autoscaling, config.names, tagged=config.tagged)
+    except ListedInPartError as error:
+        groups, failure, unknown = error.groups, str(error), {}
+    for described in groups:
         name = described["AutoScalingGroupName"]
         unknown.pop(name, None)
         try:
             found.append(opted_in(described, config, supposed.get(name)))
         except Exception as error:  # noqa: BLE001 - one malformed row must not end the run
             unknown[name] = f"its description cannot be read: {explain(error)}"
-    if scope.app is not None:
-        return [each for each in found if each.policy.app == scope.app], {}
-    if scope.groups is not None:
-        none = "no group of this name has opted in, by name or by tag"
-        names = {each.name for each in found}
-        unknown = {name: unknown.get(name, none) for name in scope.groups - names}
-        found = [each for each in found if each.name in scope.groups]
-    return found, unknown
+    return found, unknown, failure
 
 
 def opted_in(
@@ -148,30 +212,142 @@ def opted_in(
     its_tags = tags_of(described) if supposed is None else supposed
     policy = tags.for_group(name, its_tags, config.defaults, named=name in config.names)
     group = OptedIn(described, policy)
-    group.to_ask  # noqa: B018 - what cannot be read fails here, where it costs this group only
+    group.members  # noqa: B018 - what cannot be read fails here, where it costs this group only
     return group
 
 
-def take_snapshot(world: World, config: Config, groups: Iterable[OptedIn]) -> Snapshot:
+def take_snapshot(
+    world: World,
+    config: Config,
+    groups: Iterable[OptedIn],
+    supposed: Mapping[str, Released | NoRelease],
+) -> Snapshot:
     """Observe all groups at once; what could not be observed is data.
 
-    Groups whose settings cannot be read are not asked for anything.
+    Groups whose settings cannot be read are not asked for anything. The history of the bucket
+    and of the groups is asked of those only that have not converged, and of one that has of
+    each of their apps. `supposed` maps apps to what is taken for their release.
     """
     readable = [each for each in groups if not each.policy.problems]
+    listings: dict[str, Listing] = {}
 
     def released(app: str) -> Released | NoRelease | None:
-        if config.bucket is None:
-            return None
-        return releases.find(world.aws.s3, config.bucket.name, config.bucket.template, app)
+        if config.bucket is None or (problem := no_app(app)):
+            return None if config.bucket is None else problem
+        bucket = config.bucket
+        listings[app] = list_releases(world.aws.s3, bucket.name, bucket.template, app)
+        return chosen(world.aws.s3, bucket.name, app, listings[app])
 
     apps = sorted({each.policy.app for each in readable})
-    before = Snapshot(released=_ask_each(world, apps, released))
-    return look(world, readable, policies(readable), before)
+    targets = {**_ask_each(world, apps, released), **supposed}
+    seen = look(world, readable, _to_ask(readable), Snapshot(released=targets))
+    now, settled = world.clock(), {each.name: _is_settled(each, seen) for each in readable}
+    moving = [each for each in readable if settled[each.name] is False]
+    whole = [each for each in readable if settled[each.name]]
+    groups = [*moving, *_that_tell(whole, moving, seen)]
+    activities = {
+        name: what
+        for name, what in _read_activities(world, groups, now).items()
+        # One that has converged does not fail for want of them.
+        if isinstance(what, Activities) or not settled[name]
+    }
+    apps_that_move = {each.app for each in moving}
+    reaches = {
+        app: Reach(back_to=_oldest(readable, app, seen) - _LONGEST_DOUBT) for app in apps_that_move
+    }
+    for app in apps_that_move & supposed.keys():
+        target = supposed[app]
+        since = target.since if isinstance(target, Released) else None
+        reaches[app] = replace(reaches[app], supposed_since=since or now)
+    dates = _date_releases(world, config, targets, listings, reaches)
+    return replace(seen, activities=activities, released={**targets, **dates}, now=now)
 
 
-def policies(groups: Iterable[OptedIn]) -> dict[str, Policy]:
-    """Map the ids of the instances to ask to their groups' policies."""
-    return {id_: each.policy for each in groups if not each.policy.problems for id_ in each.to_ask}
+def _to_ask(groups: Iterable[OptedIn]) -> dict[str, Policy]:
+    """Map the ids of the members that count to their groups' policies."""
+    return {member.id: each.policy for each in groups for member in each.members if member.counted}
+
+
+def _is_settled(opted_in: OptedIn, seen: Snapshot) -> bool | None:
+    """Say whether a group has converged whatever its history, None where it cannot be served."""
+    try:
+        return as_seen(opted_in.described, opted_in.policy, seen).settled
+    except Exception:  # noqa: BLE001 - whatever it is, it is reported where the group is planned
+        return None
+
+
+def _that_tell(
+    whole: Iterable[OptedIn], moving: Iterable[OptedIn], seen: Snapshot
+) -> list[OptedIn]:
+    """Return for each app that moves the one of its groups that has been whole for longest.
+
+    Since when its members are in service tells whether the target is proven: if not by this
+    group, then by none of the others that are whole.
+    """
+
+    def oldest(group: OptedIn) -> tuple[datetime, str]:
+        return _oldest([group], group.app, seen), group.name
+
+    apps = {each.app for each in moving}
+    found: dict[str, OptedIn] = {}
+    for group in sorted(whole, key=oldest):
+        if group.app in apps:
+            found.setdefault(group.app, group)
+    return list(found.values())
+
+
+def _oldest(groups: Iterable[OptedIn], app: str, seen: Snapshot) -> datetime:
+    """Return when the first of the app's members was created, now where it has none."""
+    members = (member for each in groups if each.app == app for member in each.members)
+    rows = (seen.instances.get(member.id) for member in members if member.counted)
+    return min((row.created for row in rows if row is not None), default=seen.now)
+
+
+def _read_activities(
+    world: World, groups: Iterable[OptedIn], now: datetime
+) -> dict[str, Activities | Unobserved]:
+    """Read the scaling activities of groups, by name, as far back as the rules ask."""
+    by_name = {each.name: each for each in groups}
+
+    def read(name: str) -> Activities:
+        policy, described = by_name[name].policy, by_name[name].described
+        grace = timedelta(seconds=described.get("HealthCheckGracePeriod", 0))
+        warmup = timedelta(seconds=max(0, described.get("DefaultInstanceWarmup", 0)))
+        longest = max(policy.canary_retry, grace + policy.bake_time, policy.warm_up or warmup)
+        in_time = partial(world.require, GROUP_SECONDS, "its scaling activities were read")
+        read_from = now - _LONGEST_HOOK - longest
+        return describe_activities(world.aws.autoscaling, name, read_from, in_time)
+
+    return _ask_each(world, by_name, read)
+
+
+def _date_releases(
+    world: World,
+    config: Config,
+    targets: Mapping[str, Released | NoRelease | Unobserved | None],
+    listings: Mapping[str, Listing],
+    reaches: Mapping[str, Reach],
+) -> dict[str, Released | Unobserved]:
+    """Return the targets of these apps with their dates, as the bucket's history tells them."""
+    s3, bucket = world.aws.s3, config.bucket
+    to_date = {
+        app: target
+        for app in sorted(reaches.keys() & listings.keys())
+        if isinstance(target := targets[app], Released)
+    }
+    if bucket is None or not to_date:
+        return {}
+    kept_for = _ask_each(world, [bucket.name], partial(versions_kept_for, s3))[bucket.name]
+    if isinstance(kept_for, Unobserved):
+        why = Unobserved(f"cannot read its bucket's lifecycle rules: {kept_for.reason}")
+        return dict.fromkeys(to_date, why)
+    kept_since = None if kept_for is None else world.clock() - kept_for
+
+    def date(app: str) -> Released:
+        reach = replace(reaches[app], kept_since=kept_since)
+        return dated(s3, bucket.name, listings[app], to_date[app], reach)
+
+    return _ask_each(world, to_date, date)
 
 
 def look(
@@ -179,25 +355,34 @@ def look(
 ) -> Snapshot:
     """Look at instances and at the load balancers of groups.
 
-    `to_ask` maps the ids of the instances to their groups' policies. What was seen of them
-    before does not count any more.
+    `to_ask` maps the ids of the instances, of these groups or of others, to their groups'
+    policies: those that EC2 runs are asked for their version, but members of these groups that
+    are not in service. What was seen of them before does not count any more.
     """
     attached = {each for group in groups for each in attached_to(group.described)}
     in_time = partial(world.require, GROUP_SECONDS, "it was asked")
-    rows, failures = describe_instances(world.aws.ec2, sorted(to_ask), in_time)
-    health = _ask_each(world, sorted(attached), partial(describe_health, world.aws))
+    members = {member.id: member for group in groups for member in group.members}
+    zones = {id_: members[id_].zone for id_ in to_ask if id_ in members}
+    found, failures = describe_instances(world.aws.ec2, sorted(to_ask), in_time, zones)
+    known = sorted(filter(is_known, attached))
+    health = _ask_each(world, known, partial(describe_health, world.aws))
 
     def seconds() -> float:
         return world.remaining() - GROUP_SECONDS - OVERRUN_SECONDS
 
-    known = {id_: to_ask[id_] for id_ in rows if id_ in to_ask}
-    answers = ask_instances(world.probe, seconds, rows, known)
-    unknown = {id_: Unobserved(why) for id_, why in failures.items()}
-    return Snapshot(
-        rows={**before.rows, **rows},
-        answers={**before.answers, **unknown, **answers},
+    out = {id_ for id_, member in members.items() if not member.in_service}
+    running = {id_ for id_, row in found.items() if row.running} - out
+    asked = {id_: policy for id_, policy in to_ask.items() if id_ in running}
+    answers = ask_instances(world.probe, seconds, found, asked)
+    old_answers = {id_: what for id_, what in before.answers.items() if id_ not in to_ask}
+    old_rows = {id_: row for id_, row in before.instances.items() if id_ not in to_ask}
+    return replace(
+        before,
+        instances={**old_rows, **found},
+        unlisted={**before.unlisted, **failures},
+        answers={**old_answers, **answers},
         health={**before.health, **health},
-        released=before.released,
+        now=world.clock(),
     )
 
 
@@ -219,43 +404,51 @@ def as_seen(
     described: AutoScalingGroupTypeDef,
     policy: Policy,
     snapshot: Snapshot,
-    spared: str | None = None,
+    spared: frozenset[str] = frozenset(),
 ) -> Group:
     """Return a group as described now, with what the snapshot saw of its members.
 
     A member that the snapshot has not seen has no answer; one that was `spared` counts as
-    protected.
-    Raise UnobservedError where anything that the rules need could not be observed.
+    protected. Raise UnobservedError where anything that the rules need could not be observed.
     """
-    released = snapshot.released.get(policy.app)
-    if policy.problems:
-        released = None  # another group's app may have failed; of this one nothing was asked
-    if isinstance(released, Unobserved):
-        why = f"cannot read the releases of {plain(policy.app)}: {released.reason}"
-        raise UnobservedError(f"could not be observed: {why}")
-    health: dict[LoadBalancer, Health] = {}
-    for load_balancer in [] if policy.problems else attached_to(described):
-        seen = snapshot.health.get(load_balancer, Health())
-        if isinstance(seen, Unobserved):
-            why = f"cannot read the health at {load_balancer}: {seen.reason}"
-            raise UnobservedError(f"could not be observed: {why}")
-        health[load_balancer] = seen
+    name = described["AutoScalingGroupName"]
+    activities = snapshot.activities.get(name)
+    released = None if policy.problems else snapshot.released.get(policy.app)
+    attached = [] if policy.problems else attached_to(described)
+    health = {each: snapshot.health.get(each) for each in attached if is_known(each)}
+    problems = [
+        f"cannot read {what}: {seen.reason}"
+        for what, seen in (
+            (f"the releases of {plain(policy.app)}", released),
+            ("its scaling activities", activities),
+            *((f"the health at {each}", seen) for each, seen in health.items()),
+        )
+        if isinstance(seen, Unobserved)
+    ]
+    # One that was attached since then was not asked.
+    known = {each: seen for each, seen in health.items() if not isinstance(seen, Unobserved)}
     instances: list[Instance] = []
     unasked: dict[str, list[str]] = {}
     for member in described.get("Instances", ()):
-        row = snapshot.rows.get(member["InstanceId"])
-        instance = _instance(member, row["LaunchTime"] if row else None, spared)
-        answer = snapshot.answers.get(instance.id) if instance.in_service else None
-        if isinstance(answer, Unobserved):
+        instance = _instance(member, snapshot, activities, spared)
+        answer = snapshot.answers.get(instance.id)
+        unlisted = snapshot.unlisted.get(instance.id)
+        if instance.counted and unlisted is not None and not policy.problems:
+            unasked.setdefault(unlisted, []).append(instance.id)
+        elif instance.in_service and isinstance(answer, Unobserved):
             unasked.setdefault(answer.reason, []).append(instance.id)
-        elif answer is not None:
-            instance = replace(instance, answer=answer, unserving=unserving(instance.id, health))
+        elif instance.in_service and isinstance(answer, Version | NoVersion):
+            instance = replace(instance, answer=answer, traffic=traffic(instance.id, known))
         instances.append(instance)
-    if unasked:
-        whys = few([f"{few(ids)}: {reason}" for reason, ids in unasked.items()], "; ")
-        raise UnobservedError(f"could not be observed: {whys}")
+    problems += [f"{few(ids)}: {reason}" for reason, ids in unasked.items()]
+    if problems:
+        raise UnobservedError(f"could not be observed: {few(problems, '; ')}")
+    if isinstance(released, Unobserved) or isinstance(activities, Unobserved):
+        raise TypeError(name)
+    warmup = described.get("DefaultInstanceWarmup", -1)
+    healthy = described.get("InstanceMaintenancePolicy", {}).get("MinHealthyPercentage", -1)
     return Group(
-        name=described["AutoScalingGroupName"],
+        name=name,
         desired=described["DesiredCapacity"],
         grace=timedelta(seconds=described.get("HealthCheckGracePeriod", 0)),
         instances=tuple(instances),
@@ -265,18 +458,39 @@ def as_seen(
             each.get("ProcessName", "") for each in described.get("SuspendedProcesses", ())
         ),
         capacity_type=described.get("DesiredCapacityType"),
+        warmup=timedelta(seconds=warmup) if warmup > 0 else None,
+        healthy_percentage=healthy if healthy >= 0 else None,
+        operator=described.get("Operator", {}).get("Principal"),
+        warm_pool="WarmPoolConfiguration" in described,
+        unknown_sources=tuple(str(each) for each in attached if not is_known(each)),
+        failed_launches=activities.failed_launches if activities else (),
     )
 
 
 def _instance(
-    member: MemberTypeDef, launched: datetime | None = None, spared: str | None = None
+    member: MemberTypeDef,
+    snapshot: Snapshot | None = None,
+    activities: Activities | Unobserved | None = None,
+    spared: frozenset[str] = frozenset(),
 ) -> Instance:
-    return Instance(
-        id=member["InstanceId"],
+    id_ = member["InstanceId"]
+    row = snapshot.instances.get(id_) if snapshot else None
+    instance = Instance(
+        id=id_,
         zone=member.get("AvailabilityZone", ""),
         lifecycle=member.get("LifecycleState", ""),
         health=member.get("HealthStatus", ""),
-        launched=launched,
-        protected=member.get("ProtectedFromScaleIn", False) or member["InstanceId"] == spared,
+        running=snapshot is None or (row is not None and row.running),
+        created=row.created if row else None,
+        protected=member.get("ProtectedFromScaleIn", False) or id_ in spared,
         weight=member.get("WeightedCapacity"),
+    )
+    if snapshot is None or not isinstance(activities, Activities):
+        return instance
+    since = activities.entered_service(id_, row.created, snapshot.now) if row else None
+    return replace(
+        instance,
+        in_service_since=since,
+        taken_from_pool=activities.from_pool.get(id_),
+        began_leaving=activities.leaving.get(id_),
     )

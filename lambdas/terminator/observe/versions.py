@@ -14,8 +14,7 @@ from terminator.text import plain
 from terminator.version import NotAVersionError, Version
 
 if TYPE_CHECKING:
-    from types_boto3_ec2.type_defs import InstanceTypeDef
-
+    from terminator.observe.autoscaling import Ec2Instance
     from terminator.probe.ask import Answer as ProbeAnswer
     from terminator.probe.ask import Question
 
@@ -45,24 +44,24 @@ class ProbeError(KnownError):
 def ask_instances(
     probe: Probe,
     seconds: Callable[[], float],
-    rows: Mapping[str, InstanceTypeDef],
+    instances: Mapping[str, Ec2Instance],
     policies: Mapping[str, Policy],
 ) -> dict[str, Answer | Unobserved]:
     """Ask each instance for its version; a part that fails costs the others nothing.
 
-    `seconds` tells how long all may take from now on. `rows` are the instances as EC2 describes
-    them, and `policies` maps the ids of those to ask to their groups' policies. Return what
-    each answered, or why it was not asked.
+    `seconds` tells how long all may take from now on. `policies` maps the ids of those to ask to
+    their groups' policies, `instances` to what EC2 says of them. Return what each answered, or
+    why it was not asked.
     """
     unasked = Unobserved("it was not asked: time ran out, or the probe failed")
     seen: dict[str, Answer | Unobserved] = dict.fromkeys(policies, unasked)
     vpcs: dict[str, list[Question]] = defaultdict(list)
     for id_ in sorted(policies):
-        address = rows[id_].get("PrivateIpAddress")
+        address = instances[id_].address
         if address:
-            vpcs[rows[id_].get("VpcId", "")].append(_question(id_, address, policies[id_]))
+            vpcs[instances[id_].vpc].append(_question(id_, address, policies[id_]))
         else:
-            seen[id_] = Unobserved("it has no address")
+            seen[id_] = Unobserved("it has no private IPv4 address")
     parts = [
         (vpc, questions[first::number])
         for vpc, questions in sorted(vpcs.items())

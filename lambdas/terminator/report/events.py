@@ -52,7 +52,8 @@ def of_records(records: Iterable[Record]) -> list[Entry]:
 def _of(record: Record) -> Iterator[Entry]:
     if record.terminated:
         yield _entry(REPLACEMENT, record)
-    if record.decision == "hold" and (record.needs_attention or record.stale or record.overdue):
+    has_trouble = record.decision == "hold" and (record.stale or record.overdue)
+    if has_trouble or (record.calls_for_somebody and not record.terminated):
         yield _entry(HOLD, record)
     if record.has_failed:
         failed = [f"failed to terminate {id_}: {why}" for id_, why in record.failed.items()]

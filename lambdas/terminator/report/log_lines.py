@@ -67,8 +67,8 @@ def _closing(record: Record) -> list[tuple[str, Level]]:
     if record.decision is None:
         return [(f"failed: {record.reason}", "error")]
     if not record.to_terminate:
-        converged = "converged, " if record.decision == "converged" else ""
-        return [(f"no action taken: {converged}{record.reason}", "info")]
+        colon = "," if record.decision == "converged" else ":"
+        return [(f"no action taken: {record.standing}{colon} {record.reason}", "info")]
     if record.dry_run:
         return [(f"dry run: would terminate instance ids {_listed(record.to_terminate)}", "info")]
     lines: list[tuple[str, Level]] = []

@@ -17,7 +17,7 @@ def metrics(records: Sequence[Record]) -> dict[str, int]:
         "Outdated": sum(record.outdated or 0 for record in decided),
         "Stale": sum(record.stale or 0 for record in decided),
         "Held": sum(record.decision == "hold" for record in decided),
-        "NeedsAttention": sum(record.needs_attention for record in decided),
+        "NeedsAttention": sum(record.calls_for_somebody for record in decided),
         **counts(records),
     }
     # Where a group could not be observed, 0 would say that its silent instances had answered.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar, cast, get_args
 
-from terminator.model import ASIDE, Decision, Group, HoldName, Kind, Source
+from terminator.model import ASIDE, Decision, Group, Kind, Source
 from terminator.terminate import Terminations
 from terminator.text import quoted
 
@@ -27,26 +27,27 @@ class RecordError(ValueError):
 
 @dataclass(frozen=True)
 class InstanceRecord:
-    """An instance as a record lists it; `version` and `reason` both None: it was not asked."""
+    """An instance as a record lists it; `version` and `reason` both None: it was not asked.
+
+    `created` is when it first started, `in_service_since` when Auto Scaling put it in service;
+    each None where nobody asked or nobody knows. One that is in service and answered is not
+    `available` while it warms up.
+    """
 
     id: str
     zone: str
     lifecycle: str
     health: str
-    launched: datetime | None
+    created: datetime | None
+    in_service_since: datetime | None
     version: str | None
     reason: str | None
+    available: bool
 
     @property
     def counted(self) -> bool:
         """Whether the group counted on it: not in Standby, in a warm pool, or leaving."""
         return not self.lifecycle.startswith(ASIDE)
-
-    @property
-    def available(self) -> bool:
-        """Whether it was InService, Healthy, and answered with a version."""
-        in_service = self.lifecycle == "InService" and self.health == "Healthy"
-        return in_service and self.version is not None and self.reason is None
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Record:
     Figures are None where they were not asked, and times are in UTC. `decision` is None where
     the group could not be served; `reason` then says why. `to_terminate` are the ids of those
     chosen to go, of which `terminated` AWS accepted; `deferred` and `failed` map the ids of
-    others to AWS's reason. `at` is when it was decided, None where nothing says so.
+    others to AWS's reason. `hold` is the name of the hold, which another version of Terminator may
+    have had. `at` is when it was decided, None where nothing says so.
     """
 
     group: str
@@ -76,7 +78,7 @@ class Record:
     since: datetime | None = None
     decision: Kind | None = None
     reason: str = ""
-    hold: HoldName | None = None
+    hold: str | None = None
     needs_attention: bool = False
     to_terminate: tuple[str, ...] = ()
     terminated: tuple[str, ...] = ()
@@ -132,13 +134,27 @@ class Record:
                     zone=each.zone,
                     lifecycle=each.lifecycle,
                     health=each.health,
-                    launched=each.launched,
+                    created=each.created,
+                    in_service_since=each.in_service_since,
                     version=str(each.version) if each.version else None,
                     reason=each.reason,
+                    available=figures is not None and each.id in figures.available_ids,
                 )
                 for each in (group.instances if group else ())
             ),
         )
+
+    @property
+    def standing(self) -> str:
+        """How the group stands in one or two words: its decision, or what a hold comes to."""
+        if self.decision == "hold":
+            return "needs attention" if self.needs_attention else "waiting"
+        return self.decision or "failed"
+
+    @property
+    def calls_for_somebody(self) -> bool:
+        """Whether a person has to act, other than by ending a dry run that would have acted."""
+        return self.needs_attention and not (self.dry_run and self.to_terminate)
 
     @property
     def has_failed(self) -> bool:
@@ -176,7 +192,7 @@ class Record:
             since=_time(of, "since"),
             decision=cast("Kind | None", _one_of(of, "decision", get_args(Kind))),
             reason=_text(of, "reason") or "",
-            hold=cast("HoldName | None", _one_of(of, "hold", get_args(HoldName))),
+            hold=_text(of, "hold"),
             needs_attention=of.get("needs_attention") is True,
             to_terminate=_texts(of, "to_terminate"),
             terminated=_texts(of, "terminated"),
@@ -189,9 +205,11 @@ class Record:
                     zone=_text(each, "zone") or "",
                     lifecycle=_text(each, "lifecycle") or "",
                     health=_text(each, "health") or "",
-                    launched=_time(each, "launched"),
+                    created=_time(each, "created"),
+                    in_service_since=_time(each, "in_service_since"),
                     version=_text(each, "version"),
                     reason=_text(each, "reason"),
+                    available=each.get("available") is True,
                 )
                 for each in _list(of, "instances", dict, "a list of instances")
             ),

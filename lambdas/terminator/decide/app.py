@@ -1,0 +1,102 @@
+"""One canary for the app: which of its groups goes first.
+
+Asked last of groups without proof, over the decisions of all groups of the app: a release that
+never comes up costs the app one instance, not one in each of its groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+from terminator.decide import holds
+from terminator.decide.group_state import GroupState
+from terminator.decide.holds import hold
+from terminator.model import Decision
+from terminator.text import few, plain
+
+_NOTHING: Final = timedelta(0)
+# Under these a group cannot act, so nobody waits for it.
+_INACTIVE = holds.STANDING[: [rule.name for rule in holds.STANDING].index("no_release")]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A group of an app, and what was planned for it before its guards were asked."""
+
+    state: GroupState
+    decision: Decision
+
+    @property
+    def name(self) -> str:
+        """The name of the group."""
+        return self.state.group.name
+
+    def tries(self, other: GroupState, *, until_baked: bool) -> bool:
+        """Say whether another group has to wait for what this one tries.
+
+        It has a canary out for the same target, or `until_baked` one that has proved it but has
+        not baked, and could act.
+        """
+        state = self.state
+        if state.policy.problems or not _same(state, other):
+            return False
+        bakes = until_baked and state.baking > _NOTHING
+        is_out = bakes if state.proof else state.canary_is_out
+        is_open = state.policy.window is None or state.policy.window.is_open(state.now)
+        return is_out and is_open and holds.first(_INACTIVE, state) is None
+
+
+def is_proven(app: Sequence[Planned], state: GroupState) -> bool:
+    """Say whether any group of the app has proof of the same target and has baked."""
+    return any(
+        each.state.proof and each.state.baking <= _NOTHING and _same(each.state, state)
+        for each in app
+    )
+
+
+def let_others_first(decision: Decision, planned: Planned, app: Sequence[Planned]) -> Decision:
+    """Return the decision, or the hold of a group that waits for the canary of another.
+
+    It waits until that has baked: one that dies before costs the app one instance. What is above
+    the target does not wait for baking, which must not keep a bad release in place.
+    """
+    state = planned.state
+    if decision.kind != "canary" or is_proven(app, state):
+        return decision
+    goes = next(each for each in state.members if each.id == decision.to_terminate[0])
+    spreads = not state.above_target(goes)
+    others = [
+        each.name
+        for each in app
+        if each.name != planned.name and each.tries(state, until_baked=spreads)
+    ]
+    return wait_for(others, state) if others else decision
+
+
+def wait_for(others: Sequence[str], state: GroupState) -> Decision:
+    """Return the hold of a group that waits for the canary of others."""
+    names = few([plain(name) for name in others])
+    reason = f"one canary for the app: {state.target} is tried in {names} first"
+    return hold("another_group_first", reason, state)
+
+
+def name_who_waits(decision: Decision, planned: Planned, app: Sequence[Planned]) -> Decision:
+    """Name, where a canary is overdue, the groups of the app that wait for it."""
+    state = planned.state
+    if not any(map(state.is_overdue, state.not_come_up)) or is_proven(app, state):
+        return decision
+    waiting = [
+        plain(each.name)
+        for each in app
+        if each.decision.kind == "canary" and planned.tries(each.state, until_baked=False)
+    ]
+    if not waiting:
+        return decision
+    return replace(decision, reason=f"{decision.reason}; waiting for it: {few(waiting)}")
+
+
+def _same(one: GroupState, other: GroupState) -> bool:
+    return one.target is not None and one.target == other.target
