@@ -1,0 +1,209 @@
+"""Fleets that live through an incident: groups on an old release, and hours that pass.
+
+Time passes by the minute and reconcile runs every five, as the schedule has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final, Self
+
+import pytest
+
+from terminator.config.deployment import Config
+from terminator.observe import versions
+from terminator.report.record import Record
+from tests.decide.builders import NOW
+from tests.fakes import cloud_api
+from tests.fakes.cloud import Cloud
+from tests.fakes.groups import Boots, FakeGroup, Machine, Program, minutes
+
+OLD: Final = "1.0.0"
+NEW: Final = "1.1.0"
+FIX: Final = "1.2.0"
+NEVER_UP: Final = Program(hangs=1)
+STALE: Final = Program(stale=1)
+# Members of a group were created so many minutes apart.
+_APART: Final = 7
+
+# What may stand before a group, and who finds its members unhealthy.
+BARE: Final[Mapping[str, Any]] = {}
+BALANCED: Final[Mapping[str, Any]] = {"balanced": True}
+CHECKED: Final[Mapping[str, Any]] = {"balanced": True, "checks": "ELB"}
+
+
+class OneThread:
+    """What stands for a pool of threads, and asks for one part after the other."""
+
+    def __init__(self, _at_once: int) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def map(self, do: Callable[..., Any], *things: Iterable[Any]) -> Iterator[Any]:
+        """Do it for one after the other."""
+        return map(do, *things)
+
+
+@contextmanager
+def in_one_thread() -> Iterator[None]:
+    """Let runs ask their instances without threads, which cost more than all else here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(versions, "ThreadPoolExecutor", OneThread)
+        yield
+
+
+def settings_of(**texts: str) -> dict[str, str]:
+    """Return the tags of these settings."""
+    return {f"terminator:{name.replace('_', '-')}": text for name, text in texts.items()}
+
+
+@dataclass
+class Fleet:
+    """Groups that live through an incident, and what was seen of them.
+
+    `records` are those of the last run, `told` when each group first needed attention since the
+    last release, and `lowest` how few served at worst, by group. `lost_serving` are those that
+    were terminated while they served, and `failed` counts the runs in which anything failed.
+    """
+
+    cloud: Cloud
+    config: Config = field(default_factory=cloud_api.settings)
+    period: int = 5
+    records: dict[str, Record] = field(default_factory=dict)
+    told: dict[str, datetime] = field(default_factory=dict)
+    lowest: dict[str, int] = field(default_factory=dict)
+    failed: int = 0
+    minute: int = 0
+    lost_serving: list[str] = field(default_factory=list)
+
+    @property
+    def group(self) -> FakeGroup:
+        """The first group."""
+        return self.cloud.by_name()[0]
+
+    @property
+    def record(self) -> Record:
+        """What the last run said of the first group."""
+        return self.records[self.group.name]
+
+    @property
+    def lost(self) -> int:
+        """How many instances were terminated so far."""
+        return len(self.cloud.kills)
+
+    def lost_ids(self) -> list[str]:
+        """Return who was terminated so far."""
+        return [id_ for _, _, id_ in self.cloud.kills]
+
+    def release(self, version: str, how: Boots | Program = "good", app: str = "web") -> None:
+        """Upload a release of an app that comes up in some way."""
+        self.cloud.comes_up[app, version] = how
+        self.cloud.upload(app, version)
+        self.told.clear()
+
+    def pass_minutes(self, number: float, meanwhile: Callable[[], None] | None = None) -> None:
+        """Let minutes pass; `meanwhile` is done in each."""
+        for _ in range(round(number)):
+            self.cloud.wait(1)
+            if meanwhile:
+                meanwhile()
+            self._look()
+            self.minute += 1
+            if self.minute % self.period == 0:
+                self.run()
+                self._look()
+
+    def pass_hours(self, number: float, meanwhile: Callable[[], None] | None = None) -> None:
+        """Let hours pass; `meanwhile` is done in each minute."""
+        self.pass_minutes(60 * number, meanwhile)
+
+    def hours_until(
+        self,
+        done: Callable[[], bool],
+        most: float,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> float | None:
+        """Let time pass until something is so; return in hours how long, None if it was not."""
+        for number in range(round(60 * most)):
+            if done():
+                return number / 60
+            self.pass_minutes(1, meanwhile)
+        return most if done() else None
+
+    def run(self) -> None:
+        """Run reconcile once."""
+        groups, before = self.cloud.groups.values(), self.lost
+        serving = {machine.id for group in groups for machine in self.cloud.serving(group)}
+        self.records = cloud_api.run(self.cloud, self.config)
+        self.lost_serving += [each for each in self.lost_ids()[before:] if each in serving]
+        self.failed += any(record.has_failed for record in self.records.values())
+        for name, record in self.records.items():
+            if record.needs_attention:
+                self.told.setdefault(name, self.cloud.now)
+
+    def _look(self) -> None:
+        for group in self.cloud.groups.values():
+            seen = self.cloud.available(group)
+            self.lowest[group.name] = min(seen, self.lowest.get(group.name, seen))
+
+    def forget(self) -> None:
+        """Forget what was lost, told and lowest so far."""
+        self.cloud.kills.clear()
+        self.lost_serving.clear()
+        self.told.clear()
+        self.lowest.clear()
+        self.failed = 0
+
+    def serving(self, version: str, group: FakeGroup | None = None) -> int:
+        """Return how many members of a group serve a version."""
+        return sum(m.version == version for m in self.cloud.serving(group or self.group))
+
+    def all_serve(self, version: str) -> bool:
+        """Say whether every group is whole and serves a version."""
+        return all(
+            len(group.counted()) == group.desired == self.serving(version, group)
+            for group in self.cloud.groups.values()
+        )
+
+    def members(self, version: str | None = None) -> list[Machine]:
+        """Return the members of the first group, or those that run a version."""
+        here = self.group.counted()
+        return [m for m in here if version is None or m.version == version]
+
+
+def fleet(
+    desired: int = 3,
+    *,
+    names: tuple[str, ...] = ("web",),
+    days: float = 10 / 24,
+    account: Mapping[str, Any] = MappingProxyType({}),
+    **more: Any,
+) -> Fleet:
+    """Return a fleet that has run the old release since it was created so many days ago.
+
+    Its members were created some minutes apart. `account` is what is special about the account,
+    and `more` about its groups; their `boot` and `grace` are in minutes.
+    """
+    spans: dict[str, Any] = {
+        "boot": minutes(more.pop("boot", 5.5)),
+        "grace": minutes(more.pop("grace", 5)),
+    }
+    cloud = Cloud(now=NOW - timedelta(days=days + 30), lives=True, **account)
+    cloud.upload("web", OLD)
+    cloud.now = NOW
+    for name in names:
+        group = cloud.add_group(name, 0, **spans, **more)
+        group.desired = desired
+        for number in range(desired):
+            cloud.launch(group, at=NOW - timedelta(days=days) - minutes(number * _APART))
+    cloud.tick()
+    return Fleet(cloud, cloud_api.settings(bucket=cloud.bucket))

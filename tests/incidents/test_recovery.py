@@ -1,0 +1,210 @@
+"""What is lost already does not block the fix: fleets that are down, and failed boots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.fakes.groups import Program
+from tests.incidents.fleets import (
+    BALANCED,
+    BARE,
+    CHECKED,
+    FIX,
+    NEVER_UP,
+    NEW,
+    OLD,
+    Fleet,
+    fleet,
+    settings_of,
+)
+
+soak = pytest.mark.soak
+# A group of one that nobody watches can only be mended with minimum 0.
+DOWN = [
+    pytest.param(1, "0", BARE, id="1 of minimum 0"),
+    pytest.param(1, "1", BALANCED, id="1 balanced"),
+    pytest.param(2, "50%", BARE, id="2"),
+    pytest.param(3, "50%", BARE, id="3"),
+    pytest.param(3, "50%", BALANCED, id="3 balanced"),
+    pytest.param(3, "50%", CHECKED, id="3 checked"),
+    pytest.param(10, "50%", BARE, id="10"),
+    pytest.param(10, "50%", BALANCED, id="10 balanced"),
+    pytest.param(200, "50%", BARE, id="200", marks=soak),
+    pytest.param(200, "50%", BALANCED, id="200 balanced", marks=soak),
+]
+
+
+def all_on(version: str, how: Program, desired: int, minimum: str, **stands: Any) -> Fleet:
+    """Return a fleet on which a release has been proven and is everywhere."""
+    lives = fleet(desired, tags=settings_of(minimum="0"), **stands)
+    lives.release(version, how)
+    assert lives.hours_until(lambda: lives.all_serve(version), most=12) is not None
+    lives.group.tags |= settings_of(minimum=minimum)
+    return lives
+
+
+@pytest.mark.parametrize(("desired", "minimum", "stands"), DOWN)
+@pytest.mark.parametrize("way", ["fix", "back"])
+def test_a_fleet_that_fell_silent_is_back_within_two_hours_of_the_fix(
+    desired: int, minimum: str, stands: Mapping[str, Any], way: str
+) -> None:
+    """Rows 3 and 39: it crashed everywhere, an hour after it was out."""
+    lives = all_on(NEW, Program(), desired, minimum, **stands)
+    lives.pass_hours(1)
+
+    def crash() -> None:
+        for machine in lives.members(NEW):
+            machine.deaf = True
+
+    lives.pass_hours(2, crash)
+    good = FIX if way == "fix" else OLD
+    if way == "fix":
+        lives.release(FIX)
+    else:
+        lives.cloud.point("web", OLD)
+    hours = lives.hours_until(lambda: lives.all_serve(good), most=24, meanwhile=crash)
+    assert hours is not None
+    assert hours <= 2
+
+
+@pytest.mark.parametrize(("desired", "minimum", "stands"), [p for p in DOWN if p.values[2]])
+@pytest.mark.parametrize("way", ["fix", "back"])
+def test_a_fleet_that_its_load_balancer_refuses_is_back_within_two_hours_of_the_fix(
+    desired: int, minimum: str, stands: Mapping[str, Any], way: str
+) -> None:
+    """Row 39: unhealthy there, though all answer."""
+    lives = all_on(NEW, Program(), desired, minimum, **stands)
+    lives.pass_hours(1)
+
+    def refuse() -> None:
+        for machine in lives.members(NEW):
+            machine.sick = True
+
+    lives.pass_hours(2, refuse)
+    good = FIX if way == "fix" else OLD
+    if way == "fix":
+        lives.release(FIX)
+    else:
+        lives.cloud.point("web", OLD)
+    hours = lives.hours_until(lambda: lives.all_serve(good), most=24, meanwhile=refuse)
+    assert hours is not None
+    assert hours <= 2
+
+
+@pytest.mark.parametrize("desired", [2, 3, 10])
+@pytest.mark.parametrize("stands", [BARE, BALANCED, CHECKED], ids=["bare", "balanced", "checked"])
+@pytest.mark.parametrize("how", ["pointer", "deletion"])
+def test_a_rollback_within_seconds_of_the_canarys_launch_leaves_the_group_whole(
+    desired: int, stands: Mapping[str, Any], how: str
+) -> None:
+    """Row 54: the canary never came up."""
+    lives = fleet(desired, **stands)
+    lives.release(NEW, NEVER_UP)
+    assert lives.hours_until(lambda: lives.lost == 1, most=1) is not None
+    lives.cloud.wait(0.1)
+    if how == "pointer":
+        lives.cloud.point("web", OLD)
+    else:
+        lives.cloud.put(f"web/{NEW}.zip", None)
+    assert lives.hours_until(lambda: lives.all_serve(OLD), most=12) is not None
+    assert lives.lost <= 2
+
+
+@pytest.mark.parametrize("stands", [BARE, BALANCED], ids=["bare", "balanced"])
+def test_what_is_above_the_target_goes_within_the_hour_although_an_old_one_hangs(
+    stands: Mapping[str, Any],
+) -> None:
+    """Row 56: 1.1.0, 1.1.0, 1.0.0 and a 1.0.0 that hangs; the pointer goes back to 1.0.0."""
+    lives = fleet(4, **stands)
+    lives.release(NEW)
+    assert lives.hours_until(lambda: lives.serving(NEW) == 2, most=4) is not None
+    [hangs, *_] = lives.members(OLD)
+    hangs.deaf = True
+    lives.cloud.point("web", OLD)
+    hours = lives.hours_until(lambda: not lives.members(NEW), most=6)
+    assert hours is not None
+    assert hours <= 1
+
+
+@pytest.mark.parametrize("desired", [3, 4, 8, pytest.param(50, marks=soak)])
+@pytest.mark.parametrize("stands", [BARE, BALANCED, CHECKED], ids=["bare", "balanced", "checked"])
+def test_while_boots_fail_in_a_proven_rollout_at_most_the_batch_is_lost_and_then_it_goes_on(
+    desired: int, stands: Mapping[str, Any]
+) -> None:
+    """Row 30: a registry that boots need is offline for two hours."""
+    lives = fleet(desired, **stands)
+    lives.release(NEW)
+    assert lives.hours_until(lambda: lives.serving(NEW) >= 1, most=4) is not None
+    lives.pass_minutes(12)
+    lives.cloud.comes_up["web", NEW] = NEVER_UP
+    lives.forget()
+    lives.pass_hours(2)
+    batch = max(1, desired // 4)
+    assert len(lives.lost_serving) <= batch
+    assert lives.lost <= batch + 3
+    assert lives.lowest["web"] >= desired - batch
+    lives.cloud.comes_up["web", NEW] = "good"
+    assert lives.hours_until(lambda: lives.all_serve(NEW), most=24) is not None
+
+
+@pytest.mark.parametrize("stands", [BARE, BALANCED], ids=["bare", "balanced"])
+def test_a_boot_that_hangs_in_a_proven_rollout_is_replaced_once_and_the_rollout_ends(
+    stands: Mapping[str, Any],
+) -> None:
+    """Row 36: the release is on 2 of 4; EC2's checks find the bad host well."""
+    lives = fleet(4, **stands)
+    lives.release(NEW)
+    assert lives.hours_until(lambda: lives.serving(NEW) == 2, most=4) is not None
+    lives.cloud.comes_up["web", NEW] = NEVER_UP
+    gone = lives.lost
+    assert lives.hours_until(lambda: lives.lost > gone, most=2) is not None
+    lives.pass_minutes(1)
+    lives.cloud.comes_up["web", NEW] = "good"
+    assert lives.hours_until(lambda: lives.all_serve(NEW), most=12) is not None
+    assert lives.lost == 5
+    assert not lives.told
+
+
+def ends(desired: int, seed: int) -> str | None:
+    """Say what is wrong with a rollout in which one boot in 50 never answers, if anything."""
+    lives = fleet(desired, account={"seed": seed})
+    lives.release(NEW, Program(hangs=0.02))
+    if lives.hours_until(lambda: lives.all_serve(NEW), most=24) is not None:
+        return None
+    newest = max(lives.members(), key=lambda machine: machine.launched)
+    return None if newest.version is None else f"{desired}, seed {seed}: {lives.record.reason}"
+
+
+@pytest.mark.parametrize("desired", [3, 5, 20])
+def test_a_rollout_in_which_a_boot_in_50_never_answers_ends_within_the_day(desired: int) -> None:
+    """Row 38: but where the last that was created is the dud."""
+    assert not list(filter(None, (ends(desired, seed) for seed in range(4))))
+
+
+@soak
+@pytest.mark.parametrize("desired", range(3, 21))
+def test_forty_rollouts_in_which_a_boot_in_50_never_answers_end_within_the_day(
+    desired: int,
+) -> None:
+    """Row 38."""
+    assert not list(filter(None, (ends(desired, seed) for seed in range(40))))
+
+
+@pytest.mark.parametrize("desired", [1, 3])
+def test_a_group_of_one_that_nobody_watches_says_that_its_minimum_keeps_the_dead_one(
+    desired: int,
+) -> None:
+    """The exception to rows 3 and 39: without a load balancer, with a minimum of all."""
+    lives = all_on(NEW, Program(), desired, "0")
+    for machine in lives.members(NEW):
+        machine.deaf = True
+    lives.group.tags["terminator:minimum"] = "100%"
+    lives.pass_hours(2)
+    lives.forget()
+    lives.release(FIX)
+    lives.pass_hours(6)
+    assert lives.lost == 0
+    assert "could serve, minimum" in lives.record.reason

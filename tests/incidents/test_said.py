@@ -1,0 +1,125 @@
+"""What is said where nothing can be done, and what cannot be observed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.fakes.cloud import refusal
+from tests.incidents.fleets import BALANCED, BARE, CHECKED, NEW, fleet, settings_of
+
+KINDS = pytest.mark.parametrize(
+    "stands", [BARE, BALANCED, CHECKED], ids=["bare", "balanced", "checked"]
+)
+
+
+@pytest.mark.parametrize("text", ["True", "TRUE", "yes", "false", ""])
+def test_an_opt_in_that_does_not_say_true_is_seen_and_held_with_the_reason(text: str) -> None:
+    """Row 23: Python's str(True)."""
+    lives = fleet(3)
+    lives.group.tags["terminator:enabled"] = text
+    lives.release(NEW)
+    lives.pass_minutes(10)
+    assert lives.record.hold == "settings_unreadable"
+    assert f'terminator:enabled says "{text}"; accepted is true' in lives.record.reason
+    assert lives.record.needs_attention
+    assert lives.lost == 0
+
+
+def test_a_role_that_may_not_terminate_fails_the_run_and_the_reason_names_the_permission() -> None:
+    """Row 28."""
+    lives = fleet(3)
+    denied = refusal(
+        "AccessDenied",
+        "User: arn:aws:sts::1:assumed-role/x is not authorized to perform: "
+        "autoscaling:TerminateInstanceInAutoScalingGroup on resource: y",
+    )
+    lives.cloud.faults["TerminateInstanceInAutoScalingGroup", "web"] = denied
+    lives.release(NEW)
+    lives.pass_minutes(5)
+    assert lives.record.has_failed
+    [why] = lives.record.failed.values()
+    assert "not authorized to perform: autoscaling:TerminateInstanceInAutoScalingGroup" in why
+    assert lives.lost == 0
+
+
+@pytest.mark.parametrize("minimum", [None, "1", "100%"])
+@KINDS
+def test_a_group_of_one_says_that_its_minimum_lets_none_go(
+    minimum: str | None, stands: Mapping[str, Any]
+) -> None:
+    """Row 31, as long as there is no surge."""
+    lives = fleet(1, tags=settings_of(minimum=minimum) if minimum else {}, **stands)
+    lives.release(NEW)
+    lives.pass_hours(25)
+    assert lives.lost == 0
+    assert lives.record.hold == "no_budget"
+    assert "1 available of 1 desired, minimum 1" in lives.record.reason
+    assert lives.record.needs_attention
+
+
+def test_an_instance_without_an_ipv4_address_is_not_asked_and_its_group_says_so() -> None:
+    """Row 32, as long as IPv6 is not asked: an IPv6-only subnet."""
+    lives = fleet(3)
+    for machine in lives.members():
+        machine.address = None
+    lives.release(NEW)
+    lives.pass_minutes(5)
+    assert lives.record.has_failed
+    assert "it has no private IPv4 address" in lives.record.reason
+    assert lives.lost == 0
+
+
+def test_an_instance_that_somebody_else_terminates_between_look_and_call_fails_nothing() -> None:
+    """Row 34: the second of four; the rest go in this run or the next."""
+    lives = fleet(16, tags=settings_of(max_unavailable="4"))
+    lives.release(NEW)
+    assert lives.hours_until(lambda: lives.serving(NEW) == 1, most=4) is not None
+    lives.pass_minutes(6)
+    said, calls = lives.cloud.called, 0
+
+    def called(operation: str, *subjects: str) -> None:
+        nonlocal calls
+        said(operation, *subjects)
+        if operation == "TerminateInstanceInAutoScalingGroup":
+            calls += 1
+            if calls == 2:
+                gone = next(m for m in lives.members() if m.id in subjects)
+                gone.leaves = lives.cloud.now
+
+    lives.cloud.called = called  # type: ignore[method-assign]
+    assert lives.hours_until(lambda: lives.all_serve(NEW), most=4) is not None
+    assert calls > 2
+    assert lives.failed == 0
+
+
+@pytest.mark.parametrize("desired", [1, 3])
+@KINDS
+def test_where_the_maintenance_policy_keeps_all_healthy_nothing_goes_and_the_reason_names_it(
+    desired: int, stands: Mapping[str, Any]
+) -> None:
+    """Row 51: no minimum tag, and no surge."""
+    policy = {"InstanceMaintenancePolicy": {"MinHealthyPercentage": 100}}
+    lives = fleet(desired, more=policy, **stands)
+    lives.release(NEW)
+    lives.pass_hours(25)
+    assert lives.lost == 0
+    assert "its instance maintenance policy keeps 100% healthy" in lives.record.reason
+    assert lives.record.needs_attention
+
+
+def test_an_alarm_whose_name_has_spaces_can_be_named() -> None:
+    """Row 27."""
+    lives = fleet(3, tags=settings_of(alarm="example alarm"))
+    lives.cloud.alarms["example alarm"] = "OK"
+    lives.pass_minutes(30)
+    lives.release(NEW)
+    lives.pass_minutes(1)
+    lives.cloud.alarms["example alarm"] = "ALARM"
+    lives.pass_minutes(9)
+    assert lives.record.hold == "alarm"
+    assert 'alarm "example alarm" is in ALARM' in lives.record.reason
+    lives.cloud.alarms["example alarm"] = "OK"
+    assert lives.hours_until(lambda: lives.all_serve(NEW), most=4) is not None

@@ -1,0 +1,122 @@
+"""Boots that stay on an old release: nobody is killed for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.fakes.groups import Program, minutes
+from tests.incidents.fleets import (
+    BALANCED,
+    BARE,
+    CHECKED,
+    NEW,
+    STALE,
+    fleet,
+    settings_of,
+)
+
+soak = pytest.mark.soak
+KINDS = pytest.mark.parametrize(
+    "stands", [BARE, BALANCED, CHECKED], ids=["bare", "balanced", "checked"]
+)
+
+
+@pytest.mark.parametrize(
+    ("desired", "minimum"),
+    [(1, "0"), (2, "50%"), (3, "0"), (8, "50%")],
+)
+def test_boots_that_stay_old_cost_few_in_two_days_at_every_size_and_somebody_is_told_in_one(
+    desired: int, minimum: str
+) -> None:
+    """Row 37, at the beginning of the week."""
+    lives = fleet(desired, tags=settings_of(minimum=minimum, max_unavailable="100%"))
+    lives.release(NEW, STALE)
+    released = lives.cloud.now
+    lives.pass_hours(48)
+    assert 8 <= lives.lost <= 10
+    assert lives.told["web"] - released <= timedelta(hours=24, minutes=5)
+
+
+@soak
+@pytest.mark.parametrize("desired", [1, 2, 3, 4, 8, 50])
+@pytest.mark.parametrize("period", [1, 5])
+@KINDS
+def test_boots_that_stay_old_for_a_week_cost_at_most_20_at_every_size_and_period(
+    desired: int, period: int, stands: Mapping[str, Any]
+) -> None:
+    """Row 37."""
+    minimum = "0" if desired == 1 else "50%"
+    lives = fleet(desired, tags=settings_of(minimum=minimum), **stands)
+    lives.period = period
+    lives.release(NEW, STALE)
+    released = lives.cloud.now
+    lives.pass_hours(7 * 24)
+    assert lives.lost <= 20
+    assert lives.told["web"] - released <= timedelta(hours=24, minutes=5)
+
+
+@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize("pool", [1, 2, 4])
+@pytest.mark.parametrize("stands", [BARE, BALANCED], ids=["bare", "balanced"])
+def test_a_warm_pool_that_holds_the_old_release_is_drained_and_the_release_out_in_a_working_day(
+    size: int, pool: int, stands: Mapping[str, Any]
+) -> None:
+    """Row 5: it was filled with the old release; what fills it up anew holds the new one."""
+    lives = fleet(size, pool=pool, **stands)
+    lives.pass_hours(1)
+    lives.release(NEW)
+    said: set[str] = set()
+
+    def listen() -> None:
+        said.add(lives.records["web"].reason if lives.records else "")
+
+    hours = lives.hours_until(lambda: lives.all_serve(NEW), most=48, meanwhile=listen)
+    assert hours is not None
+    assert hours <= 9
+    assert any("replacements come from its warm pool" in reason for reason in said)
+    assert lives.lowest["web"] >= size - 1
+
+
+@pytest.mark.parametrize("desired", [2, 4, pytest.param(10, marks=soak)])
+@KINDS
+def test_one_on_a_version_that_nothing_boots_costs_a_batch_and_then_losses_double_their_distance(
+    desired: int, stands: Mapping[str, Any]
+) -> None:
+    """Row 48: without a bucket the instance created last reports 999.0.0."""
+    lives = fleet(desired, account={"bucket": False}, **stands)
+    newest = max(lives.members(), key=lambda machine: machine.launched)
+    newest.version = "999.0.0"
+    began = lives.cloud.now
+    lives.pass_hours(48)
+    batch = max(1, desired // 4)
+    later = [(at - began) / minutes(1) for at, _, _ in lives.cloud.kills][batch:]
+    assert lives.lost <= batch + 8
+    assert all(b - a >= 0.9 * a or b - a >= 955 for a, b in pairwise(later))
+
+
+def test_where_three_boots_in_ten_are_stale_a_release_is_out_within_half_a_day() -> None:
+    """Row 59."""
+    for seed in range(3):
+        lives = fleet(40, account={"seed": seed})
+        lives.release(NEW, Program(stale=0.3))
+        assert lives.hours_until(partial(lives.all_serve, NEW), most=12) is not None
+
+
+@soak
+@pytest.mark.parametrize("seed", range(3, 23))
+@pytest.mark.parametrize("desired", [4, 10, 40])
+def test_where_three_boots_in_ten_are_stale_releases_are_out_within_half_a_day(
+    desired: int, seed: int
+) -> None:
+    """Row 59."""
+    lives = fleet(desired, account={"seed": seed})
+    lives.release(NEW, Program(stale=0.3))
+    hours = lives.hours_until(lambda: lives.all_serve(NEW), most=48)
+    assert hours is not None
+    assert hours <= 12
