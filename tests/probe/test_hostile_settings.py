@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -13,10 +12,12 @@ from hypothesis import strategies as st
 
 from terminator.config.tags import Policy, defaults, for_group
 from terminator.config.values import Amount
+from terminator.observe.autoscaling import Ec2Instance
 from terminator.observe.versions import ask_instances
 from terminator.probe.ask import Answer, Question, ask
 from terminator.text import quoted
 from terminator.upload import Uploaded, Verdict
+from tests.decide.builders import NOW
 from tests.fakes.hostile import Hears, message, serving
 from tests.probe.asking import ROOMY
 
@@ -162,7 +163,7 @@ def asked(policy: Policy, address: str = ADDRESS) -> Question:
         seen.extend(questions)
         return []
 
-    rows: Any = {"i-1": {"InstanceId": "i-1", "PrivateIpAddress": address, "VpcId": "vpc-1"}}
+    rows = {"i-1": Ec2Instance("i-1", running=True, created=NOW, address=address, vpc="vpc-1")}
     ask_instances(keep, lambda: 60.0, rows, {"i-1": policy})
     [only] = seen
     return only

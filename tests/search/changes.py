@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.fakes.cloud import OLD, Cloud, FakeGroup, Machine, minutes
-from tests.search.oracle import DEFAULTS, RANKS, UNREADABLE, WINDOW
+from tests.fakes.groups import LaunchHook
+from tests.search import history
+from tests.search.history import RANKS
+from tests.search.oracle import DEFAULTS, UNREADABLE, WINDOW
 
 # The highest version, released once everything is mended.
 LAST = max(RANKS, key=lambda version: RANKS[version])
@@ -55,8 +58,56 @@ def _more(name: str, *values: object) -> Change:
     return change
 
 
-def _reclaim(cloud: Cloud, machine: Machine) -> None:
+def _vanish(cloud: Cloud, machine: Machine) -> None:
     machine.leaves = cloud.now
+
+
+def _stop_or_start(cloud: Cloud, machine: Machine) -> None:
+    if machine.ec2 == "running":
+        cloud.stop(machine)
+    elif machine.ec2 == "stopped":
+        cloud.restart(machine, silent=4)
+
+
+def _restart(cloud: Cloud, machine: Machine) -> None:
+    cloud.stop(machine)
+    cloud.restart(machine, silent=4)
+
+
+def _reboot(cloud: Cloud, machine: Machine) -> None:
+    cloud.reboot(machine, silent=40)
+
+
+def _stand_by(cloud: Cloud, group: FakeGroup, number: int) -> None:
+    """Put a member in Standby, or back into service with what is released by then."""
+    if staying := group.staying():
+        machine = staying[number % len(staying)]
+        if machine.lifecycle == "Standby":
+            cloud.return_to_service(group, machine)
+        elif machine.lifecycle is None:
+            machine.lifecycle = "Standby"
+
+
+def _attach(cloud: Cloud, group: FakeGroup, _number: int) -> None:
+    cloud.attach(group, OLD, minutes(3000))
+
+
+def _shift(_cloud: Cloud, group: FakeGroup, number: int) -> None:
+    zone = frozenset({f"eu-west-1{'abc'[number % 3]}"})
+    group.shifted = frozenset() if group.shifted else zone
+
+
+def _serve_zones(_cloud: Cloud, group: FakeGroup, number: int) -> None:
+    group.served_zones = (None, frozenset({"eu-west-1a", "eu-west-1b"}))[number % 2]
+
+
+def _hook(_cloud: Cloud, group: FakeGroup, number: int) -> None:
+    hooks = (None, LaunchHook(minutes(20)), LaunchHook(reports=True))
+    group.hook = hooks[number % 3]
+
+
+def _warm_pool(_cloud: Cloud, group: FakeGroup, number: int) -> None:
+    group.pool = number % 3
 
 
 def _fall_ill(cloud: Cloud, machine: Machine) -> None:
@@ -84,10 +135,6 @@ def _launch_old(cloud: Cloud, group: FakeGroup, _number: int) -> None:
     cloud.launch(group, what=(OLD, "good"))
 
 
-def _warm(cloud: Cloud, group: FakeGroup, _number: int) -> None:
-    cloud.launch(group).lifecycle = "Warmed:Stopped"
-
-
 def _launching(_cloud: Cloud, group: FakeGroup, number: int) -> None:
     modes = ("works", "fails", "hangs")
     group.launching = modes[number % 3]  # type: ignore[assignment]
@@ -113,12 +160,20 @@ def _set_alarm(cloud: Cloud, _group: FakeGroup, number: int) -> None:
 _PROCESSES = ("Launch", "Terminate", "HealthCheck", "AddToLoadBalancer", "AZRebalance")
 
 CHANGES: Mapping[str, Change] = {
-    "reclaim": _to_one(_reclaim),
+    "vanish": _to_one(_vanish),
+    "reclaim": _to_one(Cloud.reclaim),
+    "stop or start": _to_one(_stop_or_start),
+    "restart": _to_one(_restart),
+    "reboot": _to_one(_reboot),
     "fall ill": _to_one(_fall_ill),
     "go deaf": _to_one(_go_deaf),
     "flap": _to_one(_flap),
     "sicken": _flip("sick", True, False),
-    "stand by": _flip("lifecycle", "Standby", None),
+    "unhear": _flip("unheard", True, False),
+    "stand by": _stand_by,
+    "attach": _attach,
+    "shift": _shift,
+    "serve zones": _serve_zones,
     "protect": _flip("protected", True, False),
     "hide": _flip("hidden", True, False),
     "lose its address": _flip("address", None, "10.0.0.1"),
@@ -130,7 +185,8 @@ CHANGES: Mapping[str, Change] = {
     "scale": _scale,
     "rebalance": _rebalance,
     "launch the old release": _launch_old,
-    "warm": _warm,
+    "hook": _hook,
+    "warm pool": _warm_pool,
     "launching": _launching,
     "leave slowly": _leave_slowly,
     "repair nothing": _repair_nothing,
@@ -140,7 +196,8 @@ CHANGES: Mapping[str, Change] = {
     "mistype": _tag("minimun", "", "", "1"),
     "minimum": _tag("minimum", "0", "1", "2", "50%", "100%", "34%", "", UNREADABLE),
     "max-unavailable": _tag("max-unavailable", "1", "2", "25%", "100%", "50%", ""),
-    "bake-time": _tag("bake-time", "", "10m", "45m"),
+    "bake-time": _tag("bake-time", "", "0m", "45m"),
+    "warm-up": _tag("warm-up", "", "0m", "10m"),
     "canary-retry": _tag("canary-retry", "", "5m", "60m"),
     "window": _tag("window", "", WINDOW),
     "alarms": _tag("alarms", "", "errors", "errors unknown"),
@@ -148,6 +205,11 @@ CHANGES: Mapping[str, Change] = {
         "SuspendedProcesses", None, *([{"ProcessName": process}] for process in _PROCESSES)
     ),
     "delete": _more("Status", None, None, "Delete in progress"),
+    "maintain": _more("InstanceMaintenancePolicy", None, {"MinHealthyPercentage": 100}),
+    "operate": _more("Operator", None, None, {"Managed": True, "Principal": "eks"}),
+    "lattice": _more(
+        "TrafficSources", None, None, [{"Type": "vpc-lattice", "Identifier": "arn:x/y/z"}]
+    ),
     "weigh all": _more("DesiredCapacityType", None, None, "vcpu", "units"),
 }
 
@@ -156,6 +218,7 @@ def heal(cloud: Cloud, way: int) -> None:
     """Repair everything, wait a little, and release: newer, pointed to, or by withdrawing."""
     cloud.lag = cloud.skew = minutes(0)
     cloud.deaf_until = 0
+    cloud.keeps = cloud.expires_after = None
     cloud.refreshes.clear()
     cloud.alarms = {"errors": "OK", "unknown": "OK"}
     for key in cloud.comes_up:
@@ -172,6 +235,8 @@ def heal(cloud: Cloud, way: int) -> None:
         if f"{app}/current" in objects:
             cloud.put(f"{app}/current", None)
         cloud.upload(app, LAST)
+    for group in cloud.by_name():
+        _replace_silent(cloud, group)
     cloud.wait(1)
 
 
@@ -183,20 +248,42 @@ def _repair(cloud: Cloud, group: FakeGroup) -> None:
     group.more.clear()
     group.image, group.launching, group.replaces = (LAST, "good"), "works", True
     group.leave = min(group.leave, minutes(10))
+    group.shifted, group.served_zones = frozenset(), None
+    if group.hook:
+        group.hook = LaunchHook(minutes(5))
     for machine in group.staying():
         machine.protected, machine.hidden, machine.weight = False, False, None
-        machine.address = "10.0.0.1"
-        machine.flaps = machine.sick = False
+        machine.flaps = machine.sick = machine.unheard = False
+        if machine.ec2 == "stopped":
+            cloud.restart(machine, silent=0)
+        if machine.ec2 == "running":
+            machine.address = "10.0.0.1"
+        # What a warm pool was filled with is taken for a boot of what is released by then.
+        spoiled = (machine.lifecycle or "").startswith("Warmed:") and not _comes_up(machine)
         hangs = machine.in_service > cloud.now + minutes(60) or machine.health != "Healthy"
-        odd = machine.lifecycle is not None and machine.lifecycle != "Standby"
-        dead = not cloud.bucket and (machine.deaf or machine.version is None)
-        if hangs or odd or dead:
+        odd = machine.lifecycle not in {None, "Standby", "Warmed:Stopped", "Warmed:Pending"}
+        if hangs or odd or spoiled:
+            machine.leaves = cloud.now
+
+
+def _comes_up(machine: Machine) -> bool:
+    return not (machine.version is None or machine.deaf or machine.program.dies)
+
+
+def _replace_silent(cloud: Cloud, group: FakeGroup) -> None:
+    """Let those leave that are silent, and of which no rule knows that they are dead."""
+    target = history.find(group.app, cloud.stored) if cloud.bucket else None
+    for machine in group.staying():
+        starts = (machine.launched, machine.attached or machine.launched)
+        if not _comes_up(machine) and not (target and target.cannot_run_on(*starts)):
             machine.leaves = cloud.now
 
 
 def minimum(group: FakeGroup) -> int:
     """Return how many of a group must stay, by its tags; 0 where they cannot be read."""
-    text = group.tags.get("terminator:minimum", DEFAULTS["minimum"])
+    policy = group.more.get("InstanceMaintenancePolicy")
+    default = f"{policy['MinHealthyPercentage']}%" if policy else DEFAULTS["minimum"]
+    text = group.tags.get("terminator:minimum", default)
     if text == UNREADABLE:
         return 0
     return -(-group.desired * int(text[:-1]) // 100) if text[-1] == "%" else int(text)
@@ -204,13 +291,8 @@ def minimum(group: FakeGroup) -> int:
 
 def cannot_converge(group: FakeGroup) -> str | None:
     """Say why a group cannot converge by the rules themselves, None where it can."""
-    here = [machine for machine in group.staying() if machine.lifecycle != "Standby"]
-    good = [machine for machine in here if machine.version is not None and not machine.deaf]
-    least = minimum(group)
-    if group.desired and least >= group.desired:
+    if group.desired and minimum(group) >= group.desired:
         return "its minimum is all that is desired"
-    if len(good) < len(here) and min(len(good), group.desired) < least:
-        return "too many dead ones to keep the minimum"
     return None
 
 

@@ -131,8 +131,9 @@ class Stage:
         setattr(self.aws, client, _Tampered(getattr(self.aws, client), operation, change))
 
     def silence(self, group: str = BROKEN) -> None:
-        """Let the first member of a group never answer, so that it is presumed outdated."""
-        self.cloud.muted[self.cloud.groups[group].machines[0].id] = 999
+        """Let the first member of a group never answer, nor be healthy: it counts as dead."""
+        machine = self.cloud.groups[group].machines[0]
+        self.cloud.muted[machine.id], machine.target = 999, "unhealthy"
 
     def lost(self, group: str = BROKEN) -> int:
         """Return how many members a group lost."""

@@ -1,27 +1,38 @@
 """Judging a run by its tape: whether what it did is what the rules say of what it was shown.
 
 A run may ask in any order, but for these: a group's guards before it acts, the group once more
-right before, and after a wait of 30 seconds what is only presumed to be outdated.
+right before, and after a wait of 30 seconds those that are dead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from tests.search import oracle
-from tests.search.oracle import RANKS, UNKNOWN_LAUNCH, Member, Seen
-from tests.search.tape import GROUPS, Call, Look, Run, tags
+from tests.search.history import RANKS
+from tests.search.oracle import NOT_KNOWN, Member, Seen
+from tests.search.tape import ACTIVITIES, ALARMS, GROUPS, REFRESHES, Call, Look, Run, tags
 
 _SECOND_LOOK = timedelta(seconds=30)
 _NEIGHBOURS = 10
 _PLENTY_OF_SECONDS = 300.0
+_LONGEST_HOOK = timedelta(days=2)
+# Failures after which an instance may have been terminated all the same.
+_UNCLEAR = {"lost"}
 
 Record = Mapping[str, Any]
-# Who must go by the rules, over what was seen, and how far it got.
-Expected = tuple[list[str], Seen, str]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Who must go by the rules, over what was seen, and how far it got."""
+
+    goes: list[str]
+    seen: Seen
+    yet: str
 
 
 class BrokenPromiseError(AssertionError):
@@ -58,7 +69,7 @@ def judge(run: Run) -> Iterator[str]:
     promise(set(covered) == set(run.records), "every group is served", covered)
     for name in covered:
         _reported(run, name, run.records[name])
-        yield from _judge_group(run, name, run.records[name])
+    yield from Judge(run).groups(covered)
 
 
 def _reported(run: Run, name: str, record: Record) -> None:
@@ -75,61 +86,242 @@ def _reported(run: Run, name: str, record: Record) -> None:
     promise(told >= refused, "what was refused is told", (record, refused))
 
 
-def _judge_group(run: Run, name: str, record: Record) -> Iterator[str]:
-    goes = [id_ for id_, _ in run.tried(name)]
-    if goes:
-        _harmless(run, name, goes)
-    if _is_hindered(run, name):
-        yield "hindered"
-        return
-    is_planned = record["decision"] is not None
-    row = run.listing[name]
-    observed = not any(run.is_unobserved(row, look) for look in (run.first_look, run.last_look))
-    promise(is_planned or not observed, "every group that was observed is planned", record)
-    expected = _expected(run, name)
-    if expected is None:
-        promise(not is_planned and not goes, "what was not observed is not planned", record)
-        yield "not observed"
-        return
-    promise(is_planned, "every group that was observed is planned", record)
-    wanted, seen, yet = expected
-    shown = _telling(seen, wanted, record)
-    promise(record["to_terminate"] == wanted, "all that may go goes, in its order", shown)
-    whole = run.config.dry_run or _is_whole(run, name, wanted)
-    promise(whole, "what was decided is done", shown)
-    if not wanted:
-        _reasoned(seen, yet, record)
-    if not oracle.broken_settings(seen):
-        figures = oracle.figures(seen)
-        counted = {name: RANKS.get(record[name], record[name]) for name in figures}
-        promise(counted == figures, "what was counted is told", (figures, counted))
-    held = record["hold"]
-    attention = held is not None and oracle.needs_attention(seen, held)
-    promise(record["needs_attention"] == attention, "who needs a person says so", shown)
-    presumed = goes and any(m.id == goes[0] for m in seen.presumed)
-    yield f"{record['decision']} ({yet}){' of a presumed outdated one' if presumed else ''}"
+@dataclass(frozen=True)
+class Judge:
+    """The judgement of the groups of a run; `sent` maps apps to who sent a canary in it."""
 
+    run: Run
+    sent: dict[str, str] = field(default_factory=dict)
 
-def _harmless(run: Run, name: str, goes: Sequence[str]) -> None:
-    """Check that those that went could go, both as they were planned and as described again."""
-    call = run.confirmation(name)
-    if call is None or not call.what or not call.what["AutoScalingGroups"]:
-        raise BrokenPromiseError("a group is described once more before it is acted on", name)
-    promise(run.is_guarded(name), "guards are asked of groups that would act", name)
-    row, at = run.listing[name], run.planned_at(name)
-    planned = run.guarded(run.see(row, run.first_look, at))
-    look = run.last_look if run.is_late(call) else run.first_look
-    if run.is_late(call) and goes[0] not in {m.id for m in oracle.owed(planned)}:
-        planned = run.guarded(run.see(row, look, at))
-    confirmed = run.guarded(run.see(call.what["AutoScalingGroups"][0], look, call.at))
-    for seen in (planned, confirmed):
-        members = [m for m in seen.members if m.id in goes]
-        promise(len(members) == len(goes), "only members go", goes)
-        told = _telling(seen, goes, run.records[name])
-        broken = oracle.broken(seen, members)
-        promise(broken is None, broken or "", told)
-        read = seen.proof or not seen.bucket or run.zip_reads(seen)
-        promise(read, "no canary goes before its zip was read", told)
+    def groups(self, covered: Sequence[str]) -> Iterator[str]:
+        """Judge the groups: those that lose nothing dead first, in order, since those go first."""
+        self._asked_no_more()
+        late = {name: self._goes_late(name) for name in covered}
+        for name in sorted(covered, key=lambda name: (late[name], name)):
+            yield from self._group(name, self.run.records[name])
+
+    def _goes_late(self, name: str) -> bool:
+        call = self.run.confirmation(name)
+        return call is not None and self.run.is_late(call)
+
+    def _asked_no_more(self) -> None:
+        """Check that guards are asked of groups that would act, and history of none that rests.
+
+        It is asked once, and of no app all whose groups have converged.
+        """
+        acting = sum(call.name == REFRESHES for call in self.run.calls)
+        alarms = sum(call.name == ALARMS for call in self.run.calls)
+        zips = sum(call.name == "get_object" and "Range" in call.asked for call in self.run.calls)
+        promise(
+            alarms <= acting and (acting or not zips), "guards are asked of groups that would act"
+        )
+        for name, row in self.run.listing.items():
+            asked = self.run.made(ACTIVITIES, name)
+            promise(len(asked) < 2, "scaling activities are listed once", name)
+            if not asked:
+                continue
+            app = [e for e in self.run.listing.values() if self.run.app(e) == self.run.app(row)]
+            seen = [self.run.see(each, self.run.first_look, self.run.looked) for each in app]
+            moves = [each for each in seen if not each.settled]
+            promise(moves, "what has converged costs no listing of activities", name)
+
+    def _app(self, name: str) -> list[Seen]:
+        """Return the groups of the app of a group, as far as they were observed."""
+        run, app = self.run, self.run.app(self.run.listing[name])
+        rows = [row for row in run.listing.values() if run.app(row) == app]
+        shown = [run.see(row, run.first_look, run.looked) for row in rows]
+        return [
+            each
+            for each in shown
+            if not oracle.broken_settings(each) and not run.is_unobserved(each.row, run.first_look)
+        ]
+
+    def _group(self, name: str, record: Record) -> Iterator[str]:
+        run = self.run
+        tried = run.tried(name)
+        goes = [id_ for id_, _ in tried]
+        is_canary = bool(goes) and self._harmless(name, goes)
+        if is_canary:
+            self._alone(name)
+        if is_canary and tried[0][1] in {None, *_UNCLEAR}:
+            self.sent[run.app(run.listing[name])] = name
+        if _is_hindered(run, name):
+            yield "hindered"
+            return
+        is_planned = record["decision"] is not None
+        row = run.listing[name]
+        observed = not any(run.is_unobserved(row, look) for look in (run.first_look, run.last_look))
+        promise(is_planned or not observed, "every group that was observed is planned", record)
+        expected = self._expected(name)
+        if expected is None:
+            promise(not is_planned and not goes, "what was not observed is not planned", record)
+            yield "not observed"
+            return
+        promise(is_planned, "every group that was observed is planned", record)
+        self._as_expected(name, record, expected)
+        if run.config.dry_run and expected.goes and not expected.seen.proof:
+            self.sent.setdefault(run.app(row), name)
+        dead = goes and any(m.id == goes[0] for m in expected.seen.dead)
+        yield f"{record['decision']} ({expected.yet}){' of the dead' if dead else ''}"
+
+    def _as_expected(self, name: str, record: Record, expected: Expected) -> None:
+        wanted, seen = expected.goes, expected.seen
+        shown = Telling(seen, wanted, record)
+        promise(record["to_terminate"] == wanted, "all that may go goes, in its order", shown)
+        whole = self.run.config.dry_run or _is_whole(self.run, name, wanted)
+        promise(whole, "what was decided is done", shown)
+        if not wanted:
+            _reasoned(expected, record, shown)
+        if not oracle.broken_settings(seen):
+            figures = oracle.figures(seen)
+            if seen.settled:  # nobody asked since when
+                del figures["since"]
+            counted = {name: RANKS.get(record[name], record[name]) for name in figures}
+            promise(counted == figures, "what was counted is told", (figures, counted, shown))
+        attention = oracle.needs_attention(seen, record["hold"])
+        promise(record["needs_attention"] == attention, "who needs a person says so", shown)
+
+    # What went.
+
+    def _harmless(self, name: str, goes: Sequence[str]) -> bool:
+        """Check that those that went could go, both as they were planned and as described again.
+
+        Return whether they went without proof.
+        """
+        run = self.run
+        call = run.confirmation(name)
+        if call is None or not call.what or not call.what["AutoScalingGroups"]:
+            raise BrokenPromiseError("a group is described once more before it is acted on", name)
+        promise(run.is_guarded(name), "guards are asked of groups that would act", name)
+        row, at = run.listing[name], run.planned_at(name)
+        planned = run.guarded(run.see(row, run.first_look, at))
+        look = run.last_look if run.is_late(call) else run.first_look
+        if run.is_late(call) and goes[0] not in {m.id for m in oracle.owed(planned)}:
+            planned = run.guarded(run.see(row, look, at))
+        planned = oracle.with_others(planned, self._app(name))
+        confirmed = run.guarded(run.see(call.what["AutoScalingGroups"][0], look, call.at))
+        for seen in (planned, confirmed):
+            members = [m for m in seen.members if m.id in goes]
+            promise(len(members) == len(goes), "only members go", goes)
+            told = Telling(seen, goes, run.records[name])
+            broken = oracle.broken(seen, members)
+            promise(broken is None, broken or "", told)
+            read = seen.proof or not seen.bucket or run.zip_reads(seen)
+            promise(read, "no canary goes before its zip was read", told)
+        return not confirmed.proof
+
+    def _alone(self, name: str) -> None:
+        """Check that in this run no other group of its app has sent a canary."""
+        run, app = self.run, self.run.app(self.run.listing[name])
+        seen = run.see(run.listing[name], run.first_look, run.looked)
+        alone = app not in self.sent or oracle.is_proven(seen, self._app(name))
+        promise(alone, "one canary goes for the app", (name, self.sent))
+
+    # What should have gone.
+
+    def _expected(self, name: str) -> Expected | None:
+        """Return who must go by the rules, over what, and how far it got; None if unobserved."""
+        run = self.run
+        row, look = run.listing[name], run.first_look
+        plain = run.see(row, look, run.planned_at(name))
+        if oracle.broken_settings(plain):
+            return Expected([], plain, "planned")
+        if run.is_unobserved(row, look):
+            return None
+        first = self._guarded(plain)
+        goes = oracle.owed(first)
+        if not goes:
+            return Expected([], first, "planned")
+        if goes[0] in first.dead:
+            return self._looked_again(first, goes)
+        return self._confirmed(first, goes)
+
+    def _guarded(self, seen: Seen) -> Seen:
+        """Return what a group was planned over: with its guards, where anything would go."""
+        run, name = self.run, seen.name
+        if not oracle.owed(oracle.unguarded(seen)):
+            asked = run.made(REFRESHES, name)
+            told = Telling(seen, [], run.records[name])
+            promise(not asked, "guards are asked of groups that would act only", told)
+            return seen
+        told = Telling(seen, [m.id for m in oracle.owed(oracle.unguarded(seen))], run.records[name])
+        promise(run.is_guarded(name), "guards are asked of groups that would act", told)
+        early = run.made(ACTIVITIES, name)[0].at - oracle.longest_age(seen) - _LONGEST_HOOK
+        entered = run.entered(name)
+        reads = entered is not None and entered.read_from <= early
+        promise(reads, "activities are read as far back as rules ask", name)
+        return oracle.with_others(run.guarded(seen), self._app(name))
+
+    def _looked_again(self, first: Seen, goes: Sequence[Member]) -> Expected | None:
+        run, chosen = self.run, [m.id for m in goes]
+        promise(run.slept is not None, "one slow answer does not kill", chosen)
+        slept = run.calls[run.slept or 0]
+        first_asked = next(call.at for call in run.calls if call.name == "probe")
+        later = slept.at - first_asked >= _SECOND_LOOK
+        promise(later, "the second look is 30 seconds later", slept)
+        row, look = run.listing[first.name], run.last_look
+        if run.is_unobserved(row, look):
+            return None
+        spared = self._spared(first, goes, look)
+        left = [m for m in goes if m.id not in spared]
+        if left:
+            return self._confirmed(first, left, spared)
+        after = run.see(row, look, slept.at, spared)
+        again = oracle.owed(after)
+        if not again or again[0] in after.dead:
+            return Expected([], after, "looked twice")
+        after = self._guarded(after)
+        again = oracle.owed(after)
+        return self._confirmed(after, again, spared) if again else Expected([], after, "planned")
+
+    def _spared(self, first: Seen, goes: Sequence[Member], look: Look) -> frozenset[str]:
+        """Return who is spared: who is away in another way, or all if nobody else answers."""
+        run = self.run
+        chosen = frozenset(m.id for m in goes)
+        seen = run.see(first.row, look, first.now)
+        before = run.first_look
+        answered = sorted(i for i, a in before.answers.items() if a["version"])
+        others = [i for i in answered if i in {m.id for m in first.members}]
+        if not others:
+            vpcs = {before.rows[i]["VpcId"] for i in chosen}
+            others = [i for i in answered if before.rows[i]["VpcId"] in vpcs][:_NEIGHBOURS]
+        others = [i for i in others if i not in chosen]
+        if others and not any(look.answers.get(i, {}).get("version") for i in others):
+            return chosen
+        now = {m.id: m for m in seen.members}
+        back = [
+            m.id
+            for m in goes
+            if not now[m.id].serving
+            or (now[m.id].version and now[m.id].traffic)
+            or now[m.id].silent != m.silent
+        ]
+        return frozenset(back)
+
+    def _confirmed(
+        self, seen: Seen, before: Sequence[Member], spared: frozenset[str] = frozenset()
+    ) -> Expected:
+        run, name = self.run, seen.name
+        call = run.confirmation(name)
+        promise(call, "a group is described once more before it is acted on", name)
+        rows = call.what["AutoScalingGroups"] if call and call.what else ()
+        if call is None or not rows or _looked_otherwise(seen.row, rows[0]):
+            return Expected([], seen, "changed")
+        look = run.last_look if run.is_late(call) else run.first_look
+        plain = run.see(rows[0], look, call.at, spared)
+        fresh = replace(plain, refresh=seen.refresh, alarms=seen.alarms, zip_bad=seen.zip_bad)
+        now = oracle.owed(fresh)
+        if not now:
+            return Expected([], fresh, "planned")
+        otherwise = (before[0].id in {m.id for m in seen.dead}) != (now[0] in fresh.dead)
+        unproven = seen.proof and not fresh.proof
+        agreed = [m.id for m in now if m.id in {each.id for each in before}]
+        if not agreed or otherwise or unproven:
+            return Expected([], fresh, "changed")
+        sent = self.sent.get(run.app(run.listing[name]), name)
+        if sent != name and not fresh.proof and not oracle.is_proven(fresh, self._app(name)):
+            return Expected([], replace(fresh, first=(sent,)), "planned")
+        return Expected(agreed, fresh, "confirmed")
 
 
 def _is_whole(run: Run, name: str, wanted: Sequence[str]) -> bool:
@@ -140,29 +332,42 @@ def _is_whole(run: Run, name: str, wanted: Sequence[str]) -> bool:
     return ids == list(wanted[: len(ids)]) and (refused or len(ids) == len(wanted))
 
 
-def _reasoned(seen: Seen, yet: str, record: Record) -> None:
+def _reasoned(expected: Expected, record: Record, shown: Telling) -> None:
     """Check that the reason why nothing goes is the first that applies."""
+    seen, yet = expected.seen, expected.yet
     if yet == "planned" and seen.converged and not oracle.broken_settings(seen):
         promise(record["decision"] == "converged", "what has converged is converged", record)
         return
-    later = {"changed": {"group_changed"}, "looked twice": {"instance_spared"}}
-    possible = later.get(yet) or oracle.reasons(seen)
-    promise(record["hold"] in possible, "the first hold is the reason", (possible, record))
+    later = {"changed": "group_changed", "looked twice": "instance_spared"}
+    held = later.get(yet) or oracle.reason(seen)
+    promise(record["hold"] == held, f"the first hold is the reason: {held}", shown)
 
 
-def _telling(seen: Seen, goes: Sequence[str], record: Record) -> str:
-    """Tell a person what was seen."""
-    members = [
-        f"{m.id} {m.state} {m.health} {m.version} {m.reason} {_age(seen, m)}" for m in seen.members
-    ]
-    decided = f"{record['decision']}: {record['reason']}"
-    return (
-        f"wanted {list(goes)}, decided {decided}, over {seen.target} since {seen.since} {members}"
-    )
+@dataclass(frozen=True)
+class Telling:
+    """What was seen and decided, for a person: worked out only where somebody reads it."""
+
+    seen: Seen
+    goes: Sequence[str]
+    record: Record
+
+    def __str__(self) -> str:
+        seen, record = self.seen, self.record
+        members = [
+            f"{m.id} {m.state} {m.health} {m.version} {m.reason} {_age(seen, m)}"
+            for m in seen.members
+        ]
+        return (
+            f"wanted {list(self.goes)}, decided {record['decision']}: {record['reason']}, over "
+            f"{seen.target} since {seen.since} at {seen.now} {members}"
+        )
 
 
 def _age(seen: Seen, member: Member) -> str:
-    return "?" if member.launched == UNKNOWN_LAUNCH else str(seen.now - member.launched)
+    if member.made == NOT_KNOWN:
+        return "?"
+    entered = "?" if member.entered is None else f"{seen.now - member.entered}"
+    return f"made {seen.now - member.made} ago, entered {entered} ago"
 
 
 def _is_hindered(run: Run, name: str) -> bool:
@@ -179,88 +384,24 @@ def _touches(call: Call, name: str) -> bool:
             return asked.get("AutoScalingGroupNames") == [name]
         case "describe_instance_refreshes":
             return bool(asked["AutoScalingGroupName"] == name)
-        case "describe_target_health" | "list_object_versions" | "probe" | "describe_instances":
-            return False  # what was not observed is told from what was shown
         case "get_object":
             return "Range" in asked
-        case "terminate_instance_in_auto_scaling_group":
+        case "head_object":
+            return "VersionId" not in asked
+        case (
+            # What was not observed is told from what was shown.
+            "describe_target_health"
+            | "describe_instance_health"
+            | "describe_scaling_activities"
+            | "describe_instances"
+            | "get_bucket_lifecycle_configuration"
+            | "list_object_versions"
+            | "probe"
+            | "terminate_instance_in_auto_scaling_group"
+        ):
             return False
         case _:
             return True
-
-
-def _expected(run: Run, name: str) -> Expected | None:
-    """Return who must go by the rules, over what, and how far it got; None if unobserved."""
-    row, look = run.listing[name], run.first_look
-    plain = run.see(row, look, run.began)
-    if oracle.broken_settings(plain):
-        return [], plain, "planned"
-    if run.is_unobserved(row, look):
-        return None
-    first = _planned(run, plain, name)
-    if not oracle.owed(first):
-        return [], first, "planned"
-    if oracle.owed(first)[0] in first.presumed:
-        return _looked_again(run, name, first)
-    return _confirmed(run, name, first)
-
-
-def _planned(run: Run, seen: Seen, name: str) -> Seen:
-    """Return what a group was planned over: with its guards, where anything would go."""
-    if not oracle.owed(seen):
-        return seen
-    promise(run.is_guarded(name), "guards are asked of groups that would act", name)
-    return run.guarded(seen)
-
-
-def _looked_again(run: Run, name: str, first: Seen) -> Expected | None:
-    chosen = oracle.owed(first)[0]
-    promise(run.slept is not None, "one slow answer does not kill", chosen.id)
-    slept = run.calls[run.slept or 0]
-    first_asked = next(call.at for call in run.calls if call.name == "probe")
-    later = slept.at - first_asked >= _SECOND_LOOK
-    promise(later, "the second look is 30 seconds later", slept)
-    row, look = run.listing[name], run.last_look
-    if run.is_unobserved(row, look):
-        return None
-    if not _is_spared(run, first, chosen, look):
-        return _confirmed(run, name, first)
-    after = _planned(run, run.see(row, look, slept.at, chosen.id), name)
-    wanted = oracle.owed(after)
-    if not wanted or wanted[0] in after.presumed:
-        return [], after, "looked twice"
-    return _confirmed(run, name, after, spared=chosen.id)
-
-
-def _is_spared(run: Run, first: Seen, chosen: Member, look: Look) -> bool:
-    """Say whether the second look spares: it is back, or none of the others answered either."""
-    seen = run.see(first.row, look, first.now)
-    if any(m.id == chosen.id for m in seen.available):
-        return True
-    before = run.first_look
-    answered = sorted(i for i, a in before.answers.items() if a["version"])
-    near = [i for i in answered if before.rows[i]["VpcId"] == before.rows[chosen.id]["VpcId"]]
-    others = [m.id for m in first.available] or near[:_NEIGHBOURS]
-    return bool(others) and not any(look.answers.get(i, {}).get("version") for i in others)
-
-
-def _confirmed(run: Run, name: str, seen: Seen, spared: str | None = None) -> Expected:
-    call = run.confirmation(name)
-    promise(call, "a group is described once more before it is acted on", name)
-    rows = call.what["AutoScalingGroups"] if call and call.what else ()
-    if call is None or not rows or _looked_otherwise(seen.row, rows[0]):
-        return [], seen, "changed"
-    look = run.last_look if run.is_late(call) else run.first_look
-    plain = run.see(rows[0], look, call.at, spared)
-    fresh = replace(plain, refresh=seen.refresh, alarmed=seen.alarmed, zip_bad=seen.zip_bad)
-    before, now = oracle.owed(seen), oracle.owed(fresh)
-    if not now:
-        return [], fresh, "planned"
-    otherwise = (before[0] in seen.presumed) != (now[0] in fresh.presumed)
-    unproven = seen.proof and not fresh.proof
-    agreed = [m.id for m in now if m.id in {each.id for each in before}]
-    alike = agreed and not otherwise and not unproven
-    return (agreed, fresh, "confirmed") if alike else ([], fresh, "changed")
 
 
 def _looked_otherwise(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -7,7 +7,8 @@ it. At the end faults stop: every group that can converge must, and stay so.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any
 
@@ -17,36 +18,59 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from terminator.observe.snapshot import Scope
 from tests.decide.builders import NOW
 from tests.fakes import cloud_api
-from tests.fakes.cloud import OLD, Cloud, FakeGroup, minutes
+from tests.fakes.cloud import OLD, Cloud, FakeGroup, Machine, minutes
+from tests.fakes.groups import LaunchHook, Program
 from tests.search.changes import CHANGES, LAST, cannot_converge, heal, minimum, unconverged
+from tests.search.history import RANKS, Target, find, same
 from tests.search.judge import BrokenPromiseError, judge, promise
-from tests.search.oracle import RANKS, WINDOW, same
+from tests.search.oracle import WINDOW, Member
 from tests.search.tape import FAULTS, TAMPERINGS, TERMINATE, Run, Tape, Trick, run
 
 COUNTS: Counter[str] = Counter()
 # At the end of a life: long enough to pass waits of hours, short enough to see each canary.
 _PERIOD = 20
 _MOST_RUNS = 150
+# A fleet that is down is back after so many runs, twenty minutes apart.
+_BACK_AFTER = 15
 
 _APPS = ("web", "api")
 _TAGS = ("app", "minimum", "max-unavailable", "canary-retry", "window")
+# What else a group may be, besides one whose instances are in service a minute after launch.
+KINDS: Mapping[str, Mapping[str, Any]] = {
+    "plain": {},
+    "hooked": {"hook": LaunchHook(minutes(20))},
+    "reporting": {"hook": LaunchHook(reports=True)},
+    "warming": {"warmup": minutes(12)},
+    "warm pool": {"pool": 1},
+    "checked": {"checks": "ELB", "balanced": True},
+}
 _GROUPS = st.fixed_dictionaries(
     {
         "desired": st.sampled_from((3, 4, 1, 2, 6, 0)),
-        "app": st.sampled_from(("web", "web", "api")),
+        "app": st.sampled_from(("web", "web", "web", "api")),
         "minimum": st.sampled_from(("1", "50%", "0", "2", "100%")),
         "max-unavailable": st.sampled_from(("100%", "25%", "1", "2")),
         "grace": st.sampled_from((0, 5, 60)),
         "balanced": st.booleans(),
         "canary-retry": st.sampled_from(("30m", "30m", "5m")),
         "window": st.sampled_from(("always", "always", "always", WINDOW)),
+        "kind": st.sampled_from(("plain", "plain", "plain", *KINDS)),
     }
 )
 _LADDER = sorted(RANKS.keys() - {LAST}, key=lambda version: (RANKS[version], version))
 # How much higher than the release to run a new one is.
 _HIGHER = st.sampled_from((1, 1, 1, 2, 0, -1))
-_BOOTS = st.sampled_from(("good", "good", "good", "dead", "stale", "late", "flapping", "sick"))
-_WHICH = st.integers(0, 1)
+# How a release comes up besides the ways that the model has words for.
+_PROGRAMS = {
+    "dying": Program(dies=minutes(8)),
+    "dying late": Program(dies=minutes(30)),
+    "often dead": Program(hangs=0.4),
+    "often stale": Program(stale=0.4),
+}
+_BOOTS = st.sampled_from(
+    (*("good",) * 4, "dead", "dead", "stale", "late", "flapping", "sick", *_PROGRAMS)
+)
+_WHICH = st.integers(0, 2)
 _NUMBER = st.integers(0, 7)
 _AMID = st.sampled_from(
     (
@@ -54,6 +78,7 @@ _AMID = st.sampled_from(
         "probe",
         "describe_instance_refreshes",
         "describe_auto_scaling_groups",
+        "describe_scaling_activities",
         "sleep",
         TERMINATE,
     )
@@ -61,7 +86,7 @@ _AMID = st.sampled_from(
 # What is likely to matter between the look and the kill.
 _MEANWHILE = st.sampled_from(
     (
-        *("protect", "protect", "reclaim", "fall ill", "stand by", "scale", "pause"),
+        *("protect", "protect", "reclaim", "vanish", "fall ill", "stand by", "scale", "pause"),
         *("minimum", "max-unavailable", "window", "alarms", "suspend", "delete"),
     )
 )
@@ -72,11 +97,14 @@ _CALLS = st.sampled_from(
         "describe_auto_scaling_groups",
         "describe_instances",
         "describe_target_health",
+        "describe_scaling_activities",
         "list_object_versions",
+        "get_bucket_lifecycle_configuration",
         "get_object",
         "head_object",
         "describe_instance_refreshes",
         "describe_alarms",
+        "describe_alarm_history",
         "probe",
         TERMINATE,
         TERMINATE,
@@ -102,22 +130,44 @@ def _step(do: Callable[..., None]) -> Callable[..., None]:
     return noted
 
 
+def _is_known_lost(machine: Machine, cloud: Cloud, target: Target) -> bool:
+    """Say whether the rules can know of an instance that serves nobody that it is no boot."""
+    if machine.runs(cloud.now):
+        return machine.version is not None and not same(machine.version, target.version)
+    return target.cannot_run_on(machine.launched, machine.attached or machine.launched)
+
+
 class Life(RuleBasedStateMachine):
-    """An account, its releases and its groups, and every kind of thing that happens to them."""
+    """An account, its releases and its groups, and every kind of thing that happens to them.
+
+    It is `disturbed` where something besides the release may have cost instances since, and
+    `meddled` with once anything but releases has happened to it. `released_at` is when the target
+    last changed, by app, and `lost` what groups have lost to it.
+    """
 
     cloud: Cloud
 
     @initialize(
-        groups=st.lists(_GROUPS, min_size=1, max_size=2),
+        groups=st.lists(_GROUPS, min_size=1, max_size=3),
         bucket=st.sampled_from((True, True, True, False)),
-        versioned=st.booleans(),
+        versioned=st.sampled_from((True, True, False)),
+        keeps=st.sampled_from((None, None, 1, 7)),
     )
     @_step
-    def begin(self, groups: list[dict[str, Any]], *, bucket: bool, versioned: bool) -> None:
-        """Begin with groups that have long run the old release."""
+    def begin(
+        self,
+        groups: list[dict[str, Any]],
+        *,
+        bucket: bool,
+        versioned: bool,
+        keeps: int | None = None,
+    ) -> None:
+        """Begin with groups that have long run the old release; keep old versions so many days."""
         self.cloud = Cloud(now=NOW - minutes(6000), lives=True, bucket=bucket, versioned=versioned)
-        self.disturbed = False
-        self.costs: Counter[str] = Counter()
+        self.cloud.keeps = None if keeps is None else timedelta(days=keeps)
+        self.disturbed = self.meddled = False
+        self.lost: dict[str, list[Machine]] = {}
+        self.released_at: dict[str, datetime] = {}
         for app in _APPS:
             self.cloud.upload(app, OLD)
         self.cloud.now = NOW
@@ -129,19 +179,25 @@ class Life(RuleBasedStateMachine):
 
     def _found(self, name: str, made: dict[str, Any]) -> None:
         tags = {f"terminator:{key}": made[key] for key in _TAGS}
-        grace, balanced = minutes(made["grace"]), made["balanced"]
-        self.cloud.add_group(
-            name, made["desired"], tags=tags, apart=1, grace=grace, balanced=balanced
-        )
+        more = {"grace": minutes(made["grace"]), "balanced": made["balanced"]}
+        more |= KINDS[made["kind"]]
+        self.cloud.add_group(name, made["desired"], tags=tags, apart=1, **more)
 
     def _group(self, which: int) -> FakeGroup:
         groups = self.cloud.by_name()
         return groups[which % len(groups)]
 
-    def _released(self) -> None:
+    def _of_app(self, app: str) -> list[FakeGroup]:
+        return [group for group in self.cloud.by_name() if group.app == app]
+
+    # Releases.
+
+    def _released(self, app: str) -> None:
         """Begin to count what the release costs, now that another one is the target."""
         self.cloud.wait(1)
-        self.costs.clear()
+        for group in self._of_app(app):
+            self.lost.pop(group.name, None)
+        self.released_at[app] = self.cloud.now
         # What went back to a release that ran before has proof of it, whatever boots of it now.
         self.disturbed = True
 
@@ -150,17 +206,18 @@ class Life(RuleBasedStateMachine):
         current = self.cloud.release(app) if self.cloud.bucket else None
         return _LADDER[((_LADDER.index(current) if current else 2) + higher) % len(_LADDER)]
 
-    @rule(which=_WHICH, higher=_HIGHER, boots=_BOOTS)
+    @rule(which=_WHICH, higher=_HIGHER, boots=_BOOTS, parts=st.sampled_from((0, 0, 0, 2)))
     @_step
-    def release(self, which: int, higher: int, boots: Any) -> None:
+    def release(self, which: int, higher: int, boots: str, parts: int = 0) -> None:
         """Upload a release, or change what groups boot where there is no bucket."""
-        self._released()
         group = self._group(which)
+        self._released(group.app)
         version = self._version(group.app, higher)
         before = {each.key.split("/")[1].removesuffix(".zip") for each in self.cloud.stored}
-        self.cloud.comes_up[group.app, version] = boots
-        group.image = (version, boots)
-        self.cloud.upload(group.app, version)
+        how: Any = _PROGRAMS.get(boots, boots)
+        self.cloud.comes_up[group.app, version] = how
+        group.image = (version, how)
+        self.cloud.upload(group.app, version, parts=parts, took=minutes(min(parts, 0.5)))
         # Where it ran before there is proof of it; what a warm pool holds boots the one before.
         states = [m.lifecycle or "" for each in self.cloud.by_name() for m in each.staying()]
         warm = any(state.startswith("Warmed:") for state in states)
@@ -168,7 +225,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(which=_WHICH, higher=_HIGHER, boots=_BOOTS, periods=st.sampled_from((3, 12)))
     @_step
-    def roll_out(self, which: int, higher: int, boots: Any, periods: int) -> None:
+    def roll_out(self, which: int, higher: int, boots: str, periods: int) -> None:
         """Upload a release, and run on schedule."""
         self.release(which, higher, boots)
         self.scheduled(periods)
@@ -177,16 +234,35 @@ class Life(RuleBasedStateMachine):
     @_step
     def release_broken_zip(self, which: int, higher: int) -> None:
         """Upload what is no zip."""
-        self._released()
         app = self._group(which).app
+        self._released(app)
         self.cloud.put(f"{app}/{self._version(app, higher)}.zip", b"broken")
+
+    @rule(which=_WHICH, parts=st.sampled_from((0, 2)))
+    @_step
+    def upload_again(self, which: int, parts: int) -> None:
+        """Upload once more what is to run, as it was or in parts; nothing is new."""
+        app = self._group(which).app
+        if version := self.cloud.release(app):
+            data = self.cloud.current()[f"{app}/{version}.zip"].data
+            self.cloud.put(f"{app}/{version}.zip", data, parts=parts)
+
+    @rule(which=_WHICH)
+    @_step
+    def point_again(self, which: int) -> None:
+        """Write the pointer of an app anew, or point to what is to run anyway."""
+        app = self._group(which).app
+        pointer = self.cloud.current().get(f"{app}/current")
+        named = (pointer.data or b"").decode() if pointer else self.cloud.release(app)
+        if named is not None:
+            self.cloud.point(app, named)
 
     @rule(which=_WHICH)
     @_step
     def withdraw(self, which: int) -> None:
         """Delete the newest release."""
-        self._released()
         app = self._group(which).app
+        self._released(app)
         if version := self.cloud.release(app):
             self.cloud.put(f"{app}/{version}.zip", None)
 
@@ -195,22 +271,38 @@ class Life(RuleBasedStateMachine):
     def roll_back(self, which: int) -> None:
         """Delete the newest release, and run on schedule."""
         self.withdraw(which)
-        self.scheduled(12)
+        self.scheduled(8)
 
-    @rule(which=_WHICH, version=st.sampled_from((OLD, "1.1.0", "1.9.0", "9.9.9", "nonsense")))
+    @rule(which=_WHICH)
+    @_step
+    def expire(self, which: int) -> None:
+        """Let a lifecycle rule delete the zip that was uploaded first."""
+        app = self._group(which).app
+        self._released(app)
+        zips = [each for key, each in self.cloud.current().items() if key.startswith(f"{app}/")]
+        for each in sorted(zips, key=lambda each: each.when)[:1]:
+            self.cloud.put(each.key, None)
+
+    @rule(
+        which=_WHICH, version=st.sampled_from((OLD, "1.1.0", "1.1", "1.9.0", "9.9.9", "nonsense"))
+    )
     @_step
     def point(self, which: int, version: str) -> None:
         """Point an app to a release, or to none."""
-        self._released()
-        self.cloud.put(f"{self._group(which).app}/current", version.encode())
+        app = self._group(which).app
+        self._released(app)
+        self.cloud.point(app, version)
 
     @rule(which=_WHICH)
     @_step
     def unpoint(self, which: int) -> None:
         """Take the pointer of an app away."""
-        self._released()
-        if f"{self._group(which).app}/current" in self.cloud.current():
-            self.cloud.put(f"{self._group(which).app}/current", None)
+        app = self._group(which).app
+        self._released(app)
+        if f"{app}/current" in self.cloud.current():
+            self.cloud.point(app, None)
+
+    # Everything else.
 
     @rule(number=st.sampled_from((1, 5, 31, 61, 400, 1000)))
     @_step
@@ -225,15 +317,22 @@ class Life(RuleBasedStateMachine):
         self._change(change, which, number)
 
     def _change(self, change: str, which: int, number: int) -> None:
-        self.disturbed = True
+        self.disturbed = self.meddled = True
         CHANGES[change](self.cloud, self._group(which), number)
+
+    @rule(which=_WHICH, number=_NUMBER, periods=st.sampled_from((2, 10)))
+    @_step
+    def lose_one(self, which: int, number: int, periods: int) -> None:
+        """Let a member go deaf, and run on schedule."""
+        self._change("go deaf", which, number)
+        self.scheduled(periods)
 
     @rule(lag=st.sampled_from((0, 1, 5, 30)))
     @_step
     def lag(self, lag: int) -> None:
         """Let describes lag minutes behind what was done."""
         self.cloud.lag = minutes(lag)
-        self.disturbed = True
+        self.disturbed = self.meddled = True
 
     @rule(seconds=st.sampled_from((-50, 0, 50, 300)))
     @_step
@@ -247,13 +346,16 @@ class Life(RuleBasedStateMachine):
         """Let no instance answer for some rounds of questions."""
         self.cloud.deaf_until = self.cloud.rounds + 2 * rounds
         self.cloud.repeats = repeats
+        self.meddled = True
 
-    @rule(periods=st.sampled_from((1, 1, 2, 6, 12)))
+    # Runs.
+
+    @rule(periods=st.sampled_from((1, 1, 2, 6, 12)), every=st.sampled_from((5, 5, 5, 1, 60)))
     @_step
-    def scheduled(self, periods: int) -> None:
-        """Run each five minutes."""
+    def scheduled(self, periods: int, every: int = 5) -> None:
+        """Run every so many minutes."""
         for _ in range(periods):
-            self.cloud.wait(5)
+            self.cloud.wait(every)
             self._run(calm=True)
 
     @rule(which=_WHICH, twice=st.booleans())
@@ -271,7 +373,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(which=_WHICH, boots=_BOOTS)
     @_step
-    def go_deaf_and_release(self, which: int, boots: Any) -> None:
+    def go_deaf_and_release(self, which: int, boots: str) -> None:
         """Let the oldest member go deaf, and release: it will be presumed outdated."""
         if staying := self._group(which).staying():
             staying[0].deaf = True
@@ -284,6 +386,40 @@ class Life(RuleBasedStateMachine):
         """Let one go deaf, release, and let the network fail before the second look."""
         self.go_deaf_and_release(which, "good")
         self._run(Trick("sleep", act=lambda: self.silence(rounds, repeats=False)))
+
+    @rule(which=_WHICH, how=st.sampled_from(("deaf", "deaf", "sick")), back=st.booleans())
+    @_step
+    def fix(self, which: int, how: str, *, back: bool) -> None:
+        """Let all that runs an app go down, release what mends it, or point back, and run on."""
+        app = self._group(which).app
+        for machine in (m for group in self._of_app(app) for m in group.counted()):
+            setattr(machine, how, True)
+        self.wait(61)
+        if back:
+            self.point(which, OLD)
+        else:
+            self.unpoint(which)
+            self.release(which, 1, "good")
+        self.scheduled(_BACK_AFTER, every=_PERIOD)
+        self._are_back(app)
+
+    def _are_back(self, app: str) -> None:
+        """Check that a fleet that was down is back, where nothing else has happened to it."""
+        if self.meddled or not self.cloud.bucket or not self.cloud.versioned:
+            return
+        target = find(app, self.cloud.stored)
+        for group in self._of_app(app):
+            serving = self.cloud.serving(group)
+            lone = group.desired == 1 and group.balanced
+            waits = group.tags["terminator:window"] == WINDOW
+            if target is None or waits or (cannot_converge(group) and not lone):
+                continue
+            if all(
+                _is_known_lost(m, self.cloud, target) for m in group.staying() if m not in serving
+            ):
+                COUNTS["fleets that were down, and came back"] += bool(group.desired)
+                back = len(serving) >= group.desired
+                promise(back, "a fleet that is down comes back", (group.name, len(serving)))
 
     def _stir(self, *, fresh: bool) -> None:
         """Give the next run something to do, if `fresh`: a new release."""
@@ -352,37 +488,92 @@ class Life(RuleBasedStateMachine):
         COUNTS["runs"] += 1
         COUNTS["terminations"] += len(self.cloud.kills) - before
         self.disturbed |= bool(tricks)
-        self._truly(before, done, calm=calm)
-        return done
-
-    def _truly(self, before: int, done: Run, *, calm: bool) -> None:
-        """Check what a run did against the truth of the model."""
-        for _, name, id_ in self.cloud.kills[before:]:
+        self.meddled |= bool(tricks)
+        tried = {id_ for id_, _ in done.tries}
+        for name, id_ in (
+            (name, id_) for _, name, id_ in self.cloud.kills[before:] if id_ in tried
+        ):
             group = self.cloud.groups[name]
             machine = next(machine for machine in group.machines if machine.id == id_)
-            answered = done.last_look.answers.get(id_, {}).get("version")
+            seen = done.last_seen(name, id_)
+            answered = bool(seen.version and seen.traffic)
+            quiet = calm and not self.cloud.lag
+            self._keeps_enough(group, machine, seen, calm=quiet, answered=answered)
+            self._accuses_none(group, machine, answered=answered)
+            self._keeps_distance(group, machine, answered=answered)
+            self._costs_one(group)
+        return done
 
-            # Where describes lag or runs overlap the minimum may be missed: note how far.
-            here, least = self.cloud.available(group), minimum(group)
-            exact = calm and answered is not None and not self.cloud.lag
-            promise(here >= least or not exact, "truly, the minimum stays available", (name, here))
-            COUNTS[f"at worst {max(0, least - here)} below the minimum"] += 1
+    # What must be true of the model, whatever a run was shown.
 
-            puts = [each.when for each in self.cloud.stored if each.key.startswith(group.app)]
-            dated = not answered and self.cloud.bucket and self.cloud.versioned
-            late = dated and machine.launched - minutes(2) > max(puts)
-            promise(not late, "what booted since the release is not presumed outdated", id_)
-            self._costs(group)
+    def _keeps_enough(
+        self, group: FakeGroup, lost: Machine, seen: Member, *, calm: bool, answered: bool
+    ) -> None:
+        """Check that the minimum stays: of what serves or, of the dead, of what could.
 
-    def _costs(self, group: FakeGroup) -> None:
-        """Check that a release that never comes up costs one instance."""
-        self.costs[group.name] += 1
+        Where describes lag or runs overlap it may be missed: how far is noted.
+        """
+        here, least = self.cloud.available(group), minimum(group)
+        COUNTS[f"at worst {max(0, least - here)} below the minimum"] += answered
+        if not calm:
+            return
+        if answered:
+            promise(here >= least, "truly, the minimum stays available", (group.name, here))
+            return
+        could = [
+            m
+            for m in group.counted()
+            if (m.state(self.cloud.now), m.health, m.ec2) == ("InService", "Healthy", "running")
+        ]
+        enough = len(could) >= least or (group.balanced and here == 0)
+        promise(enough, "truly, the dead leave as many as could serve", (group.name, lost.id))
+        serves = seen.silent and lost.runs(self.cloud.now)
+        COUNTS["serving instances taken for dead"] += serves
+        vouched = group.balanced and serves and lost.target == "healthy"
+        promise(not vouched, "nothing dies that its load balancer calls healthy", lost.id)
+
+    def _accuses_none(self, group: FakeGroup, lost: Machine, *, answered: bool) -> None:
+        """Check that a boot of the release is not taken for dead, unless others came up."""
+        if answered or not (self.cloud.bucket and self.cloud.versioned):
+            return
+        puts = [each.when for each in self.cloud.stored if each.key.startswith(group.app)]
+        since_then = [m for m in group.staying() if m.launched >= max(puts) - minutes(2)]
+        version = self.cloud.release(group.app) or ""
+        up = any(m.version and same(m.version, version) for m in since_then)
+        late = lost.launched - minutes(2) > max(puts) and not up
+        promise(not late, "what booted since the release is not presumed outdated", lost.id)
+
+    def _keeps_distance(self, group: FakeGroup, lost: Machine, *, answered: bool) -> None:
+        """Check that boots that do not run a release cost instances at growing distances."""
+        before = self.lost.setdefault(group.name, [])
+        before.append(lost)
+        since = self.released_at.get(group.app)
+        if self.disturbed or self.cloud.skew or self.cloud.lag or since is None or not answered:
+            return
         version = self.cloud.release(group.app) if self.cloud.bucket else None
-        dead = self.cloud.comes_up.get((group.app, version or ""), "good") == "dead"
+        now = self.cloud.now
+        boots = [m for m in group.machines if since <= m.launched < now - minutes(0.5)]
+        ran = any(m.version and version and same(m.version, version) for m in boots)
+        if not self.cloud.versioned or version is None or ran or len(before) < 2 or not boots:
+            return
+        retry = minutes(int(group.tags.get("terminator:canary-retry", "30m")[:-1]))
+        came = max(m.launched for m in boots)
+        wait = min(max(came - since, retry), 32 * retry) - minutes(2)
+        COUNTS["losses to boots that stay old"] += 1
+        kept = now - came >= wait
+        promise(kept, "boots that stay old cost instances at growing distances", lost.id)
+
+    def _costs_one(self, group: FakeGroup) -> None:
+        """Check that a release that never comes up, or dies while it bakes, costs its app one."""
+        version = self.cloud.release(group.app) if self.cloud.bucket else None
+        how = self.cloud.comes_up.get((group.app, version or ""), "good")
+        bad = how == "dead" or (isinstance(how, Program) and how.dies == minutes(8))
         doubtful = self.disturbed or self.cloud.lag or self.cloud.skew
-        broken = dead and not doubtful and self.cloud.versioned
-        kept = not broken or self.costs[group.name] < 2
-        promise(kept, "a release that never comes up costs one instance", self.cloud.kills[-2:])
+        if not bad or doubtful or not self.cloud.versioned:
+            return
+        lost = [m for each in self._of_app(group.app) for m in self.lost.get(each.name, ())]
+        COUNTS["instances lost to releases that never come up, or die"] += 1
+        promise(len(lost) < 2, "a release that does not stay up costs its app one instance", lost)
 
     def _alike(self, before: int, runs: list[Run]) -> None:
         """Check that overlapping runs took no more than one of them alone."""
@@ -401,6 +592,7 @@ class Life(RuleBasedStateMachine):
         if not hasattr(self, "cloud"):
             return
         heal(self.cloud, way=len(self.cloud.past["group-0"]))
+        self.disturbed = True
         for _ in range(_MOST_RUNS):
             self.cloud.wait(_PERIOD)
             waiting = unconverged(self.cloud, self._run().records)

@@ -9,59 +9,50 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-MINUTE = timedelta(minutes=1)
-DEFAULTS = {"minimum": "50%", "max-unavailable": "25%", "bake-time": "0m", "canary-retry": "30m"}
-KNOWN = {"enabled", "app", "pause", "window", "alarms", *DEFAULTS}
+from tests.search.history import MINUTE, RANKS, Target, same
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+DEFAULTS = {"minimum": "50%", "max-unavailable": "25%", "bake-time": "10m", "canary-retry": "30m"}
+KNOWN = {"enabled", "app", "pause", "window", "alarms", "warm-up", *DEFAULTS}
 UNREADABLE = "lots"
 # The only window that the search uses, and its hours.
 WINDOW, OPENS, CLOSES = "Mon-Sun 08:00-20:00 UTC", 8, 20
-# Every version that the search uses, and its rank: SemVer's precedence, done by hand.
-RANKS = {
-    "0.9.0": 0,
-    "1.0.0": 1,
-    "1.1.0-rc.1": 2,
-    "1.1": 3,
-    "1.1.0": 3,
-    "1.1.0+a": 3,
-    "1.1.0+b": 3,
-    "1.9.0": 4,
-    "1.10.0": 5,
-    "2.0.0-beta.2": 6,
-    "2.0.0-beta.11": 7,
-    "2.0.0": 8,
-    "v2.1": 9,
-    "10": 10,
-    "2026.11": 11,
-    "2027.1": 12,
-}
-
 # What was not looked up counts as the newest of all.
-UNKNOWN_LAUNCH = datetime.max.replace(tzinfo=UTC)
+NOT_KNOWN = datetime.max.replace(tzinfo=UTC)
+_MOST_RETRIES = 32
 
 
-def same(one: str, other: str) -> bool:
-    """Say whether two versions name one release: build metadata counts where both have it."""
-    builds = {text.partition("+")[2] for text in (one, other)} - {""}
-    return one in RANKS and other in RANKS and RANKS[one] == RANKS[other] and len(builds) < 2
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is itself: many are looked for in lists
 class Member:
-    """A member as it was shown: it answered a version, or a reason, or it was not asked."""
+    """A member as it was shown: it answered a version, or a reason, or it was not asked.
+
+    `runs` says whether EC2 lists it as running, `made` when it first started, `entered` since
+    when it is in service, `pooled` when it was taken from a warm pool, and `left` when it began
+    to leave; None where nobody knows. `traffic` says whether load balancers send it some, None
+    where one does not know; `vouched` that one calls it healthy, `refused` that each that says
+    anything does not.
+    """
 
     id: str
     zone: str
     state: str
     health: str
-    launched: datetime
+    runs: bool
+    made: datetime = NOT_KNOWN
+    entered: datetime | None = None
+    pooled: datetime | None = None
+    left: datetime | None = None
     version: str | None = None
     reason: str | None = None
+    traffic: bool | None = True
+    vouched: bool = False
+    refused: bool = False
     protected: bool = False
     weighted: bool = False
 
@@ -71,34 +62,62 @@ class Member:
         return bool(re.match("Standby|EnteringStandby|Warmed:|Terminat|Detach", self.state))
 
     @property
+    def leaving(self) -> bool:
+        """Whether it is being terminated or detached; a retained one is nobody's any more."""
+        return bool(re.match("Terminating(?!:Retained)|Detach", self.state))
+
+    @property
     def serving(self) -> bool:
-        """Whether it is InService and Healthy."""
-        return (self.state, self.health) == ("InService", "Healthy")
+        """Whether it runs, and is InService and Healthy."""
+        return self.runs and (self.state, self.health) == ("InService", "Healthy")
+
+    @property
+    def silent(self) -> bool:
+        """Whether it was asked, and answered no version."""
+        return self.reason is not None
+
+    @property
+    def began(self) -> datetime:
+        """When it was made or, if that was later, taken from a warm pool."""
+        return max(self.made, self.pooled or self.made)
 
 
 @dataclass(frozen=True)
-class Target:
-    """The release to run: `dated` says that a pointer made it so, `gone` what was deleted."""
+class Alarm:
+    """An alarm that a group names: its state (None: there is none), and when it was in ALARM."""
 
-    version: str
-    key: str
-    since: datetime
-    dated: bool
-    gone: tuple[str, ...] = ()
+    state: str | None
+    spans: tuple[tuple[datetime, datetime], ...] = ()
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A group as a run was shown it. `target` is None where a bucket holds none for it."""
+    """A group as a run was shown it. `target` is None where a bucket holds none for it.
+
+    `settled` says that when its members entered service was not asked, since it has converged.
+    `failed` are when launches failed. `refresh`, `alarms` and `zip_bad` are what its guards said.
+    `first` are the groups of its app whose canary goes first, `bakers` those where one bakes.
+    """
 
     row: Mapping[str, Any]
     members: tuple[Member, ...]
     now: datetime
     bucket: bool
     released: Target | None
+    settled: bool = False
+    failed: tuple[datetime, ...] = ()
     refresh: bool = False
-    alarmed: bool = False
+    alarms: tuple[Alarm, ...] = ()
     zip_bad: bool = False
+    first: tuple[str, ...] = ()
+    bakers: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of the group."""
+        return str(self.row["AutoScalingGroupName"])
+
+    # What it is set to.
 
     @cached_property
     def tags(self) -> dict[str, str]:
@@ -115,65 +134,105 @@ class Seen:
         return MINUTE * int(self.setting(name).removesuffix("m"))
 
     @property
+    def alarm_names(self) -> list[str]:
+        """The alarms that the group names."""
+        return self.tags.get("alarms", "").split()
+
+    @property
     def desired(self) -> int:
         """The desired capacity."""
         return int(self.row["DesiredCapacity"])
 
-    @property
+    @cached_property
     def grace(self) -> timedelta:
         """The health check grace period."""
         return timedelta(seconds=self.row["HealthCheckGracePeriod"])
 
-    @property
+    @cached_property
+    def warm_up(self) -> timedelta:
+        """How long an instance in service takes to be warm."""
+        if "warm-up" in self.tags:
+            return MINUTE * int(self.tags["warm-up"].removesuffix("m"))
+        return timedelta(seconds=max(0, self.row.get("DefaultInstanceWarmup", 0)))
+
+    @cached_property
     def minimum(self) -> int:
         """How many must stay: percentages are rounded up."""
-        text = self.setting("minimum")
+        policy = self.row.get("InstanceMaintenancePolicy", {}).get("MinHealthyPercentage")
+        default = DEFAULTS["minimum"] if policy is None else f"{policy}%"
+        text = self.tags.get("minimum", default)
         return -(-self.desired * int(text[:-1]) // 100) if text[-1] == "%" else int(text)
 
-    @property
+    @cached_property
     def max_unavailable(self) -> int:
         """How many may be out at once: percentages are rounded down, at least 1."""
         text = self.setting("max-unavailable")
         number = self.desired * int(text[:-1]) // 100 if text[-1] == "%" else int(text)
         return max(1, number)
 
+    # Who is there.
+
     @cached_property
-    def asked(self) -> list[Member]:
-        """Those in service that said something, or did not say it."""
-        return [m for m in self.members if m.serving and (m.version or m.reason)]
+    def counted(self) -> list[Member]:
+        """Those that count."""
+        return [m for m in self.members if not m.aside]
+
+    @cached_property
+    def warm(self) -> list[Member]:
+        """Those in service for their warm-up of which it is known whether they serve."""
+        asked = [m for m in self.counted if m.serving and (m.version or m.reason)]
+        known = [m for m in asked if m.traffic is not None]
+        if self.settled:
+            return known
+        return [m for m in known if m.entered and self.served(m) >= self.warm_up]
+
+    def served(self, member: Member) -> timedelta:
+        """For how long a member has been in service."""
+        return self.now - (member.entered or self.now)
 
     @cached_property
     def available(self) -> list[Member]:
-        """Those that are fine."""
-        return [m for m in self.asked if m.reason is None]
+        """Those that answered, and take traffic."""
+        return [m for m in self.warm if m.version and m.traffic]
 
     @cached_property
     def unavailable(self) -> list[Member]:
-        """Those in service that are not fine."""
-        return [m for m in self.asked if m.reason is not None]
+        """Those that are silent, or get no traffic."""
+        return [m for m in self.warm if m not in self.available]
+
+    @cached_property
+    def coming(self) -> list[Member]:
+        """Those that count and are neither: on their way in, or nobody knows what."""
+        return [m for m in self.counted if m not in self.warm]
+
+    @cached_property
+    def missing(self) -> int:
+        """How many members the group is short of."""
+        return max(0, self.desired - len(self.counted))
 
     @cached_property
     def in_flight(self) -> int:
         """How many are on their way in, or missed."""
-        counted = sum(not m.aside for m in self.members)
-        return max(counted, self.desired) - len(self.asked)
+        return max(len(self.coming), self.desired - len(self.warm))
+
+    # What is to run, and since when.
 
     @cached_property
     def target(self) -> str | None:
         """The version to run."""
         if self.bucket:
             return self.released.version if self.released else None
-        return max((m.version for m in self.available if m.version), key=RANKS.get, default=None)  # type: ignore[arg-type]
+        return max((m.version for m in self.available if m.version), key=_rank, default=None)
 
     @cached_property
     def since(self) -> datetime | None:
         """When the target became it, None where unknown."""
-        if self.released is None:
-            return None
-        highest = max((RANKS[m.version] for m in self.asked if m.version), default=-1)
-        rolled_back = highest > RANKS[self.released.version]
-        dated = self.released.dated or any(RANKS[gone] >= highest for gone in self.released.gone)
-        return self.released.since if dated or not rolled_back else None
+        return self.released.since if self.released else None
+
+    @cached_property
+    def doubt(self) -> timedelta:
+        """Within how much of a date nobody knows what came first."""
+        return self.released.doubt if self.released else MINUTE
 
     def on_target(self, member: Member) -> bool:
         """Whether it is known to run the target."""
@@ -189,52 +248,200 @@ class Seen:
             return False
         return RANKS[member.version] > RANKS[self.target]
 
+    def is_outdated(self, member: Member) -> bool:
+        """Whether it is known to run something else: without a bucket, something lower."""
+        if member.version is None or self.target is None or self.on_target(member):
+            return False
+        return self.bucket or not self.above(member)
+
     @cached_property
     def outdated(self) -> list[Member]:
-        """Those available that do not run the target."""
-        return [m for m in self.available if not self.on_target(m)]
+        """Those available that are outdated."""
+        return [m for m in self.available if self.is_outdated(m)]
+
+    def since_then(self, member: Member) -> bool:
+        """Whether it came since the target became it, or may have."""
+        return self.since is not None and member.began >= self.since - self.doubt
+
+    @cached_property
+    def first_on_target(self) -> datetime | None:
+        """When the first came that runs the target and is available."""
+        return min((m.began for m in self.available if self.on_target(m)), default=None)
+
+    def is_overdue(self, member: Member) -> bool:
+        """Whether it has been in service for longer than any boot may take."""
+        return self.served(member) > max(self.grace, self.warm_up, self.span("canary-retry"))
 
     @cached_property
     def overdue(self) -> list[Member]:
         """Those unavailable for longer than any boot may take."""
-        patience = max(self.grace, self.span("canary-retry"))
-        return [m for m in self.unavailable if self.now - m.launched > patience]
+        return [m for m in self.unavailable if self.is_overdue(m)]
 
-    @cached_property
-    def presumed(self) -> list[Member]:
-        """Those silent for so long that they cannot be boots of the target."""
-        since = self.since
-        if since is None:
-            return []
-        older = [m for m in self.overdue if m.launched < since - MINUTE]
-        return [m for m in older if not self.on_target(m)]
-
-    @cached_property
-    def silent(self) -> list[Member]:
-        """Canaries that have not answered."""
-        since = self.since
-        return [m for m in self.unavailable if since is not None and m.launched >= since - MINUTE]
-
-    @cached_property
-    def stale(self) -> list[Member]:
-        """Boots of something else than the target."""
-        since = self.since
-        return [m for m in self.outdated if since is not None and m.launched >= since + MINUTE]
+    # Proof, and what came up otherwise.
 
     @cached_property
     def proof(self) -> bool:
         """Whether the last to have outlived its grace period, and all since, run the target."""
-        settled = [m.launched for m in self.available if self.now - m.launched >= self.grace]
+        settled = [m.made for m in self.available if self.served(m) >= self.grace]
         if not settled:
             return False
-        later = [m for m in self.available if m.launched.replace(microsecond=0) >= max(settled)]
-        return all(self.on_target(m) for m in later)
+        second = max(settled).replace(microsecond=0)
+        return all(self.on_target(m) for m in self.available if m.made >= second)
+
+    @cached_property
+    def bakes(self) -> bool:
+        """Whether no instance has run the target in service for long enough."""
+        longest = max(
+            (self.served(m) for m in self.available if self.on_target(m)), default=timedelta(0)
+        )
+        return longest < self.grace + self.span("bake-time")
+
+    def _came_just_before(self, member: Member) -> bool:
+        """Whether it came before the target became it, but within the doubt."""
+        return self.since is not None and self.since - self.doubt <= member.began < self.since
+
+    def _is_lost(self, member: Member) -> bool:
+        """Whether it came just before, is silent and overdue, and nothing is available.
+
+        It may be the canary of a release that was taken back at once: no other will come.
+        """
+        lately = self.since is not None and self.now - self.since < DAY
+        away = member.silent and self.is_overdue(member) and not self.available
+        return lately and away and self._came_just_before(member)
+
+    @cached_property
+    def canaries(self) -> list[Member]:
+        """Canaries that have not come up: the last, where nobody knows since when."""
+        if self.since is None:
+            last = max((m.began for m in self.warm), default=None)
+            return [m for m in self.unavailable if last and _second(m.began) == _second(last)]
+        return [
+            m
+            for m in self.unavailable
+            if self.since_then(m)
+            # What answers another version and came within the doubt is no canary.
+            and (not self.is_outdated(m) or m in self.stale)
+            and not self._is_lost(m)
+        ]
+
+    @cached_property
+    def stale(self) -> list[Member]:
+        """Boots of something else than the target."""
+        outdated = [m for m in self.warm if self.is_outdated(m)]
+        if self.since is not None:
+            return [m for m in outdated if m.began > self.since + self.doubt]
+        if self.first_on_target is not None:
+            return [m for m in outdated if m.began > self.first_on_target]
+        # What is above the target was rolled back; the rest booted after the zip was there.
+        uploaded = self.released.uploaded + self.doubt if self.released else NOT_KNOWN
+        return [m for m in outdated if m.began > uploaded and not self.above(m)]
+
+    @cached_property
+    def failed_boots(self) -> list[Member]:
+        """Boots that never came up of a target that others run."""
+        if self.since is None or not self.proof:
+            return []
+        lately = bool(self.outdated) or self.now - self.since < DAY
+        others = any(self.on_target(m) and self.since_then(m) for m in self.available)
+        silent = [m for m in self.overdue if m.silent and self.since_then(m) and lately]
+        return [m for m in silent if others or self._came_just_before(m)]
+
+    @cached_property
+    def dead(self) -> list[Member]:
+        """Those with which nothing is lost; who is vouched for is not among them."""
+        target = self.released
+        presumed = [
+            m
+            for m in self.overdue
+            if m.silent
+            and not m.vouched
+            and (
+                m in self.failed_boots
+                or self._is_lost(m)
+                or (target and target.cannot_run_on(m.made, m.began))
+            )
+        ]
+        return [*presumed, *(m for m in self.overdue if self.is_outdated(m))]
+
+    @cached_property
+    def tried(self) -> list[Member]:
+        """The unavailable of those that came to run the target."""
+        return [m for m in self.unavailable if m in self.canaries or m in self.stale]
+
+    def wait(self, boots: Iterable[Member]) -> timedelta:
+        """How long the next has to wait for the newest of boots that failed."""
+        came, retry = max(m.began for m in boots), self.span("canary-retry")
+        if self.since is None:
+            uploaded = self.released.uploaded if self.released else came
+            reference = self.first_on_target or uploaded
+        else:
+            ran = [m.began for m in self.available if self.on_target(m) and m.began < came]
+            reference = max([self.since, *ran])
+        patience = min(max(came - reference, retry), _MOST_RETRIES * retry)
+        return came + patience - self.now
+
+    @cached_property
+    def busy(self) -> bool:
+        """Whether anything of since then is on its way in, or the group short of members."""
+        coming = [m for m in self.coming if self.since is None or self.since_then(m)]
+        return bool(coming or self.missing)
+
+    @cached_property
+    def could_serve(self) -> int:
+        """How many would serve if all that are unavailable came back."""
+        return min(len(self.warm), self.desired)
+
+    @cached_property
+    def budget(self) -> int:
+        """How many of those available may go now."""
+        out = sum(not self._was_left_behind(m) for m in self.unavailable)
+        leaving = sum(m.leaving and not self._left_before(m) for m in self.members)
+        spare = min(len(self.available), self.desired) - self.minimum
+        room = self.max_unavailable - self.in_flight - out
+        return max(0, min(spare, room, 2 * self.max_unavailable - leaving))
+
+    def _was_left_behind(self, member: Member) -> bool:
+        """Whether it is overdue, and this release did not cost it.
+
+        Where nobody knows since when, a release costs what came after the first that runs it,
+        and after all that is outdated.
+        """
+        if not self.is_overdue(member):
+            return False
+        if self.since is not None:
+            return not self.since_then(member)
+        first = self.first_on_target
+        newest = max((m.began for m in self.outdated), default=member.began)
+        return first is None or member.began < first or member.began < newest
+
+    def _left_before(self, member: Member) -> bool:
+        if self.since is None or member.left is None:
+            return False
+        return member.left < self.since - self.doubt
+
+    @cached_property
+    def is_settled(self) -> bool:
+        """Whether all serve and run the target, whenever they entered service."""
+        serve = all(m.serving and m.version and m.traffic for m in self.counted)
+        if not serve or len(self.counted) < self.desired:
+            return False
+        if self.bucket:
+            return self.released is not None and all(map(self.on_target, self.counted))
+        return len({RANKS[m.version] for m in self.counted if m.version}) < 2
 
     @cached_property
     def converged(self) -> bool:
         """Whether all is as it should be."""
         known = not self.bucket or self.released is not None
         return known and not (self.outdated or self.unavailable or self.in_flight)
+
+
+def _rank(version: str) -> tuple[int, str]:
+    return RANKS[version], version
+
+
+def _second(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)
 
 
 def figures(seen: Seen) -> dict[str, object]:
@@ -257,9 +464,13 @@ def figures(seen: Seen) -> dict[str, object]:
     }
 
 
+# What holds a group whatever runs on it.
+
+
 def broken_settings(seen: Seen) -> bool:
     """Say whether a setting of the group cannot be read, so that nothing else is asked."""
-    return any(tag not in KNOWN or text == UNREADABLE for tag, text in seen.tags.items())
+    unreadable = any(tag not in KNOWN or text == UNREADABLE for tag, text in seen.tags.items())
+    return unreadable or seen.tags.get("enabled") != "true"
 
 
 def _suspended(seen: Seen) -> bool:
@@ -272,95 +483,66 @@ def _weighted(seen: Seen) -> bool:
     return not units or any(m.weighted for m in seen.members)
 
 
-def _proof_on_its_way(seen: Seen) -> bool:
-    last = max((m.launched for m in seen.available), default=None)
-    newest = [m for m in seen.available if m.launched == last]
-    return bool(newest) and all(seen.on_target(m) for m in newest)
+def _unknowable(seen: Seen) -> bool:
+    return any(each["Type"] == "vpc-lattice" for each in seen.row.get("TrafficSources", ()))
 
 
-def _boots_stale(seen: Seen) -> bool:
-    wait = seen.span("canary-retry") * 2 ** min(len(seen.stale) - 1, 5)
-    return any(seen.now - m.launched < wait for m in seen.stale)
-
-
-def _launched_lately(seen: Seen) -> bool:
-    if seen.since is not None:
-        return False
-    last = max((m.launched for m in seen.asked), default=None)
-    silent = any(m.launched == last for m in seen.unavailable)
-    return silent or any(seen.now - m.launched < seen.span("canary-retry") for m in seen.asked)
-
-
-def _baking(seen: Seen) -> bool:
-    if not seen.proof:
-        return False
-    longest = max(seen.now - m.launched for m in seen.available if seen.on_target(m))
-    return longest < seen.grace + seen.span("bake-time")
-
-
-def _in_the_future(seen: Seen) -> bool:
-    return seen.released is not None and seen.released.since > seen.now + MINUTE
-
-
-# The holds by their names, in the order in which they are asked, and when they apply.
-HOLDS: Mapping[str, Callable[[Seen], bool]] = {
-    "settings_unreadable": broken_settings,
+Holds = Callable[[Seen], bool]
+# Under these a group cannot act, whatever it should run.
+_INACTIVE: Mapping[str, Holds] = {
     "deleting": lambda s: bool(s.row.get("Status")),
+    "operator_managed": lambda s: bool(s.row.get("Operator")),
     "paused": lambda s: "pause" in s.tags,
     "processes_suspended": _suspended,
     "weighted_capacity": _weighted,
-    "no_release": lambda s: s.bucket and s.released is None,
-    "release_in_future": _in_the_future,
-    "nothing_available": lambda s: not s.available and not s.presumed and s.desired > 0,
-    "nothing_outdated": lambda s: not s.outdated and not s.presumed,
-    "all_protected": lambda s: all(m.protected for m in (*s.outdated, *s.presumed)),
-    "members_in_flight": lambda s: not s.proof and s.in_flight > 0,
-    "proof_on_its_way": lambda s: not s.proof and _proof_on_its_way(s),
-    "canary_silent": lambda s: not s.proof and bool(s.silent),
-    "boots_stale": lambda s: not s.proof and _boots_stale(s),
-    "launched_lately": lambda s: not s.proof and _launched_lately(s),
-    "baking": _baking,
+    "traffic_unknown": _unknowable,
 }
-_AT_ONCE, _DAY, _WEEK_AND_A_DAY = timedelta(0), timedelta(days=1), timedelta(days=8)
-# For how long a group may be behind its target before a hold needs a person; others never do.
-PATIENCE = {
-    "settings_unreadable": _AT_ONCE,
-    "paused": _DAY,
-    "processes_suspended": _AT_ONCE,
-    "weighted_capacity": _AT_ONCE,
-    "no_release": _AT_ONCE,
-    "release_in_future": _AT_ONCE,
-    "nothing_available": _AT_ONCE,
-    "all_protected": _AT_ONCE,
-    "members_in_flight": _DAY,
-    "launched_lately": _DAY,
-    "no_budget": _DAY,
-    "window_closed": _WEEK_AND_A_DAY,
-    "instance_refresh": _DAY,
-    "alarm": _AT_ONCE,
-    "zip_unreadable": _AT_ONCE,
-    "group_changed": _DAY,
-    "instance_spared": _DAY,
+# The holds by their names, in the order in which they are asked, and when they apply.
+HOLDS: Mapping[str, Holds] = {
+    "settings_unreadable": broken_settings,
+    **_INACTIVE,
+    "no_release": lambda s: s.bucket and s.released is None,
+    "release_in_future": lambda s: s.since is not None and s.since > s.now + MINUTE,
+    "nothing_available": lambda s: not s.available and not s.dead and s.desired > 0,
+    "nothing_outdated": lambda s: not s.outdated and not s.dead,
+    "all_protected": lambda s: all(m.protected for m in (*s.outdated, *s.dead)),
 }
 
 
 def hold(seen: Seen) -> str | None:
-    """Return the first hold that applies, before the guards are asked."""
+    """Return the first hold that applies whoever might go."""
     return next((name for name, applies in HOLDS.items() if applies(seen)), None)
 
 
-def needs_attention(seen: Seen, held: str) -> bool:
-    """Say whether a hold of the group needs a person."""
-    patience = PATIENCE.get(held)
-    if held == "no_budget" and not seen.in_flight and not seen.unavailable:
-        return True
-    if patience is None or patience == _AT_ONCE:
-        return patience is not None
-    on_target = [seen.now - m.launched for m in seen.available if seen.on_target(m)]
-    behind = max(on_target, default=None)
-    if seen.bucket:
-        behind = seen.now - seen.since if seen.since else None
-    return behind is not None and behind > patience
+def _on_its_way(seen: Seen) -> bool:
+    last = max((m.made for m in seen.available), default=None)
+    newest = [m for m in seen.available if last and _second(m.made) == _second(last)]
+    return bool(newest) and all(seen.on_target(m) for m in newest)
+
+
+def _lately(seen: Seen) -> bool:
+    retry = seen.span("canary-retry")
+    return seen.since is None and any(seen.now - m.began < retry for m in seen.warm)
+
+
+# Why no canary goes yet.
+WAITING: Mapping[str, Holds] = {
+    "members_in_flight": lambda s: s.busy,
+    "proof_on_its_way": _on_its_way,
+    "canary_not_come_up": lambda s: bool(s.canaries),
+    "boots_stale": lambda s: bool(s.stale) and s.wait(s.stale) > timedelta(0),
+    "launched_lately": _lately,
+}
+
+
+def waiting(seen: Seen) -> str | None:
+    """Return why nothing available may go yet: no proof, or it still bakes."""
+    if seen.proof:
+        return "baking" if seen.bakes else None
+    return next((name for name, applies in WAITING.items() if applies(seen)), None)
+
+
+# What its guards say.
 
 
 def closed(seen: Seen) -> bool:
@@ -368,32 +550,113 @@ def closed(seen: Seen) -> bool:
     return seen.tags.get("window") == WINDOW and not OPENS <= seen.now.hour < CLOSES
 
 
-def _urgent(seen: Seen, member: Member) -> bool:
-    newest = max((m.launched for m in seen.available), default=None)
-    failed_boot = member in seen.presumed and (newest is None or member.launched > newest)
-    return failed_boot or (member in seen.outdated and seen.above(member))
+def _holding(seen: Seen) -> list[Alarm]:
+    """Return the alarms that hold: missing, in ALARM, or in it within the bake time."""
+    bake = seen.span("bake-time")
+    return [
+        alarm
+        for alarm in seen.alarms
+        if alarm.state in {None, "ALARM"} or any(seen.now - end < bake for _, end in alarm.spans)
+    ]
 
+
+def _rang_before(seen: Seen, alarm: Alarm) -> bool:
+    since = seen.since
+    return since is not None and any(begin <= since < end for begin, end in alarm.spans)
+
+
+def _is_in_place(seen: Seen, member: Member) -> bool:
+    """Say whether a member keeps a bad release in place, which no window and no alarm holds."""
+    if member in seen.dead:
+        return all(member.made > other.made for other in seen.available)
+    return seen.above(member)
+
+
+def _free_of_alarms(seen: Seen, member: Member) -> bool:
+    before = seen.since is not None and not seen.since_then(member)
+    rang = before and all(_rang_before(seen, alarm) for alarm in _holding(seen))
+    return rang or _is_in_place(seen, member)
+
+
+# One canary for the app.
+
+
+def _acts(seen: Seen) -> bool:
+    held = broken_settings(seen) or any(holds(seen) for holds in _INACTIVE.values())
+    return not held and not closed(seen)
+
+
+def _is_trying(seen: Seen) -> bool:
+    """Say whether a group without proof has a canary out."""
+    young = [m for m in seen.available if seen.on_target(m) and seen.served(m) < seen.grace]
+    since_then = [m for m in young if seen.since is None or seen.since_then(m)]
+    return not seen.proof and bool(seen.busy or seen.canaries or since_then)
+
+
+def is_proven(seen: Seen, app: Iterable[Seen]) -> bool:
+    """Say whether a group of the app has proof of the target of this one, and has baked."""
+    return any(e.target == seen.target and e.proof and not e.bakes for e in app)
+
+
+def with_others(seen: Seen, app: Sequence[Seen]) -> Seen:
+    """Return a group with those of its app that it waits for, if it would send a canary."""
+    others = [e for e in app if e.name != seen.name and e.target == seen.target and _acts(e)]
+    if is_proven(seen, app):
+        return seen
+    return replace(
+        seen,
+        first=tuple(e.name for e in others if _is_trying(e)),
+        bakers=tuple(e.name for e in others if e.proof and e.bakes),
+    )
+
+
+def _another_first(seen: Seen, goes: Sequence[Member]) -> bool:
+    """Say whether another group tries the target: what is above it waits for none to bake."""
+    bakes = bool(seen.bakers) and not all(seen.above(m) for m in goes)
+    return not seen.proof and (bool(seen.first) or bakes)
+
+
+# What must never go, and what must.
 
 Broken = Callable[[Seen, Sequence[Member]], bool]
 
 
+def _dead_below_minimum(seen: Seen, goes: Sequence[Member]) -> bool:
+    """Say whether, if all that is unavailable came back, too few would serve without these.
+
+    Where nothing is available those are lost that a load balancer refuses.
+    """
+    dead = [m for m in goes if m in seen.dead]
+    counts = [m for m in dead if seen.available or not (m.refused or not m.silent)]
+    return bool(counts) and seen.could_serve - len(dead) < seen.minimum
+
+
+def _dead_without_proof(seen: Seen, goes: Sequence[Member]) -> bool:
+    dead = any(m in seen.dead for m in goes)
+    tried = any(m in seen.tried for m in goes)
+    return dead and not seen.proof and bool(tried or seen.busy or seen.canaries)
+
+
+def _too_many_dead(seen: Seen, goes: Sequence[Member]) -> bool:
+    others = [m for m in seen.unavailable if m not in seen.dead]
+    room = seen.max_unavailable - seen.in_flight - len(others)
+    return any(m in seen.dead for m in goes) and seen.proof and len(goes) > room
+
+
+def _failing_too_fast(seen: Seen, goes: Sequence[Member]) -> bool:
+    """Say whether boots that failed go at once, or before the last of them had its time."""
+    if not seen.proof or not any(m in seen.tried and m in seen.dead for m in goes):
+        return False
+    return len(goes) > 1 or seen.busy or seen.wait(seen.tried) > timedelta(0)
+
+
+def _available(seen: Seen, goes: Sequence[Member]) -> list[Member]:
+    return [m for m in goes if m in seen.available]
+
+
 def _over_minimum(seen: Seen, goes: Sequence[Member]) -> bool:
-    going = sum(m in seen.available for m in goes)
-    return min(len(seen.available), seen.desired) - going < seen.minimum
-
-
-def _over_max_unavailable(seen: Seen, goes: Sequence[Member]) -> bool:
-    out = seen.in_flight + len(seen.unavailable) + len(goes)
-    return not any(m in seen.presumed for m in goes) and out > seen.max_unavailable
-
-
-def _not_alone(seen: Seen, goes: Sequence[Member]) -> bool:
-    return len(goes) > 1 and any(m in seen.presumed for m in goes)
-
-
-def _not_one_by_one(seen: Seen, goes: Sequence[Member]) -> bool:
-    presumed = any(m in seen.presumed for m in goes)
-    return presumed and bool(seen.in_flight or seen.silent)
+    gone = len(_available(seen, goes))
+    return gone > 0 and min(len(seen.available), seen.desired) - gone < seen.minimum
 
 
 # What is broken by letting these members go, where nothing holds.
@@ -402,24 +665,37 @@ PROMISES: tuple[tuple[str, Broken], ...] = (
     ("nothing protected goes", lambda _, goes: any(m.protected for m in goes)),
     ("nothing on target goes", lambda s, goes: any(s.on_target(m) for m in goes)),
     (
-        "nothing unavailable goes that is not presumed outdated",
-        lambda s, goes: not all(m in (*s.outdated, *s.presumed) for m in goes),
+        "only what is outdated or dead goes",
+        lambda s, goes: not all(m in (*s.outdated, *s.dead) for m in goes),
     ),
-    ("a presumed outdated one goes alone", _not_alone),
-    ("presumed outdated ones go one after the other", _not_one_by_one),
+    (
+        "the dead go by themselves",
+        lambda s, goes: any(m in s.dead for m in goes) and bool(_available(s, goes)),
+    ),
+    ("without the dead enough could serve", _dead_below_minimum),
+    ("without proof the dead wait for the last try", _dead_without_proof),
+    ("the dead fit max-unavailable", _too_many_dead),
+    ("boots that fail go at growing distances", _failing_too_fast),
     ("the minimum stays available", _over_minimum),
-    ("what is out fits max-unavailable", _over_max_unavailable),
+    ("what is out fits max-unavailable", lambda s, goes: len(_available(s, goes)) > s.budget),
     ("without proof one goes", lambda s, goes: not s.proof and len(goes) > 1),
     (
+        "what is available waits for the last try, and for proof to bake",
+        lambda s, goes: any(
+            waiting(s) and not (s.proof and s.above(m)) for m in _available(s, goes)
+        ),
+    ),
+    (
         "outside the window only what keeps a bad release goes",
-        lambda s, goes: closed(s) and not all(_urgent(s, m) for m in goes),
+        lambda s, goes: closed(s) and not all(_is_in_place(s, m) for m in goes),
     ),
     ("nothing goes during an instance refresh", lambda s, _: s.refresh),
     (
-        "under an alarm only what keeps a bad release goes",
-        lambda s, goes: s.alarmed and not all(_urgent(s, m) for m in goes),
+        "under an alarm only what keeps a bad release goes, or rang it before the fix",
+        lambda s, goes: bool(_holding(s)) and not all(_free_of_alarms(s, m) for m in goes),
     ),
     ("no canary goes for a zip that cannot be read", lambda s, _: s.zip_bad and not s.proof),
+    ("one canary goes for the app", _another_first),
 )
 
 
@@ -433,9 +709,13 @@ def broken(seen: Seen, goes: Sequence[Member]) -> str | None:
 
 
 def owed(seen: Seen) -> list[Member]:
-    """Return what must go, in order: as many as break no promise."""
+    """Return what must go, in order: as many as break no promise, the dead before any other."""
+    return _most(seen, seen.dead) or _most(seen, seen.outdated)
+
+
+def _most(seen: Seen, of: Sequence[Member]) -> list[Member]:
     goes: list[Member] = []
-    rest = [*seen.presumed, *seen.outdated]
+    rest = list(of)
     while rest := [m for m in rest if broken(seen, [*goes, m]) is None]:
         rest.sort(key=lambda m: _order(seen, goes, m))
         goes.append(rest.pop(0))
@@ -443,31 +723,97 @@ def owed(seen: Seen) -> list[Member]:
 
 
 def _order(seen: Seen, goes: Sequence[Member], member: Member) -> tuple[Any, ...]:
-    if member in seen.presumed:
-        return (0, 0, 0, member.launched, member.id)
+    if member in seen.dead:
+        return (member in seen.tried, member.made, member.id)
     rank = RANKS[member.version or ""]
-    tier = (1, -rank) if seen.above(member) else (2, rank)
+    tier = (0, -rank) if seen.above(member) else (1, rank)
     left = Counter(m.zone for m in seen.available) - Counter(m.zone for m in goes)
-    return (*tier, -left[member.zone], member.launched, member.id)
+    return (*tier, -left[member.zone], member.made, member.id)
 
 
-def reasons(seen: Seen) -> set[str]:
-    """Return the holds of which one must be the reason where nothing goes."""
-    if held := hold(seen):
-        return {held}
-    if owed(_unguarded(seen)):
-        guards = {
-            "window_closed": closed(seen),
-            "instance_refresh": seen.refresh,
-            "alarm": seen.alarmed,
-            "zip_unreadable": seen.zip_bad and not seen.proof,
-        }
-        return {name for name, applies in guards.items() if applies}
-    only_presumed = all(m.protected for m in seen.outdated)
-    return {"presumed_waits" if only_presumed else "no_budget"}
-
-
-def _unguarded(seen: Seen) -> Seen:
+def unguarded(seen: Seen) -> Seen:
+    """Return a group as if its guards had nothing to say."""
     tags = [tag for tag in seen.row["Tags"] if tag["Key"] != "terminator:window"]
     row = {**seen.row, "Tags": tags}
-    return replace(seen, row=row, refresh=False, alarmed=False, zip_bad=False)
+    return replace(seen, row=row, refresh=False, alarms=(), zip_bad=False, first=(), bakers=())
+
+
+def reason(seen: Seen) -> str:
+    """Return the hold that must be the reason where nothing goes."""
+    if held := hold(seen):
+        return held
+    bare = unguarded(seen)
+    if owed(bare):
+        return _guard(seen, bare)
+    if all(m.protected for m in seen.outdated):
+        return "dead_wait"
+    held = waiting(seen)
+    if held == "baking" and any(seen.above(m) and not m.protected for m in seen.outdated):
+        held = None  # what is above the target does not wait for it to bake
+    return held or "no_budget"
+
+
+def _guard(seen: Seen, bare: Seen) -> str:
+    """Return the first guard under which nothing goes any more."""
+    now = bare
+    for name, said in (
+        ("window_closed", {"row": seen.row}),
+        ("instance_refresh", {"refresh": seen.refresh}),
+        ("alarm", {"alarms": seen.alarms}),
+        ("zip_unreadable", {"zip_bad": seen.zip_bad}),
+    ):
+        now = replace(now, **said)
+        if not owed(now):
+            rings = any(alarm.state in {None, "ALARM"} for alarm in _holding(seen))
+            return name if name != "alarm" or rings else "alarm_lately"
+    return "another_group_first"
+
+
+# Who needs a person.
+
+_AT_ONCE = {
+    "settings_unreadable",
+    "operator_managed",
+    "processes_suspended",
+    "weighted_capacity",
+    "traffic_unknown",
+    "no_release",
+    "alarm",
+    "zip_unreadable",
+}
+_A_DAY = {"window_closed", "no_budget"}
+
+
+def needs_attention(seen: Seen, held: str | None) -> bool:
+    """Say whether a person has to act on the group, whatever was decided."""
+    if held in _AT_ONCE:
+        return True
+    if seen.converged:
+        return False
+    entered = max((m.entered for m in seen.warm if m.entered), default=None)
+    failing = [at for at in seen.failed if entered is None or at > entered] * bool(seen.in_flight)
+    if not seen.outdated and not seen.dead:
+        away = [seen.served(m) for m in seen.overdue]
+        lasting = [*away, *(seen.now - at for at in failing)]
+        stuck = [m for m in seen.coming if m.state.startswith("Pending")]
+        return any(each > 3 * HOUR for each in lasting) or any(
+            seen.now - m.began > DAY for m in stuck
+        )
+    trouble = failing or any(seen.is_overdue(m) for m in seen.canaries)
+    patience = 3 * HOUR if trouble and held not in _A_DAY else DAY
+    return (behind := _behind(seen)) is not None and behind > patience
+
+
+def _behind(seen: Seen) -> timedelta | None:
+    """For how long the group could have followed its target; None where nobody knows."""
+    if seen.since is not None:
+        return seen.now - seen.since
+    dates = [seen.first_on_target] if seen.first_on_target else []
+    dates += [seen.released.uploaded] if seen.released else []
+    return seen.now - max(dates) if dates else None
+
+
+def longest_age(seen: Seen) -> timedelta:
+    """Return the longest age in service that any rule asks."""
+    retry, bake = seen.span("canary-retry"), seen.span("bake-time")
+    return max(retry, seen.grace + bake, seen.warm_up)

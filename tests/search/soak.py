@@ -36,6 +36,7 @@ _GROUP = {
     "balanced": False,
     "canary-retry": "30m",
     "window": "always",
+    "kind": "plain",
 }
 
 

@@ -44,8 +44,13 @@ SEAMS = {
         Seam("Invoke", "probe-1"),
         "could not be observed: i-0001, i-0002, i-0003: the probe function of vpc-1 failed: ",
     ),
+    "scaling activities": (
+        Seam("DescribeScalingActivities", BROKEN),
+        "could not be observed: cannot read its scaling activities: ",
+    ),
     "instance refreshes": (Seam("DescribeInstanceRefreshes", BROKEN), ""),
     "alarms": (Seam("DescribeAlarms"), ""),
+    "an alarm's history": (Seam("DescribeAlarmHistory"), ""),
     "the size of the zip": (Seam("HeadObject", "broken/1.0.274.zip"), ""),
     "the directory of the zip": (Seam("GetObject", "broken/1.0.274.zip"), ""),
     "the group once more": (Seam("DescribeAutoScalingGroups", nth=3), ""),
@@ -119,7 +124,8 @@ def test_without_a_fault_each_group_loses_its_canary_and_every_call_is_made(stag
     assert ran.error is None
     assert (stage.lost(BROKEN), stage.lost(OTHER)) == (1, 1)
     assert {call[0] for call in stage.called} == {seam.operation for seam, _ in SEAMS.values()} | {
-        "TerminateInstanceInAutoScalingGroup"
+        "GetBucketLifecycleConfiguration",
+        "TerminateInstanceInAutoScalingGroup",
     }
 
 
@@ -168,11 +174,10 @@ def test_a_zip_that_must_not_or_cannot_be_read_is_a_hold(
 
 
 @pytest.mark.parametrize("name", FAULTS)
-@pytest.mark.parametrize("page", [1, 2])
 def test_where_the_groups_cannot_be_listed_the_run_fails_and_nobody_goes(
-    stage: Stage, page: int, name: str
+    stage: Stage, name: str
 ) -> None:
-    stage.fail(Seam("DescribeAutoScalingGroups", nth=page), FAULTS[name])
+    stage.fail(Seam("DescribeAutoScalingGroups"), FAULTS[name])
     ran = stage.run()
     assert isinstance(ran.error, handlers.RunFailedError)
     assert str(ran.error).startswith(f"the groups could not be served: {name}: ")
@@ -180,6 +185,36 @@ def test_where_the_groups_cannot_be_listed_the_run_fails_and_nobody_goes(
         ("ERROR", str(ran.error))
     ]
     assert stage.cloud.kills == []
+    is_plain(ran)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_where_a_later_page_of_the_groups_fails_those_listed_are_served_and_the_run_fails(
+    stage: Stage, name: str
+) -> None:
+    stage.fail(Seam("DescribeAutoScalingGroups", nth=2), FAULTS[name])
+    ran = stage.run()
+    assert isinstance(ran.error, handlers.RunFailedError)
+    assert str(ran.error).startswith(f"not all groups could be listed: {name}: ")
+    assert len(stage.cloud.kills) == 1
+    told = [each["message"] for each in ran.entries if each.get("level") == "ERROR"]
+    assert told == [str(ran.error)]
+    is_plain(ran)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_where_lifecycle_rules_cannot_be_read_nobody_goes_but_by_less_history(
+    stage: Stage, name: str
+) -> None:
+    stage.fail(Seam("GetBucketLifecycleConfiguration"), FAULTS[name])
+    ran = stage.run()
+    if name == "AccessDenied":
+        assert ran.error is None
+        assert (stage.lost(BROKEN), stage.lost(OTHER)) == (1, 1)
+    else:
+        assert isinstance(ran.error, handlers.RunFailedError)
+        assert "cannot read its bucket's lifecycle rules" in ran.why()
+        assert stage.cloud.kills == []
     is_plain(ran)
 
 

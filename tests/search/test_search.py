@@ -15,9 +15,9 @@ import pytest
 from tests.decide.builders import NOW
 from tests.fakes import cloud_api
 from tests.fakes.cloud import OLD, Cloud, FakeGroup, minutes, number_of, precedence
+from tests.search.history import RANKS
 from tests.search.judge import judge
 from tests.search.life import Step
-from tests.search.oracle import RANKS
 from tests.search.soak import LIVES, lived, one_round, told
 from tests.search.tape import TERMINATE, Run, Tape, Trick, run
 
