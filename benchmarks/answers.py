@@ -161,6 +161,29 @@ def targets(account: Account, asked: Form) -> str:
     return _list("TargetHealthDescriptions", "member", rows)
 
 
+def activities(account: Account, asked: Form) -> str:
+    """Answer DescribeScalingActivities: the launches of those that run the release."""
+    name = asked["AutoScalingGroupName"]
+    members = account.members(int(name.removeprefix("live_asg_app")))
+    rows = (
+        _fields(
+            ActivityId="01234567-89ab-cdef-0123-456789abcdef",
+            AutoScalingGroupName=name,
+            Description=f"Launching a new EC2 instance: {member.id}",
+            Cause="At 2026-01-01T00:00:00Z an instance was launched in response to an unhealthy "
+            "instance needing to be replaced.",
+            StartTime=member.launched.isoformat(),
+            EndTime=member.launched.isoformat(),
+            StatusCode="Successful",
+            Progress=100,
+            Details='{"Subnet ID":"subnet-0123456789abcdef0","Availability Zone":"eu-west-1a"}',
+        )
+        for member in members
+        if member.version == VERSION
+    )
+    return _list("Activities", "member", rows)
+
+
 def refreshes(_account: Account, _asked: Form) -> str:
     """Answer DescribeInstanceRefreshes: there are none."""
     return xml("InstanceRefreshes")
@@ -173,22 +196,28 @@ def terminated(_account: Account, _asked: Form) -> str:
 
 def versions(prefix: str) -> str:
     """Answer ListObjectVersions: an app's releases."""
-    names = [f"1.0.{number}" for number in range(255, 274)] + [VERSION]
     rows = (
         _fields(
-            Key=f"{prefix}{name}.zip",
-            VersionId="null",
+            Key=f"{prefix}1.0.{number}.zip",
+            VersionId=f"3HL4kqtJvjVBH40Nrjfkd{number}",
             IsLatest="true",
-            LastModified="2026-01-01T00:00:00.000Z",
-            ETag='"0"',
+            LastModified=f"2025-12-{number - 254:02}T00:00:00.000Z",
+            ETag=f'"{number}"',
             Size=1_000_000,
             StorageClass="STANDARD",
         )
-        for name in names
+        for number in range(255, 275)
     )
     return xml(
         "ListVersionsResult", _fields(IsTruncated="false"), *(xml("Version", r) for r in rows)
     )
+
+
+def lifecycle() -> str:
+    """Answer GetBucketLifecycleConfiguration: old versions go after a quarter of a year."""
+    rule = _fields(ID="tidy", Status="Enabled") + xml("Filter", _fields(Prefix=""))
+    expires = xml("NoncurrentVersionExpiration", _fields(NoncurrentDays=90))
+    return xml("LifecycleConfiguration", xml("Rule", rule + expires))
 
 
 def _zip() -> bytes:
@@ -203,6 +232,7 @@ ACTIONS: Final[Mapping[str, Callable[[Account, Form], str]]] = {
     "DescribeAutoScalingGroups": groups,
     "DescribeInstances": instances,
     "DescribeTargetHealth": targets,
+    "DescribeScalingActivities": activities,
     "DescribeInstanceRefreshes": refreshes,
     "TerminateInstanceInAutoScalingGroup": terminated,
 }

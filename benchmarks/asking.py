@@ -79,7 +79,7 @@ def _at_once(ec2: EC2Client, ids: list[str], port: int) -> int:
     questions: list[Question] = [
         {
             "instance": id_,
-            "url": f"http://{row['PrivateIpAddress']}:{port}/version",
+            "url": f"http://{row.address}:{port}/version",
             "host": None,
             "version_field": "version",
         }

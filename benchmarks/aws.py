@@ -33,6 +33,9 @@ class _Aws(BaseHTTPRequestHandler):
             return self._send(json.dumps(told))
         if at.path.endswith(".zip"):
             return self._send_zip()
+        if "lifecycle" in at.query:
+            self.calls["GetBucketLifecycleConfiguration"] += 1
+            return self._send(answers.lifecycle())
         self.calls["ListObjectVersions"] += 1
         return self._send(answers.versions(parse_qs(at.query)["prefix"][0]))
 

@@ -53,6 +53,7 @@ class Reconcile:
             self._ask(ids[first : first + _PART])
         for group in groups:
             self._elbv2.describe_target_health(TargetGroupArn=group["TargetGroupARNs"][0])
+        self._s3.get_bucket_lifecycle_configuration(Bucket="releases")
         for number in range(0, account.groups, 10):
             self._act(f"live_asg_app{number}")
         for id_ in ids[:terminated]:
@@ -77,5 +78,6 @@ class Reconcile:
         json.load(self._lambda.invoke(FunctionName="probe", Payload=payload)["Payload"])
 
     def _act(self, name: str) -> None:
+        self._autoscaling.describe_scaling_activities(AutoScalingGroupName=name)
         self._autoscaling.describe_instance_refreshes(AutoScalingGroupName=name)
         self._autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])

@@ -33,6 +33,8 @@ TAGS: Final = {
     "terminator:app": "web",
     "terminator:minimum": "1",
     "terminator:max-unavailable": "100%",
+    # Nobody waits here for what a release has to last.
+    "terminator:bake-time": "0m",
 }
 ALARMS: Final = 6
 # An hour of fleet, so that its instances are old when the release comes.

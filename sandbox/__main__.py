@@ -15,6 +15,7 @@ from sandbox.store import BUCKET, TEMPLATE, Program, pack, upload
 
 # In real time here: nobody wants to wait for minutes.
 _BOOT: Final = timedelta(seconds=10)
+_POLICY: Final = {"bake-time": "20s", "canary-retry": "1m"}
 _SYNC_SECONDS: Final = 0.2
 _FOLDER: Final = Path(".sandbox")
 _NEW, _NEXT = "1.0.274", "1.0.275"
@@ -41,7 +42,7 @@ def _instructions(local: Fleet) -> str:
     """Write what the command line needs to reach the fleet, and return how to use it."""
     _FOLDER.mkdir(exist_ok=True)
     releases = {"bucket": BUCKET, "key": TEMPLATE.text}
-    settings = {"groups": {"tagged": True}, "releases": releases}
+    settings = {"groups": {"tagged": True}, "releases": releases, "policy": _POLICY}
     config = _FOLDER / "cdk.json"
     config.write_text(json.dumps({"context": {"terminator": settings}}, indent=2) + "\n")
     archive = _FOLDER / f"web-{_NEXT}.zip"
@@ -55,8 +56,9 @@ def _instructions(local: Fleet) -> str:
         f"    .venv/bin/terminator plan --local --config {config}\n"
         f"    .venv/bin/terminator apply --local --config {config}\n"
         f"    .venv/bin/terminator status --local --config {config}\n\n"
-        f"A machine boots in {_BOOT.seconds} seconds; apply again until all has converged. Then "
-        "there is one more release to upload:\n\n"
+        f"A machine boots in {_BOOT.seconds} seconds, and a release bakes for "
+        f"{_POLICY['bake-time']}; apply again until all has converged. Then there is one more "
+        "release to upload:\n\n"
         f"    .venv/bin/terminator release {archive} --app web --version {_NEXT} "
         f"--config {config}\n\n"
         "These machines run such zips alone: what else a zip holds boots nothing that answers. "

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PERIOD: Final = timedelta(minutes=5)
 _MOST_RUNS: Final = 20
+# So long an outage may last once its fix is there.
+_BACK_MINUTES: Final = 20
 _NEW, _BROKEN, _FIXED = "1.0.274", "1.0.275", "1.0.276"
 
 
@@ -138,8 +140,10 @@ def _broken(demo: Demo) -> None:
     demo.fleet.wait(timedelta(days=2))
     held = demo.scheduled().about(API)
     demo.check("two days of silence cost one instance", holds=demo.lost(API) == before + 1)
-    waits = held is not None and "no other goes until it answers" in held.reason
+    waits = held is not None and "no other goes until it comes up" in held.reason
     demo.check("the log says what is waited for", holds=waits)
+    told = held is not None and held.needs_attention
+    demo.check("and that it needs attention", holds=told)
 
     demo.tell(f"api/{_FIXED}.zip is uploaded: the fix")
     demo.deliver(store.upload(demo.fleet.aws, "api", Program(_FIXED)))
@@ -160,6 +164,29 @@ def _bad_upload(demo: Demo) -> None:
     store.delete(demo.fleet.aws, "api", "1.0.280")
 
 
+def _outage(demo: Demo) -> None:
+    before = demo.lost(WEB)
+    demo.tell(f"{WEB} stops answering, all of it")
+    demo.fleet.fail(WEB)
+    demo.scheduled()
+    demo.tell("an hour passes")
+    demo.fleet.wait(timedelta(hours=1))
+    held = demo.scheduled().about(WEB)
+    kept = demo.lost(WEB) == before
+    demo.check("without a fix nothing is gained by terminating, so nothing goes", holds=kept)
+    told = held is not None and held.needs_attention and held.hold == "nothing_available"
+    demo.check("the log says that nothing is available", holds=told)
+
+    demo.tell(f"web/{_FIXED}.zip is uploaded, and web/current is set to it: the fix")
+    begun = demo.fleet.clock.now()
+    store.upload(demo.fleet.aws, "web", Program(_FIXED))
+    demo.deliver(store.point(demo.fleet.aws, "web", _FIXED))
+    demo.check("one is replaced first, to prove the fix", holds=demo.lost(WEB) == before + 1)
+    _check_converged(demo, WEB, _FIXED, done=demo.until_converged(WEB))
+    took = (demo.fleet.clock.now() - begun) / timedelta(minutes=1)
+    demo.check(f"it came back by itself, in {took:.0f} minutes", holds=took <= _BACK_MINUTES)
+
+
 def _check_converged(demo: Demo, group: str, version: str, *, done: bool) -> None:
     versions = [machine.program.version for machine in demo.fleet.of(group)]
     right = done and versions == [version] * SIZE
@@ -170,5 +197,6 @@ ACTS: Final = (
     Act("release", "new zips are uploaded for both groups", _release),
     Act("rollback", "the zip is deleted; then the pointer is set to it and back", _rollback),
     Act("broken release", "a zip whose program never answers, and later its fix", _broken),
+    Act("outage", "a whole group stops answering; then comes the fix", _outage),
     Act("bad upload", "a truncated zip, and a key without a version", _bad_upload),
 )

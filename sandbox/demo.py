@@ -25,7 +25,8 @@ _INTRODUCTION: Final = (
     f"Two groups of {SIZE} instances run {OLD} with minimum {MINIMUM}; max-unavailable of "
     f"{WEB} is 100%, that of {API} 25%. A machine boots in two minutes, a grace period takes one, "
     "the schedule runs every five: on the fleet's own clock, which is put forward instead of "
-    "waiting."
+    "waiting. What the groups do not say is as by default: a release bakes for ten minutes, and is "
+    "given thirty to come up."
 )
 
 

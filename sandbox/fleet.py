@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import RLock
 from typing import TYPE_CHECKING, Final
@@ -53,16 +53,21 @@ class Machine:
 
 @dataclass(frozen=True)
 class Watch:
-    """How many instances of a group are available, and the `lowest` since it was complete."""
+    """How many instances of a group are available, and the `lowest` while it was watched.
+
+    It is watched from when it is `complete` until its programs fail.
+    """
 
     available: int = 0
     lowest: int | None = None
+    complete: bool = False
 
     def then(self, desired: int, available: int) -> Watch:
         """Return the watch after another look."""
-        if self.lowest is None:
-            return Watch(available, available if available >= desired else None)
-        return Watch(available, min(available, self.lowest))
+        if not self.complete and available < desired:
+            return replace(self, available=available)
+        lowest = available if self.lowest is None else min(available, self.lowest)
+        return Watch(available, lowest, complete=True)
 
 
 @dataclass
@@ -158,6 +163,15 @@ class Fleet:
                 programs[app] = store.boot(self.aws, app)
             address, up_at = row["PrivateIpAddress"], launched + self.boot
             self.machines[id_] = Machine(id_, address, group, launched, up_at, programs[app])
+
+    def fail(self, group: str) -> None:
+        """Let the programs of a group stop answering, which nobody's termination is behind."""
+        for machine in self.of(group):
+            silent = Program(machine.program.version, "silent")
+            self.machines[machine.id] = replace(machine, program=silent)
+            self.endpoints.open(machine.address, silent)
+        self.watches[group] = replace(self.watches[group], complete=False)
+        self.sync()
 
     def of(self, group: str) -> list[Machine]:
         """Return the machines of a group, the oldest first."""

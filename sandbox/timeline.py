@@ -17,7 +17,13 @@ _INK: Final = {"blue": "white", "magenta": "white"} | dict.fromkeys(
     ("green", "cyan", "yellow"), "black"
 )
 _SILENT: Final = "white on red"
-_KINDS: Final = {"replace": "red", "canary": "yellow", "hold": "cyan", "converged": "green"}
+_STANDINGS: Final = {
+    "replace": "red",
+    "canary": "yellow",
+    "waiting": "cyan",
+    "needs attention": "white on red",
+    "converged": "green",
+}
 
 
 def timeline(group: str, runs: Sequence[Run], begun: datetime) -> Table:
@@ -40,7 +46,7 @@ def timeline(group: str, runs: Sequence[Run], begun: datetime) -> Table:
             continue
         cells = (_cell(each, colours) for each in record.instances if each.counted)
         number = f" {len(record.to_terminate)}" if record.to_terminate else ""
-        decision = Text(record.decision + number, _KINDS[record.decision])
+        decision = Text(record.standing + number, _STANDINGS[record.standing])
         available = f"{record.available}/{record.minimum}"
         table.add_row(minutes, Text(" ").join(cells), available, decision)
     return table

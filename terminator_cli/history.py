@@ -11,6 +11,7 @@ from rich.text import Text
 
 from terminator_cli import output
 from terminator_cli.recordings import Wanted, load, nothing, order, record_options
+from terminator_cli.records import standing
 from terminator_cli.report.timeline import Fold, fold
 
 if TYPE_CHECKING:
@@ -60,10 +61,10 @@ def show(console: Console, folds: Sequence[Fold]) -> None:
     table.columns[0].no_wrap = True
     table.columns[-1].ratio = 1
     if not roomy:
-        table.columns[1].max_width = 14
+        table.columns[1].max_width = 15
     for each in folds:
         record = each.first
-        decision = Text(record.decision or "failed", output.STYLES[record.decision])
+        decision = standing(record)
         cells = [Text(record.group), Text(record.target or "-"), decision]
         if not roomy:
             told = [decision, Text(record.group), Text(record.target or "", "dim")]

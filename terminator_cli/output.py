@@ -14,13 +14,14 @@ from rich.table import Table
 
 # A pipe has no width; what reads it should not find lines cut.
 _PIPE_WIDTH: Final = 160
-# How each decision is shown; without one the group failed.
-STYLES: Final[Mapping[str | None, str]] = {
+# How the standing of a group is shown.
+STYLES: Final[Mapping[str, str]] = {
     "replace": "bold red",
     "canary": "bold yellow",
-    "hold": "cyan",
+    "waiting": "cyan",
+    "needs attention": "bold white on red",
     "converged": "green",
-    None: "bold red",
+    "failed": "bold red",
 }
 
 

@@ -15,8 +15,7 @@ from terminator.report.record import InstanceRecord, Record, shown
 from terminator_cli import options, output, reach
 from terminator_cli.exits import DONE, FAILED
 from terminator_cli.options import Asked
-from terminator_cli.output import STYLES
-from terminator_cli.records import on_target
+from terminator_cli.records import on_target, standing
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,8 +67,7 @@ def show(console: Console, records: Iterable[Record]) -> None:
         # Without figures the instances were not asked, and all there is to say is why.
         if record.instances and record.available is not None:
             console.print(_table(record, roomy=console.width >= _ROOMY_WIDTH))
-        decision = (record.decision or "failed", STYLES[record.decision])
-        console.print(Text.assemble(decision, f": {shown(record.reason)}"), soft_wrap=True)
+        console.print(standing(record).append(f": {shown(record.reason)}", ""), soft_wrap=True)
         console.print()
 
 
@@ -88,19 +86,19 @@ def _title(record: Record) -> Text:
 
 
 def _table(record: Record, *, roomy: bool) -> Table:
-    more = ("zone", "launched (UTC)") if roomy else ()
+    more = ("zone", "created (UTC)") if roomy else ()
     table = output.table("instance", "version", "state", *more, "")
     for instance in record.instances:
         in_service = (instance.lifecycle, instance.health) == ("InService", "Healthy")
         state = shown(f"{instance.lifecycle}, {instance.health}").removesuffix(", Healthy")
         wanted = on_target(instance.version, record)
         style = "red" if instance.reason else "green" if wanted else "yellow"
-        launched = output.moment(instance.launched) if instance.launched else ""
+        created = output.moment(instance.created) if instance.created else ""
         table.add_row(
             Text(shown(instance.id)),
             Text(instance.version or "-", style if instance.version else "dim"),
             Text(state, "" if in_service else "yellow"),
-            *([Text(shown(instance.zone)), Text(launched, "dim")] if roomy else []),
+            *([Text(shown(instance.zone)), Text(created, "dim")] if roomy else []),
             Text(shown(_note(instance, record)), "red"),
         )
     return table
@@ -116,4 +114,5 @@ def _note(instance: InstanceRecord, record: Record) -> str:
         return f"deferred: {record.deferred[instance.id]}"
     if instance.id in record.to_terminate and record.dry_run:
         return "would go"
-    return instance.reason or ""
+    is_coming = instance.counted and instance.version is not None and not instance.available
+    return instance.reason or ("in flight" if is_coming else "")

@@ -15,13 +15,14 @@ from terminator.text import count
 from terminator.version import Version
 from terminator_cli.output import STYLES
 
-# What the last line of a group's block is about, by decision.
+# What the last line of a group's block is about, by its standing.
 _LABELS: Final = {
     "replace": "next",
     "canary": "next",
-    "hold": "waits for",
+    "waiting": "why",
+    "needs attention": "why",
     "converged": "done",
-    None: "why",
+    "failed": "why",
 }
 _SOURCES: Final[Mapping[str | None, str]] = {
     "released": "released",
@@ -72,14 +73,21 @@ def progress(record: Record) -> tuple[int, int]:
 def line(record: Record) -> str:
     """Return where a group stands as one line, without what changes by itself."""
     done, of = progress(record)
-    name, decision = shown(record.group), record.decision or "failed"
-    return f"{name} => {done} of {of} on target, {decision}: {shown(record.reason)}"
+    name, reason = shown(record.group), shown(record.reason)
+    return f"{name} => {done} of {of} on target, {standing(record)}: {reason}"
+
+
+def standing(record: Record) -> Text:
+    """Return how a group stands; whatever is decided, that it needs attention stands out."""
+    text = Text(record.standing, STYLES[record.standing])
+    if record.needs_attention and record.decision != "hold":
+        text.append(", ").append("needs attention", STYLES["needs attention"])
+    return text
 
 
 def title(record: Record) -> Text:
-    """Return the name of a group and its decision."""
-    name = Text().append(shown(record.group), "bold").append("  ")
-    return name.append(record.decision or "failed", STYLES[record.decision])
+    """Return the name of a group and how it stands."""
+    return Text().append(shown(record.group), "bold").append("  ").append(standing(record))
 
 
 def block(record: Record) -> RenderableType:
@@ -97,8 +105,7 @@ def block(record: Record) -> RenderableType:
         rows.add_row("  runs", _runs(record))
         rows.add_row("  wants", Text(f"{wants} ({source})"))
         rows.add_row("  has", Text(has))
-    reason = shown(record.reason).removeprefix("waiting for ")
-    rows.add_row(f"  {_LABELS[record.decision]}", Text(reason))
+    rows.add_row(f"  {_LABELS[record.standing]}", Text(shown(record.reason)))
     return Group(title(record), rows)
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final, Literal
 from terminator.config import values
 from terminator.config.release_keys import pointer_key
 from terminator.model import NoRelease, Release, Released
-from terminator.observe.releases import Listing, chosen, list_releases, rank
+from terminator.observe.releases import Listing, chosen, list_releases, named, rank
 from terminator.text import plain, quoted
-from terminator.version import NotAVersionError, Version, same_release
+from terminator.version import NotAVersionError, Version
 from terminator_cli.exits import FailedError, UnusableError
 
 if TYPE_CHECKING:
@@ -55,9 +55,8 @@ class Stream:
     def named(self, text: str) -> Release:
         """Return the release that a version names; raise UnusableError where there is none."""
         version = a_version(text)
-        for release in self.releases:
-            if same_release(release.version, version):
-                return release
+        if release := named(self.listing.releases, version):
+            return release
         newest = ", ".join(str(release.version) for release in self.releases[:5])
         known = f"the newest are {newest}" if newest else "it has none"
         where = f"{self.app} in s3://{self.bucket}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from typing import Final
 
 import click
@@ -32,7 +31,7 @@ _NEWEST: Final = "newest"
 class Change:
     """The pointer of an app is set to a release, or removed where `why` is the newest.
 
-    `wanted` is what the app is to run then.
+    `wanted` is what the app is to run then, undated: a run that supposes it dates it.
     """
 
     stream: Stream
@@ -52,8 +51,8 @@ class Effect:
     """What a change means to a group.
 
     `outdated` counts the instances that are not on the new target, by version, and `unknown`
-    those whose version is not known; `decision` and `reason` are None where only what is
-    deployed sees the instances: it plans once the target is set.
+    those whose version is not known. `decision`, `standing` and `reason` are None where only
+    what is deployed sees the instances: it plans once the target is set.
     """
 
     group: str
@@ -61,6 +60,7 @@ class Effect:
     outdated: Mapping[str, int]
     unknown: int
     decision: str | None
+    standing: str | None
     reason: str | None
 
 
@@ -83,10 +83,7 @@ def use(asked: Asked, version: str, app: str, *, yes: bool, dry_run: bool) -> No
     """  # noqa: D301 - \b keeps click from filling the lines
     aws, stream = _read(asked, app)
     if version == _NEWEST:
-        listing = replace(stream.listing, pointed=False)
-        if aws.s3.get_bucket_versioning(Bucket=stream.bucket).get("Status") == "Enabled":
-            # The delete marker that the pointer leaves dates the change.
-            listing = replace(listing, unpointed=datetime.now(UTC))
+        listing = replace(stream.listing, pointer=())
         wanted = released(chosen(aws.s3, stream.bucket, stream.app, listing))
         change = Change(stream, wanted, "newest")
     else:
@@ -121,8 +118,7 @@ def _read(asked: Asked, app: str) -> tuple[Aws, Stream]:
 
 
 def _pointing(stream: Stream, release: Release) -> Change:
-    since = max(datetime.now(UTC), release.modified)
-    return Change(stream, Released(release, since, repointed=True), "pointer")
+    return Change(stream, Released(release, since=None), "pointer")
 
 
 def _run(asked: Asked, aws: Aws, change: Change, *, yes: bool, dry_run: bool) -> None:
@@ -178,6 +174,7 @@ def _effect(record: Record, target: Version, *, planned: bool) -> Effect:
         outdated={text: counted[text] for text in newest_first(others)},
         unknown=sum(without_version(record).values()),
         decision=record.decision if tells else None,
+        standing=record.standing if tells else None,
         reason=record.reason if tells else None,
     )
 
@@ -198,9 +195,9 @@ def _show(change: Change, effects: Sequence[Effect] | None) -> None:
         replaced = f"{sum(effect.outdated.values())} of {of} not on {target}"
         replaced += f": {', '.join(each)}" if each else ""
         text = Text().append(shown(effect.group), "bold").append(f"\n  {replaced}")
-        if effect.reason is not None:
-            text.append(f"\n  {effect.decision or 'failed'}", STYLES[effect.decision])
-            text.append(f": {shown(effect.reason)}")
+        if effect.standing is not None:
+            text.append("\n  ").append(effect.standing, STYLES[effect.standing])
+            text.append(f": {shown(effect.reason or '')}")
         console.print(text)
     if effects == []:
         console.print(f"no group of {stream.app} has opted in")

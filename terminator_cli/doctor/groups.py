@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Iterator, Mapping
-from functools import partial
 from typing import TYPE_CHECKING
 
 from terminator.clients import Aws
 from terminator.config.deployment import Config
-from terminator.config.tags import ENABLED_TAG
+from terminator.config.tags import ENABLED_TAG, TAG_PREFIX
 from terminator.decide.holds import NEEDED_PROCESSES
+from terminator.observe.autoscaling import tags_of
+from terminator.observe.load_balancers import attached_to, is_known
 from terminator.observe.preflight import alarm_states
 from terminator.text import count, quoted
 from terminator_cli.doctor.findings import Finding, Unseen, about, look
@@ -37,9 +38,14 @@ def examine(aws: Aws, group: OptedIn) -> Iterator[Finding]:
     if not group.described.get("Instances"):
         seen, remedy = "there is no instance to look at", "check again once it has one"
         yield about("group", group.name).warning("probe", seen, remedy)
-    names = group.policy.alarms
+    names = group.policy.alarm_names
+
+    def states() -> dict[str, str]:
+        found = alarm_states(aws.cloudwatch, names)
+        return {name: state for name, (state, _) in found.items()}
+
     if names:
-        yield from check_alarms(group, look(partial(alarm_states, aws.cloudwatch, names)))
+        yield from check_alarms(group, look(states))
 
 
 def check(group: OptedIn) -> Iterator[Finding]:
@@ -47,10 +53,13 @@ def check(group: OptedIn) -> Iterator[Finding]:
     of, described, policy = about("group", group.name), group.described, group.policy
     if policy.problems:
         remedy = "correct the tags: until then the group is held"
+        if tags_of(described).get(ENABLED_TAG, "true") != "true":
+            remedy = f"{_tag_command(group.name, ENABLED_TAG, 'true')}; until then it is held"
         yield of.problem("settings", "; ".join(policy.problems), remedy)
     else:
         yield of.ok("settings", f"opted in, runs releases of {policy.app}")
         yield _capacity(group)
+        yield _warm_up(group)
     if "Status" in described:
         yield of.problem("status", described["Status"], "none: the group is being deleted")
     if policy.pause is not None:
@@ -66,28 +75,83 @@ def check(group: OptedIn) -> Iterator[Finding]:
         )
         yield of.problem("processes", f"suspended: {', '.join(needed)}", remedy)
     yield from _weights(group)
-    health_check = described.get("HealthCheckType", "EC2")
-    if described.get("HealthCheckGracePeriod", 0) == 0 and health_check != "EC2":
-        seen = f"the grace period is 0 with a health check of {health_check}"
-        remedy = "set HealthCheckGracePeriod to the time that a boot takes, or boots end unhealthy"
+    yield from _others_hands(group)
+    if described.get("HealthCheckGracePeriod", 0) == 0:
+        health_check = described.get("HealthCheckType", "EC2")
+        seen = "the grace period is 0: the first answer of a canary proves its release"
+        if health_check != "EC2":
+            seen = f"the grace period is 0 with a health check of {health_check}: boots end there"
+        name = shlex.quote(group.name)
+        remedy = (
+            f"aws autoscaling update-auto-scaling-group --auto-scaling-group-name {name} "
+            "--health-check-grace-period 300, or the time that a boot takes"
+        )
         yield of.warning("grace period", seen, remedy)
 
 
 def _capacity(group: OptedIn) -> Finding:
-    of, policy, desired = (
-        about("group", group.name),
-        group.policy,
-        group.described["DesiredCapacity"],
-    )
-    minimum, max_unavailable = policy.minimum_of(desired), policy.max_unavailable_of(desired)
-    seen = f"minimum {minimum} ({policy.minimum}) of {desired} desired"
+    of, policy, described = about("group", group.name), group.policy, group.described
+    desired = described["DesiredCapacity"]
+    healthy = described.get("InstanceMaintenancePolicy", {}).get("MinHealthyPercentage", -1)
+    minimum = policy.minimum_of(desired, healthy if healthy >= 0 else None)
+    text = str(policy.minimum or "50%")
+    if policy.minimum is None and healthy >= 0:
+        text = f"its instance maintenance policy keeps {healthy}% healthy"
+    seen = f"minimum {minimum} ({text}) of {desired} desired"
     if desired == 0:
         return of.ok("capacity", "0 desired: there is nothing to replace")
     if minimum >= desired:
-        remedy = f"set the tag terminator:minimum to {desired - 1} or less, or raise desired"
-        return of.problem("capacity", f"{seen}: none may ever go", remedy)
-    at_once = min(max_unavailable, desired - minimum)
+        command = _tag_command(group.name, f"{TAG_PREFIX}minimum", str(desired - 1))
+        told = f"{seen}: none may ever go"
+        if desired == 1:
+            told += ", and it never comes back from a release that does not answer"
+            if attached_to(described):
+                told = f"{seen}: none may ever go but one that its load balancers call unhealthy"
+        return of.problem("capacity", told, f"{command}; or raise desired")
+    at_once = min(policy.max_unavailable_of(desired), desired - minimum)
     return of.ok("capacity", f"{seen}: up to {count(at_once, 'instance')} at once")
+
+
+def _warm_up(group: OptedIn) -> Finding:
+    of, own = about("group", group.name), group.policy.warm_up
+    default = group.described.get("DefaultInstanceWarmup", -1)
+    if own is not None:
+        seconds = count(int(own.total_seconds()), "second")
+        return of.ok("warm-up", f"{seconds}, as its tag or the deployment says")
+    if default > 0:
+        return of.ok("warm-up", f"{count(default, 'second')}, its DefaultInstanceWarmup")
+    return of.ok("warm-up", "none: an instance is available once it answers")
+
+
+def _others_hands(group: OptedIn) -> Iterator[Finding]:
+    """Check what else decides about the instances of a group, or hides how they are."""
+    of, described, name = about("group", group.name), group.described, shlex.quote(group.name)
+    operator = described.get("Operator", {}).get("Principal")
+    if operator is not None:
+        remedy = f"leave it to that service, and remove the tag {ENABLED_TAG}"
+        yield of.problem("operator", f"managed by {operator}: the group is held", remedy)
+    for source in attached_to(described):
+        if not is_known(source):
+            remedy = (
+                f"aws autoscaling detach-traffic-sources --auto-scaling-group-name {name} "
+                f"--traffic-sources {shlex.quote(f'Identifier={source.id},Type={source.kind}')}"
+            )
+            told = f"the health at {source} cannot be known: the group is held"
+            yield of.problem("traffic source", told, remedy)
+    if "WarmPoolConfiguration" in described:
+        waiting = count(described.get("WarmPoolSize", 0), "instance")
+        seen = f"replacements come from its warm pool ({waiting}), set up by the release of then"
+        remedy = (
+            "fetch the release whenever an instance starts, or after each release "
+            f"aws autoscaling delete-warm-pool --auto-scaling-group-name {name}"
+        )
+        yield of.warning("warm pool", seen, remedy)
+
+
+def _tag_command(group: str, key: str, value: str) -> str:
+    tag = f"ResourceType=auto-scaling-group,ResourceId={group},Key={key},Value={value}"
+    quoted_tag = shlex.quote(f"{tag},PropagateAtLaunch=false")
+    return f"aws autoscaling create-or-update-tags --tags {quoted_tag}"
 
 
 def _weights(group: OptedIn) -> Iterator[Finding]:
@@ -106,9 +170,9 @@ def check_alarms(group: OptedIn, states: Mapping[str, str] | Unseen) -> Iterator
     if isinstance(states, Unseen):
         yield of.unseen("alarms", states, "cloudwatch:DescribeAlarms")
         return
-    for name in group.policy.alarms:
+    for name in group.policy.alarm_names:
         if name not in states:
-            remedy = "make it, or correct the tag terminator:alarms: until then the group is held"
+            remedy = "make it, or correct the tag that names it: until then the group is held"
             yield of.problem("alarms", f"{name} does not exist", remedy)
         elif states[name] == "ALARM":
             remedy = "look at what it watches: the group is held while it is in ALARM"

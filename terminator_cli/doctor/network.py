@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from terminator.clients import Aws
 from terminator.config.deployment import Config
-from terminator.observe.autoscaling import describe_instances, in_parts
+from terminator.observe.autoscaling import in_parts, instance_rows
 from terminator_cli.doctor import deployed
 from terminator_cli.doctor.findings import Finding, Unseen, about, look
 
@@ -31,6 +31,7 @@ Verdict = Literal["yes", "no", "unknown"]
 
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSecurityGroups.html
 _VALUES_A_FILTER: Final = 200
+_IDS_A_CALL: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,13 @@ def examine(aws: Aws, config: Config, groups: Sequence[OptedIn]) -> Iterator[Fin
     """Check the probes, and that each reaches the instances of its VPC."""
     members = [each for group in groups for each in group.described.get("Instances", ())]
     ids = [member["InstanceId"] for member in members]
-    rows, failures = describe_instances(aws.ec2, ids, more=("SecurityGroups",))
-    for why in sorted(set(failures.values())):
-        yield about("instances").unseen("described", Unseen(why), "ec2:DescribeInstances")
+    rows: dict[str, InstanceTypeDef] = {}
+    for some in in_parts(ids, _IDS_A_CALL):
+        described = look(partial(_rows, aws, some))
+        if isinstance(described, Unseen):
+            yield about("instances").unseen("described", described, "ec2:DescribeInstances")
+        else:
+            rows |= described
     readable = [group for group in groups if not group.policy.problems]
     targets = [target for group in readable for target in targets_of(group, rows)]
     probes: dict[str, Probe | Unseen | None] = {}
@@ -74,6 +79,10 @@ def examine(aws: Aws, config: Config, groups: Sequence[OptedIn]) -> Iterator[Fin
             wanted = sorted({*target.groups, *probe.groups})
             known = look(partial(_security_groups, aws, wanted))
         yield from check(target, probe, known)
+
+
+def _rows(aws: Aws, ids: Sequence[str]) -> dict[str, InstanceTypeDef]:
+    return {row["InstanceId"]: row for row in instance_rows(aws.ec2, ids)}
 
 
 def targets_of(group: OptedIn, rows: Mapping[str, InstanceTypeDef]) -> list[Target]:

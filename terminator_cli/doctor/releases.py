@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
 from terminator.clients import Aws
 from terminator.config.deployment import Bucket, Config
+from terminator.config.release_keys import pointer_key
 from terminator.errors import code
 from terminator.model import NoRelease, Released
-from terminator.observe.releases import find, zip_problem
+from terminator.observe.releases import find
+from terminator.observe.zips import zip_problem
+from terminator.text import count
 from terminator_cli.doctor.findings import Finding, Unseen, about, look
 
 if TYPE_CHECKING:
@@ -21,12 +24,18 @@ if TYPE_CHECKING:
 
     from terminator.observe.snapshot import OptedIn
 
+# What is read of a zip there is only read once it has been restored:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html
+_ARCHIVES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+# For so long at least old versions should be kept, so that history tells what ran when.
+_HISTORY_DAYS: Final = 7
+
 
 @dataclass(frozen=True)
 class BucketSeen:
     """What S3 says of the bucket: each answer, or why there is none.
 
-    `encryption` is None where the bucket has no rule of its own.
+    `encryption` is None where the bucket has no rule of its own, `lifecycle` are its rules.
     """
 
     name: str
@@ -34,6 +43,7 @@ class BucketSeen:
     versioning: Mapping[str, Any] | Unseen
     notifications: Mapping[str, Any] | Unseen
     encryption: Mapping[str, Any] | Unseen | None = None
+    lifecycle: Sequence[Mapping[str, Any]] | Unseen = ()
 
 
 @dataclass(frozen=True)
@@ -52,11 +62,16 @@ def examine(aws: Aws, config: Config, groups: Iterable[OptedIn]) -> Iterator[Fin
         seen = "none is configured: the highest version that runs is the target"
         yield about("bucket").warning("exists", seen, remedy)
         return
+    policies = [group.policy for group in groups]
+    apps = sorted({policy.app for policy in policies if not policy.problems})
     bucket = look_at_bucket(aws.s3, config.bucket.name)
     yield from check_bucket(bucket)
     if not isinstance(bucket.exists, Unseen):
-        policies = [group.policy for group in groups]
-        for app in sorted({policy.app for policy in policies if not policy.problems}):
+        keys = [
+            key for app in apps for key in (config.bucket.template.prefix(app), pointer_key(app))
+        ]
+        yield from check_lifecycle(bucket, keys)
+        for app in apps:
             yield check_app(look_at_app(aws.s3, config.bucket, app))
 
 
@@ -71,12 +86,21 @@ def look_at_bucket(s3: S3Client, name: str) -> BucketSeen:
                 return None
             raise
 
+    def lifecycle() -> Sequence[Mapping[str, Any]]:
+        try:
+            return s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]
+        except ClientError as error:
+            if code(error) == "NoSuchLifecycleConfiguration":
+                return ()
+            raise
+
     return BucketSeen(
         name=name,
         exists=look(lambda: dict(s3.head_bucket(Bucket=name))),
         versioning=look(lambda: dict(s3.get_bucket_versioning(Bucket=name))),
         notifications=look(lambda: dict(s3.get_bucket_notification_configuration(Bucket=name))),
         encryption=look(encryption),
+        lifecycle=look(lifecycle),
     )
 
 
@@ -96,12 +120,46 @@ def check_bucket(seen: BucketSeen) -> Iterator[Finding]:
     else:
         remedy = (
             f"aws s3api put-bucket-versioning --bucket {seen.name} --versioning-configuration "
-            "Status=Enabled, so that a deleted zip leaves a date"
+            "Status=Enabled: what it keeps tells since when a release is the one to run"
         )
         yield bucket.warning("versioning", seen.versioning.get("Status", "off").lower(), remedy)
     yield _notifications(seen)
     if seen.encryption is not None:
         yield _encryption(seen.name, seen.encryption)
+
+
+def check_lifecycle(seen: BucketSeen, keys: Sequence[str]) -> Iterator[Finding]:
+    """Check what becomes of releases and pointers; `keys` are what their keys begin with."""
+    bucket = about("bucket", seen.name)
+    if isinstance(seen.lifecycle, Unseen):
+        yield bucket.unseen("lifecycle", seen.lifecycle, "s3:GetLifecycleConfiguration")
+        return
+    command = f"aws s3api put-bucket-lifecycle-configuration --bucket {seen.name}"
+    found: list[tuple[str, str]] = []
+    for rule in seen.lifecycle:
+        narrowed = rule.get("Filter", {})
+        prefix = narrowed.get("And", narrowed).get("Prefix") or rule.get("Prefix", "")
+        touched = not keys or any(k.startswith(prefix) or prefix.startswith(k) for k in keys)
+        if rule.get("Status") != "Enabled" or not touched:
+            continue
+        name = f"the rule {rule.get('ID') or prefix or 'for all objects'}"
+        if rule.get("Expiration", {}).keys() & {"Days", "Date"}:
+            told = "an expired release is taken back as if somebody had deleted it"
+            told = f"{name} expires releases or pointers: {told}"
+            found.append((told, f"replace it by NoncurrentVersionExpiration: {command}"))
+        moves = {each.get("StorageClass") for each in rule.get("Transitions", ())} & _ARCHIVES
+        if moves:
+            told = f"{name} moves releases to {', '.join(sorted(moves))}, where no zip can be read"
+            found.append((told, f"take that transition out: {command}"))
+        kept = rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays", _HISTORY_DAYS)
+        if kept < _HISTORY_DAYS:
+            told = f"{name} keeps old versions for {count(kept, 'day')}: before that nobody knows "
+            told += "which release an instance was made for"
+            found.append((told, f"raise NoncurrentDays to {_HISTORY_DAYS} or more: {command}"))
+    for told, mends in found:
+        yield bucket.warning("lifecycle", told, mends)
+    if not found:
+        yield bucket.ok("lifecycle", "no rule takes releases, pointers or their history away")
 
 
 def _notifications(seen: BucketSeen) -> Finding:

@@ -177,8 +177,7 @@ def thin(
 def summary(of: GroupTimeline) -> Summary:
     """Return what became of a group."""
     last = of.records[-1]
-    states = {"converged": "converged", "hold": "held", None: "failed"}
-    state = states.get(last.decision, "under way")
+    state = "under way" if last.decision in {"replace", "canary"} else last.standing
     first_ran = next(filter(None, map(available, of.records)), ())
     last_ran = next(filter(None, map(available, reversed(of.records))), ())
     versions = arrow(first_ran, last_ran)
@@ -218,9 +217,9 @@ def _moved(of: GroupTimeline, versions: str) -> str:
     many = f"The last of {len(of.rollouts)} rollouts: " if len(of.rollouts) > 1 else ""
     if last.state == "converged":
         return f"{many}{last.target} replaced {before} in {took(last)}."
-    if last.state == "held":
+    if last.state in {"waiting", "needs attention"}:
         reason = of.records[-1].reason
-        return f"{many}{last.target} is to replace {before}; held: {reason}."
+        return f"{many}{last.target} is to replace {before}; {last.state}: {reason}."
     return f"{many}{last.target} is replacing {before}."
 
 

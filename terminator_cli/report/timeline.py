@@ -15,7 +15,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Final, Literal
 
-from terminator.model import HoldName
+from terminator.decide.holds import HOLDS
 from terminator.report.record import InstanceRecord, Record
 from terminator.version import NotAVersionError, Version
 
@@ -24,19 +24,10 @@ _PERIOD: Final = timedelta(minutes=5)
 # Uploads and people start runs too, some within a second.
 _SHORTEST: Final = timedelta(minutes=1)
 
-# Holds whose reason counts minutes, so that it changes although nothing else does.
-_COUNTING: Final[frozenset[HoldName]] = frozenset(
-    {
-        "baking",
-        "boots_stale",
-        "canary_silent",
-        "launched_lately",
-        "proof_on_its_way",
-        "release_in_future",
-    }
-)
+# Holds whose reason changes although nothing but the time does.
+_COUNTING: Final = frozenset[str](name for name, rule in HOLDS.items() if rule.counts_time)
 
-State = Literal["converged", "superseded", "under way", "held"]
+State = Literal["converged", "superseded", "under way", "waiting", "needs attention"]
 Ending = Literal["terminated", "gone", "running"]
 
 
@@ -76,21 +67,21 @@ class Part:
 
 @dataclass(frozen=True)
 class Span:
-    """The life of an instance from launch to its end, in parts without gaps between them.
+    """The life of an instance to its end, in parts without gaps between them.
 
     It was `terminated` by Terminator, is `gone` otherwise (then its end is when it was last
-    seen), or is `running` to the last. `launched` is None where no record says it; it then
+    seen), or is `running` to the last. `created` is None where no record says it; it then
     begins when it was first seen.
     """
 
     id: str
-    launched: datetime | None
+    created: datetime | None
     parts: tuple[Part, ...]
     ending: Ending
 
     @property
     def begin(self) -> datetime:
-        """When it was launched or first seen."""
+        """When it was created or first seen."""
         return self.parts[0].begin
 
     @property
@@ -113,9 +104,9 @@ class Rollout:
 
     It begins with the first decision that found something outdated, and ends with the first
     that found the group converged (`converged`), or on its way to another target
-    (`superseded`); until then it is `under way`, or `held` by its last decision. `before` is
-    what was to be replaced, the lowest version first. `lowest` is the fewest available after
-    any of its runs; `minimum` is the greatest of that time.
+    (`superseded`); until then it is `under way` or, by its last decision, `waiting` or in need
+    of attention. `before` is what was to be replaced, the lowest version first. `lowest` is the
+    fewest available after any of its runs; `minimum` is the greatest of that time.
     """
 
     target: str
@@ -299,14 +290,14 @@ def _spans(records: Sequence[Record], end: datetime) -> tuple[Span, ...]:
     made: list[Span] = []
     for id_, sightings in seen.items():
         first_seen, last_seen = sightings[0][0], sightings[-1][0]
-        launched = next((each.launched for _, each in sightings if each.launched), None)
+        created = next((each.created for _, each in sightings if each.created), None)
         ending: Ending = "running" if last_seen == last else "gone"
         until = end if ending == "running" else last_seen
         if id_ in terminated:
             ending, until = "terminated", terminated[id_]
         before = [pair for pair in sightings if pair[0] < until] or sightings[:1]
-        parts = _parts(before, min(first_seen, launched or first_seen), until)
-        made.append(Span(id_, launched, parts, ending))
+        parts = _parts(before, min(first_seen, created or first_seen), until)
+        made.append(Span(id_, created, parts, ending))
     return tuple(sorted(made, key=lambda span: (span.begin, span.id)))
 
 
@@ -348,7 +339,9 @@ def _rollouts(records: Iterable[Record]) -> tuple[Rollout, ...]:
 def _rollout(course: Sequence[Record], superseded: Record | None = None) -> Rollout:
     """Return the rollout that took this course, at least one record, and what superseded it."""
     first, last, target = course[0], course[-1], course[0].target or ""
-    states: Mapping[str | None, State] = {"converged": "converged", "hold": "held"}
+    states: Mapping[str, State] = {
+        each: each for each in ("converged", "waiting", "needs attention")
+    }
     left = (_left(record) for record in course)
     minima = (record.minimum for record in course)
     return Rollout(
@@ -356,7 +349,7 @@ def _rollout(course: Sequence[Record], superseded: Record | None = None) -> Roll
         before=tuple(version for version in available(first) if version != target),
         begin=_when(first),
         end=_when(superseded or last),
-        state="superseded" if superseded else states.get(last.decision, "under way"),
+        state="superseded" if superseded else states.get(last.standing, "under way"),
         terminated=tuple(dict.fromkeys(id_ for record in course for id_ in record.terminated)),
         lowest=min((number for number in left if number is not None), default=None),
         minimum=max((number for number in minima if number is not None), default=None),

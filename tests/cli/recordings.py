@@ -21,15 +21,17 @@ def at(minutes: float) -> datetime:
 
 
 def instance(id_: str, version: str | None = "1.0", *, up: float = 600, **more: Any) -> Fields:
-    """Return an instance launched so many minutes before BEGIN; silent without a version."""
+    """Return an instance created so many minutes before BEGIN; silent without a version."""
     return {
         "id": id_,
         "zone": "eu-west-1a",
         "lifecycle": "InService",
         "health": "Healthy",
-        "launched": at(-up).isoformat(),
+        "created": at(-up).isoformat(),
+        "in_service_since": at(-up).isoformat(),
         "version": version,
         "reason": "timeout" if version is None else None,
+        "available": more.get("lifecycle", "InService") == "InService" and version is not None,
         **more,
     }
 
@@ -39,7 +41,7 @@ def fields(minutes: float, *instances: Fields, group: str = WEB, **more: Any) ->
 
     All that `history --json` prints of a record is there, in its order.
     """
-    available = [each for each in instances if each["version"] and not each["reason"]]
+    available = [each for each in instances if each["available"]]
     versions = sorted({each["version"] for each in available})
     return {
         "timestamp": at(minutes).isoformat(),

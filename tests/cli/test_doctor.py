@@ -228,7 +228,7 @@ def test_what_may_not_be_looked_at_is_not_taken_for_right(account: Fleet, tmp_pa
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
-        ({"schedule": "often"}, 'schedule says "often"; accepted is rate(5 minutes) or cron('),
+        ({"schedule": "often"}, 'schedule says "often"; accepted is rate(5 minutes)'),
         ({"vpcs": {"vpc-x": {}}}, 'vpcs says "vpc-x"; accepted is the id of a VPC, such as vpc-'),
         ({"log_retention_days": 5}, 'log_retention_days says "5"; accepted is one of 1, 7, '),
         (
@@ -271,3 +271,17 @@ def test_without_settings_or_credentials_that_is_the_problem(
     assert told in done.stdout
     assert "1 problem" in done.stdout
     assert "Traceback" not in done.output
+
+
+def test_a_group_whose_opt_in_does_not_say_true_is_named_with_the_command_that_mends_it(
+    account: Fleet, on: Caller
+) -> None:
+    account.create_group("typo", 0, tags={"terminator:enabled": "True"})
+    found = findings(on)["group typo", "settings"]
+    assert found["seen"] == 'tag terminator:enabled says "True"; accepted is true'
+    assert found["remedy"] == (
+        "aws autoscaling create-or-update-tags --tags ResourceType=auto-scaling-group,"
+        "ResourceId=typo,Key=terminator:enabled,Value=true,PropagateAtLaunch=false; until then "
+        "it is held"
+    )
+    account.aws.autoscaling.delete_auto_scaling_group(AutoScalingGroupName="typo", ForceDelete=True)

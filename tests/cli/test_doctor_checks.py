@@ -30,6 +30,7 @@ def test_a_group_that_is_as_it_should_be_has_no_complaint() -> None:
     assert [each.seen for each in found] == [
         "opted in, runs releases of web",
         "minimum 2 (50%) of 4 desired: up to 1 instance at once",
+        "none: an instance is available once it answers",
     ]
 
 
@@ -42,7 +43,60 @@ def test_a_group_that_is_as_it_should_be_has_no_complaint() -> None:
         ),
         (
             described(DesiredCapacity=1),
-            ("capacity", "problem", "minimum 1 (50%) of 1 desired: none may ever go"),
+            (
+                "capacity",
+                "problem",
+                (
+                    "minimum 1 (50%) of 1 desired: none may ever go, and it never comes back from "
+                    "a release that does not answer"
+                ),
+            ),
+        ),
+        (
+            described(DesiredCapacity=1, TargetGroupARNs=["arn:x:targetgroup/web/1"]),
+            (
+                "capacity",
+                "problem",
+                (
+                    "minimum 1 (50%) of 1 desired: none may ever go but one that its load "
+                    "balancers call unhealthy"
+                ),
+            ),
+        ),
+        (
+            described(InstanceMaintenancePolicy={"MinHealthyPercentage": 100}),
+            (
+                "capacity",
+                "problem",
+                (
+                    "minimum 4 (its instance maintenance policy keeps 100% healthy) of 4 desired: "
+                    "none may ever go"
+                ),
+            ),
+        ),
+        (
+            described({"terminator:enabled": "True"}),
+            ("settings", "problem", 'tag terminator:enabled says "True"; accepted is true'),
+        ),
+        (
+            described(Operator={"Principal": "ecs.amazonaws.com"}),
+            ("operator", "problem", "managed by ecs.amazonaws.com: the group is held"),
+        ),
+        (
+            described(TrafficSources=[{"Identifier": "arn:tg-1", "Type": "vpc-lattice"}]),
+            (
+                "traffic source",
+                "problem",
+                "the health at vpc-lattice arn:tg-1 cannot be known: the group is held",
+            ),
+        ),
+        (
+            described(WarmPoolConfiguration={"PoolState": "Stopped"}, WarmPoolSize=2),
+            (
+                "warm pool",
+                "warning",
+                "replacements come from its warm pool (2 instances), set up by the release of then",
+            ),
         ),
         (
             described({"terminator:minimum": "lots"}),
@@ -70,7 +124,19 @@ def test_a_group_that_is_as_it_should_be_has_no_complaint() -> None:
         ),
         (
             described(HealthCheckType="ELB", HealthCheckGracePeriod=0),
-            ("grace period", "warning", "the grace period is 0 with a health check of ELB"),
+            (
+                "grace period",
+                "warning",
+                "the grace period is 0 with a health check of ELB: boots end there",
+            ),
+        ),
+        (
+            described(HealthCheckGracePeriod=0),
+            (
+                "grace period",
+                "warning",
+                "the grace period is 0: the first answer of a canary proves its release",
+            ),
         ),
     ],
 )
@@ -85,12 +151,54 @@ def test_what_keeps_a_group_from_being_replaced_is_named(
     [
         described(DesiredCapacity=0),
         described(SuspendedProcesses=[{"ProcessName": "AZRebalance"}]),
-        described(HealthCheckGracePeriod=0),
         described({"terminator:minimum": "0"}, DesiredCapacity=1),
+        described(
+            {"terminator:minimum": "2"}, InstanceMaintenancePolicy={"MinHealthyPercentage": 100}
+        ),
+        described(InstanceMaintenancePolicy={"MinHealthyPercentage": -1}),
+        described(TargetGroupARNs=["arn:x:targetgroup/web/1"], LoadBalancerNames=["classic"]),
+        described(DefaultInstanceWarmup=1200),
     ],
 )
 def test_what_does_not_matter_is_not_complained_of(group: OptedIn) -> None:
     assert bad(groups.check(group)) == []
+
+
+@pytest.mark.parametrize(
+    ("group", "told"),
+    [
+        (described(DefaultInstanceWarmup=-1), "none: an instance is available once it answers"),
+        (described(DefaultInstanceWarmup=1200), "1200 seconds, its DefaultInstanceWarmup"),
+        (
+            described({"terminator:warm-up": "10m"}, DefaultInstanceWarmup=1200),
+            "600 seconds, as its tag or the deployment says",
+        ),
+    ],
+)
+def test_how_long_instances_warm_up_is_told(group: OptedIn, told: str) -> None:
+    assert told in [each.seen for each in groups.check(group) if each.check == "warm-up"]
+
+
+@pytest.mark.parametrize(
+    ("group", "command"),
+    [
+        (described({"terminator:enabled": "True"}), "Key=terminator:enabled,Value=true,"),
+        (described(DesiredCapacity=1), "Key=terminator:minimum,Value=0,"),
+        (
+            described(InstanceMaintenancePolicy={"MinHealthyPercentage": 100}),
+            "ResourceId=web-1,Key=terminator:minimum,Value=3,PropagateAtLaunch=false",
+        ),
+        (described(WarmPoolConfiguration={}), "aws autoscaling delete-warm-pool"),
+        (
+            described(TrafficSources=[{"Identifier": "arn:tg-1", "Type": "vpc-lattice"}]),
+            "--traffic-sources Identifier=arn:tg-1,Type=vpc-lattice",
+        ),
+        (described(HealthCheckGracePeriod=0), "--health-check-grace-period 300"),
+    ],
+)
+def test_a_remedy_is_the_command_or_the_tag_that_mends_it(group: OptedIn, command: str) -> None:
+    [found] = [each for each in groups.check(group) if each.level != "ok"]
+    assert command in (found.remedy or "")
 
 
 def test_a_remedy_is_safe_in_a_shell() -> None:
@@ -107,6 +215,7 @@ def test_a_name_that_matches_no_group_is_a_problem() -> None:
     ]
 
 
+WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 FINE: dict[str, Any] = {"EventBridgeConfiguration": {}}
 ENABLED = {"Status": "Enabled"}
 
@@ -152,7 +261,55 @@ def test_a_bucket_is_checked(seen: BucketSeen, complaints: list[tuple[str, str, 
     assert bad(releases.check_bucket(seen)) == complaints
 
 
-WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+EXPIRES = "the rule old expires releases or pointers: an expired release is taken back as if "
+EXPIRES += "somebody had deleted it"
+
+
+def lifecycle(**more: Any) -> BucketSeen:
+    return BucketSeen(
+        "acme", {}, ENABLED, FINE, lifecycle=[{"ID": "old", "Status": "Enabled", **more}]
+    )
+
+
+@pytest.mark.parametrize(
+    ("seen", "complaints"),
+    [
+        (BucketSeen("acme", {}, ENABLED, FINE), []),
+        (lifecycle(Filter={"Prefix": ""}, Expiration={"Days": 90}), [EXPIRES]),
+        (lifecycle(Prefix="web/", Expiration={"Days": 90}), [EXPIRES]),
+        (lifecycle(Filter={"And": {"Prefix": "we"}}, Expiration={"Date": WHEN}), [EXPIRES]),
+        (lifecycle(Filter={"Prefix": "web/1."}, Expiration={"Days": 90}), [EXPIRES]),
+        (lifecycle(Filter={"Prefix": "logs/"}, Expiration={"Days": 90}), []),
+        (lifecycle(Status="Disabled", Expiration={"Days": 90}), []),
+        (lifecycle(Expiration={"ExpiredObjectDeleteMarker": True}), []),
+        (lifecycle(NoncurrentVersionExpiration={"NoncurrentDays": 7}), []),
+        (
+            lifecycle(NoncurrentVersionExpiration={"NoncurrentDays": 1}),
+            [
+                (
+                    "the rule old keeps old versions for 1 day: before that nobody knows which "
+                    "release an instance was made for"
+                )
+            ],
+        ),
+        (
+            lifecycle(Transitions=[{"Days": 30, "StorageClass": "GLACIER"}]),
+            ["the rule old moves releases to GLACIER, where no zip can be read"],
+        ),
+        (lifecycle(Transitions=[{"Days": 30, "StorageClass": "STANDARD_IA"}]), []),
+        (
+            BucketSeen("acme", {}, ENABLED, FINE, lifecycle=DENIED),
+            ["not checked: AccessDenied: no"],
+        ),
+    ],
+)
+def test_rules_that_take_releases_or_their_history_away_are_told(
+    seen: BucketSeen, complaints: list[str]
+) -> None:
+    found = bad(releases.check_lifecycle(seen, ["web/", "web/current"]))
+    assert found == [("lifecycle", "warning", each) for each in complaints]
+
+
 RELEASED = Released(Release("web/1.0.zip", Version.parse("1.0"), WHEN), WHEN)
 
 

@@ -49,7 +49,7 @@ def test_a_dry_run_in_this_process_plans_as_if_the_tag_were_changed(
     follows = "the decision that would follow:"
     first, label, *shown = printed(on, "pause", WEB, "--reason", "x", "--dry-run", "--local")
     assert (first, label) == ('dry run: live_asg_web would be paused: "x"', follows)
-    assert (shown[0], shown[-1]) == (f"{WEB}  hold", 'waits for  paused: "x"')
+    assert (shown[0], shown[-1]) == (f"{WEB}  waiting", 'why      paused: "x"')
     assert PAUSE not in tags(released, WEB)
 
     on.run("pause", WEB, "--local")
@@ -62,7 +62,7 @@ def test_a_dry_run_in_this_process_plans_as_if_the_tag_were_changed(
     assert PAUSE in tags(released, WEB)
 
     first, group, *_ = printed(on, "pause", WEB, "--dry-run", "--local")
-    assert (first, group) == ("live_asg_web is already paused", f"{WEB}  hold")
+    assert (first, group) == ("live_asg_web is already paused", f"{WEB}  waiting")
 
 
 def test_a_dry_run_that_asks_what_is_deployed_says_that_its_decision_is_that_of_now(

@@ -35,9 +35,11 @@ def test_plan_prints_a_record_for_each_group_and_terminates_nothing(
         "zone",
         "lifecycle",
         "health",
-        "launched",
+        "created",
+        "in_service_since",
         "version",
         "reason",
+        "available",
     }
     del web["instances"]
     assert datetime.fromisoformat(web.pop("since")).tzinfo is not None

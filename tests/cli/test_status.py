@@ -192,7 +192,7 @@ HOSTILE = "\x1b[31m[bold]\u202e"
 
 
 def test_whatever_instances_and_tags_say_reaches_the_terminal_escaped(on: Caller) -> None:
-    instance = InstanceRecord("i-1", "a", HOSTILE, HOSTILE, None, None, HOSTILE)
+    instance = InstanceRecord("i-1", "a", HOSTILE, HOSTILE, None, None, None, HOSTILE, False)
     hostile = replace(HELD, group=HOSTILE, app=HOSTILE, reason=HOSTILE, instances=(instance,))
     with functions({"terminator-reconcile": lambda _: [hostile.to_json()]}) as lambdas:
         caller_ = Caller(on.config, {**on.environment, **lambdas})

@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from terminator.decide.holds import HOLDS
+from terminator.model import Alarm, Preflight
 from terminator.report.record import Record
 from terminator_cli.report.axis import CUT, axis
 from terminator_cli.report.page import thin
 from terminator_cli.report.timeline import GroupTimeline, Timeline, fold, in_order, timeline
 from tests.cli.recordings import PERIOD, WEB, at, fields, following, instance, record
-from tests.decide.builders import decide_later, group, member, released
+from tests.decide.builders import ago, decide_later, group, member, released
 
 OLD, NEW = "1.0", "1.1"
 
@@ -134,7 +136,7 @@ def test_another_target_supersedes_a_rollout() -> None:
     ).rollouts
     assert [(each.target, each.state, each.end) for each in states] == [
         (NEW, "superseded", at(5)),
-        ("1.2", "held", at(5)),
+        ("1.2", "waiting", at(5)),
     ]
 
 
@@ -143,7 +145,7 @@ def test_a_group_that_stays_converged_has_no_rollout() -> None:
     assert of(*steady).rollouts == ()
 
 
-SILENT = {"hold": "canary_silent", "reason": "i-b launched just now is unavailable (timeout)"}
+SILENT = {"hold": "canary_not_come_up", "reason": "i-b entered service just now and is silent"}
 
 
 @pytest.mark.parametrize(
@@ -152,7 +154,7 @@ SILENT = {"hold": "canary_silent", "reason": "i-b launched just now is unavailab
         {},
         {"since": None},
         {"app": None},
-        {"reason": "i-b launched 3 minutes ago is unavailable (timeout)"},
+        {"reason": "i-b entered service 3 minutes ago and is silent"},
         {"instances": [instance("i-c", lifecycle="Pending"), instance("i-b", None)]},
     ],
     ids=lambda change: next(iter(change), "nothing"),
@@ -206,23 +208,26 @@ def test_a_reason_that_counts_no_time_says_something_new_where_it_differs(hold: 
 
 OUTDATED, ON_TARGET = member("i-a"), member("i-n", "1.0.274", up=20)
 RELEASED = released("1.0.274", since=9)
-HOLDS = {
+LATELY = Alarm("errors", "OK", last_alarm=ago(5))
+FAILED_BOOT = (member("i-n", "1.0.274", up=190), member("i-s", None, up=70))
+COUNTING = {
+    "alarm_lately": group(OUTDATED, released=RELEASED, guards=Preflight(alarms=(LATELY,))),
     "baking": group(OUTDATED, ON_TARGET),
     "boots_stale": group(OUTDATED, member("i-b", up=5), released=RELEASED),
-    "canary_silent": group(OUTDATED, member("i-b", None, up=5), released=RELEASED),
-    "launched_lately": group(OUTDATED, member("i-b", up=5), ON_TARGET),
+    "canary_not_come_up": group(OUTDATED, member("i-b", None, up=5), released=RELEASED),
+    "dead_wait": group(*FAILED_BOOT, released=released("1.0.274", since=200)),
+    "launched_lately": group(member("i-b", up=5), released=released("1.0.200", since=None)),
     "proof_on_its_way": group(OUTDATED, ON_TARGET, grace=30),
     "release_in_future": group(OUTDATED, released=released("1.0.274", since=-5)),
 }
 
 
-@pytest.mark.parametrize("name", HOLDS)
-def test_a_hold_that_counts_down_is_folded_a_minute_later(name: str) -> None:
-    decided = [
-        decide_later(HOLDS[name], minutes, minimum="0", bake_time="2h") for minutes in range(2)
-    ]
+@pytest.mark.parametrize("name", [name for name, rule in HOLDS.items() if rule.counts_time])
+def test_a_hold_that_counts_time_is_folded_a_minute_later(name: str) -> None:
+    of = COUNTING[name]
+    decided = [decide_later(of, minutes, minimum="0", bake_time="2h") for minutes in range(2)]
     first, second = (
-        replace(Record.of(WEB, "web", HOLDS[name], each, dry_run=False), at=at(n))
+        replace(Record.of(WEB, "web", of, each, dry_run=False), at=at(n))
         for n, each in enumerate(decided)
     )
     assert (first.hold, second.hold) == (name, name)
@@ -285,7 +290,7 @@ YEARS = [
 
 @pytest.mark.parametrize("times", YEARS, ids=["the ends", "outliers", "all years"])
 def test_dates_that_are_decades_apart_take_no_more_ticks(times: tuple[str, ...]) -> None:
-    far = [fields(0, instance("i-a", launched=time), timestamp=time) for time in times]
+    far = [fields(0, instance("i-a", created=time), timestamp=time) for time in times]
     near = [fields(5 * n, instance("i-a")) for n in range(3)]
     made = timeline(map(Record.from_json, (*far, *near)))
     across = axis(made, 700)

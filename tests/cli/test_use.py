@@ -74,6 +74,13 @@ def test_newest_removes_the_pointer(released: Fleet, on: Caller) -> None:
     assert pointer(released) is None
 
 
+def test_of_equal_versions_the_one_that_is_spelled_so_is_used(released: Fleet, on: Caller) -> None:
+    store.put(released.aws, "web/v1.0.266.zip", b"")
+    for spelled in ("1.0.266", "v1.0.266"):
+        assert on.json(*USE, spelled, "--yes")["target"] == spelled
+        assert pointer(released) == f"{spelled}\n"
+
+
 def test_what_is_so_already_is_not_asked_about(released: Fleet, on: Caller) -> None:
     done = on.run(*USE, "newest")
     assert (done.exit_code, "nothing to change" in done.stdout) == (0, True)
@@ -114,6 +121,7 @@ def test_where_only_the_deployed_reconcile_sees_instances_it_says_who_is_not_on_
             "outdated": {"1.0.266": 2},
             "unknown": 1,
             "decision": None,
+            "standing": None,
             "reason": None,
         }
     ]

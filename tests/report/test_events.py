@@ -127,6 +127,7 @@ def test_a_run_that_failed_before_any_group_is_a_failure_without_one() -> None:
 
 STALE = group(member("i-a", up=90), member("i-n", up=3), released=released("2", since=9))
 SILENT = group(member("i-a", up=90), member("i-s", None, up=60), released=released("2", since=70))
+LATE = group(*ready().instances, released=released("1.0.274", since=1500))
 YOUNG = group(member("i-a", up=90), member("i-s", None, up=5), released=released("2", since=9))
 
 
@@ -135,8 +136,8 @@ YOUNG = group(member("i-a", up=90), member("i-s", None, up=5), released=released
     [
         (group(*ready().instances, suspended=frozenset({"Launch"})), FAST, "processes_suspended"),
         (STALE, FAST, "boots_stale"),
-        (SILENT, FAST, "canary_silent"),
-        (ready(), {"minimum": "3"}, "no_budget"),
+        (SILENT, FAST, "canary_not_come_up"),
+        (LATE, {"minimum": "3"}, "no_budget"),
     ],
 )
 def test_a_hold_that_needs_somebody_is_told(of: Group, texts: dict[str, str], hold: str) -> None:
@@ -149,6 +150,7 @@ def test_a_hold_that_needs_somebody_is_told(of: Group, texts: dict[str, str], ho
     [
         (ready(), {**FAST, "bake_time": "1h"}),
         (ready(), {**FAST, "pause": "x"}),
+        (ready(), {"minimum": "3"}),
         (ready(), {**FAST, "window": "Sat-Sun 09:00-17:00 UTC"}),
         (YOUNG, FAST),
         (group(member("i-a")), FAST),
@@ -158,12 +160,20 @@ def test_a_hold_that_ends_by_itself_is_not_told(of: Group, texts: dict[str, str]
     assert told(of, texts=texts) == []
 
 
+def test_what_is_deferred_for_a_day_needs_somebody_and_what_a_dry_run_would_do_does_not() -> None:
+    deferred = Terminations(deferred={"i-a": "it is busy"})
+    [event] = told(LATE, deferred)
+    assert (event["detail-type"], event["detail"]["decision"]) == ("Terminator Hold", "replace")
+    assert told(LATE, dry_run=True) == []
+    assert kinds(told(LATE, Terminations(("i-a",)))) == ["Terminator Replacement"]
+
+
 def test_a_hold_tells_what_its_beginning_can_be_seen_by() -> None:
     [event] = told(SILENT)
     assert event["detail"]["since"] == "2026-11-18T10:50:00+00:00"
     first = event["detail"]["instances"][0]
     assert (first["id"], first["reason"]) == ("i-s", "timeout")
-    assert first["launched"] == "2026-11-18T11:00:00+00:00"
+    assert first["created"] == "2026-11-18T11:00:00+00:00"
 
 
 def test_settings_that_cannot_be_read_are_told_without_figures() -> None:
@@ -289,6 +299,8 @@ def test_events_that_cannot_be_put_fail_nothing_and_are_warned_of(
 
 def test_events_are_put_after_all_groups_were_served() -> None:
     with recording("a", "b") as of:
+        of.cloud.groups["b"].tags["terminator:app"] = "api"
+        of.cloud.upload("api", "1.0.274")
         killed: list[int] = []
 
         def put() -> Any:

@@ -29,7 +29,25 @@ def test_a_record_has_what_its_fields_say() -> None:
     assert (record.at, record.group, record.decision) == (at(0), WEB, "canary")
     assert (record.available, record.minimum, record.desired) == (1, 1, 2)
     assert [each.available for each in record.instances] == [True, False]
-    assert record.instances[0].launched == at(-600)
+    assert record.instances[0].created == at(-600)
+
+
+def test_a_hold_of_another_version_is_read_too() -> None:
+    record = Record.from_json({**WHOLE, "decision": "hold", "hold": "canary_silent"})
+    assert (record.hold, record.standing) == ("canary_silent", "waiting")
+
+
+@pytest.mark.parametrize(
+    ("more", "standing"),
+    [
+        ({"decision": "hold"}, "waiting"),
+        ({"decision": "hold", "needs_attention": True}, "needs attention"),
+        ({"decision": "canary", "needs_attention": True}, "canary"),
+        ({"decision": None}, "failed"),
+    ],
+)
+def test_how_a_group_stands_is_a_word_or_two(more: dict[str, Any], standing: str) -> None:
+    assert Record.from_json({**WHOLE, **more}).standing == standing
 
 
 def test_what_a_log_record_leaves_out_was_not_asked() -> None:
@@ -52,11 +70,11 @@ def test_what_a_log_record_leaves_out_was_not_asked() -> None:
         ("failed", {"i-a": 1}, "expected is an object of instance ids and reasons"),
         ("instances", [3], "expected is a list of instances"),
         ("instances", [{"zone": "a"}], "id says"),
-        ("instances", [{"id": "i-a", "launched": "yesterday"}], 'launched says "yesterday"'),
+        ("instances", [{"id": "i-a", "created": "yesterday"}], 'created says "yesterday"'),
         ("timestamp", "0001-01-01T00:00:00+23:00", "timestamp says"),
         ("timestamp", "2005-12-31T23:59:59+00:00", "from 2006 to 2099"),
         ("since", "2100-01-01T00:00:00+00:00", "from 2006 to 2099"),
-        ("hold", "bored", 'hold says "bored"; expected is one of settings_unreadable, '),
+        ("hold", 7, 'hold says "7"; expected is text'),
     ],
 )
 def test_a_field_that_is_not_what_it_should_be_is_named(name: str, value: Any, told: str) -> None:

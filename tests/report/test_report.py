@@ -61,7 +61,8 @@ def test_instances_that_are_not_counted_are_listed() -> None:
     listed = recorded(proven()).to_json()["instances"]
     assert listed[-1] == {
         "id": "i-x", "zone": "eu-west-1a", "lifecycle": "Terminating", "health": "Healthy",
-        "launched": None, "version": None, "reason": None,
+        "created": NOW.isoformat(), "in_service_since": None, "version": None, "reason": None,
+        "available": False,
     }  # fmt: skip
 
 

@@ -19,6 +19,6 @@ def test_every_act_of_the_demo_keeps_its_promises() -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "BROKEN" not in done.stdout
-    assert "20 of 20 promises kept" in done.stdout
-    assert "waiting for proof: i-" in done.stdout
+    assert "26 of 26 promises kept" in done.stdout
+    assert "needs attention: no proof yet: i-" in done.stdout
     assert "\x1b" not in done.stdout

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from sandbox import runs, store
 from sandbox.fleet import Fleet
 from sandbox.store import Program, pack
+from terminator.observe.autoscaling import describe_activities
 
 FIVE = timedelta(minutes=5)
-FAST = {"terminator:minimum": "1", "terminator:max-unavailable": "100%"}
+FAST = {
+    "terminator:minimum": "1",
+    "terminator:max-unavailable": "100%",
+    "terminator:bake-time": "0m",
+}
 
 
 def grow(fleet: Fleet, name: str, *versions: str, tags: dict[str, str] | None = None) -> list[str]:
@@ -84,6 +90,45 @@ def test_two_runs_of_one_moment_choose_the_same_instance(old_fleet: Fleet) -> No
         runs.deliver(old_fleet, event)
     runs.run(old_fleet)
     assert len(old_fleet.gone) == 1
+
+
+def test_scaling_activities_tell_who_came_and_went_and_when(old_fleet: Fleet) -> None:
+    gone, *stayed = (machine.id for machine in old_fleet.of("live_asg_web"))
+    begun = old_fleet.clock.now()
+    old_fleet.aws.terminating.terminate_instance_in_auto_scaling_group(
+        InstanceId=gone, ShouldDecrementDesiredCapacity=False
+    )
+    old_fleet.wait(FIVE)
+    aws, ago = old_fleet.aws.autoscaling, begun - timedelta(days=1)
+    read = describe_activities(aws, "live_asg_web", ago)
+    [came] = read.in_service.keys() - {gone, *stayed}
+    launched = old_fleet.machines[came].launched
+    assert timedelta(0) <= read.in_service[came] - launched < timedelta(seconds=1)
+    assert begun <= read.leaving[gone] < begun + FIVE
+    assert describe_activities(aws, "live_asg_web", begun).in_service.keys() == {came}
+
+
+def test_an_alarms_history_tells_when_its_state_changed(old_fleet: Fleet) -> None:
+    cloudwatch, begun = old_fleet.aws.cloudwatch, old_fleet.clock.now()
+    cloudwatch.put_metric_alarm(
+        AlarmName="errors", MetricName="Errors", Namespace="Web", Period=60, EvaluationPeriods=1,
+        Threshold=1.0, ComparisonOperator="GreaterThanThreshold", Statistic="Sum",
+    )  # fmt: skip
+    for state in ("ALARM", "ALARM", "OK"):
+        old_fleet.clock.sleep(60)
+        cloudwatch.set_alarm_state(AlarmName="errors", StateValue=state, StateReason="a test")
+    asked: Any = {"AlarmName": "errors", "StartDate": begun, "EndDate": old_fleet.clock.now()}
+    for scan_by, step in {"TimestampDescending": -1, "TimestampAscending": 1}.items():
+        items = cloudwatch.describe_alarm_history(**asked | {"ScanBy": scan_by})
+        minute = timedelta(minutes=1)
+        told = [
+            (e["HistorySummary"], round((e["Timestamp"] - begun) / minute))
+            for e in items["AlarmHistoryItems"]
+        ]
+        assert told[::step] == [
+            ("Alarm updated from OK to ALARM", 1),
+            ("Alarm updated from ALARM to OK", 3),
+        ]
 
 
 def test_a_large_fleet_is_all_seen_and_asked(empty_fleet: Fleet) -> None:

@@ -1,0 +1,115 @@
+"""What moto does not know of AWS, and Terminator asks for.
+
+Scaling activities, an alarm's history, instance refreshes, and AWS's own word for an instance
+that is in no group. To be imported once moto's clock has been set.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+import moto.core.utils
+from moto.autoscaling.exceptions import ValidationError
+from moto.autoscaling.models import AutoScalingBackend, FakeAutoScalingGroup
+from moto.autoscaling.responses import AutoScalingResponse
+from moto.cloudwatch.responses import CloudWatchResponse
+from moto.core.responses import ActionResult
+
+# An instance is in service at once here, and gone at once.
+_LAUNCHED = "Launching a new EC2 instance: {}"
+_TERMINATED = "Terminating EC2 instance: {}"
+
+_set_desired_capacity = FakeAutoScalingGroup.set_desired_capacity
+_terminate_instance = AutoScalingBackend.terminate_instance
+
+
+def add() -> None:
+    """Add all of it to moto, in this process."""
+    FakeAutoScalingGroup.set_desired_capacity = _noting_activities  # type: ignore[method-assign, assignment]
+    AutoScalingBackend.terminate_instance = _terminate  # type: ignore[method-assign, assignment]
+    AutoScalingResponse.describe_scaling_activities = _describe_scaling_activities  # type: ignore[method-assign]
+    AutoScalingResponse.describe_instance_refreshes = _describe_instance_refreshes  # type: ignore[attr-defined]
+    CloudWatchResponse.describe_alarm_history = _describe_alarm_history  # type: ignore[attr-defined]
+
+
+def _noting_activities(group: FakeAutoScalingGroup, new_capacity: int | None) -> None:
+    """Change the capacity, as each change of a group's members does; note who came and went."""
+    _set_desired_capacity(group, new_capacity)
+    _activities(group)
+
+
+def _activities(group: FakeAutoScalingGroup) -> list[dict[str, Any]]:
+    """Return the scaling activities of a group, the newest first, up to now."""
+    noted: list[dict[str, Any]] = group.__dict__.setdefault("activities", [])
+    before: set[str] = group.__dict__.setdefault("members", set())
+    now = {state.instance.id: state.instance.launch_time for state in group.instance_states}
+    changed = [(_LAUNCHED, id_, at) for id_, at in now.items() if id_ not in before]
+    gone = moto.core.utils.utcnow()
+    changed += [(_TERMINATED, id_, gone) for id_ in before - now.keys()]
+    for description, id_, at in changed:
+        activity = {
+            "ActivityId": str(uuid.uuid4()),
+            "AutoScalingGroupName": group.name,
+            "Description": description.format(id_),
+            "Cause": "a difference between desired and actual capacity",
+            "StartTime": at,
+            "EndTime": at,
+            "StatusCode": "Successful",
+            "Progress": 100,
+        }
+        noted.append(activity)
+    group.__dict__["members"] = set(now)
+    return sorted(noted, key=lambda each: each["StartTime"], reverse=True)
+
+
+def _describe_scaling_activities(self: AutoScalingResponse) -> ActionResult:
+    """Answer DescribeScalingActivities of a group, a page at a time."""
+    group = self.autoscaling_backend.autoscaling_groups[self._get_param("AutoScalingGroupName")]
+    found = _activities(group)
+    for each in self._get_param("Filters", []):
+        if each["Name"] == "StartTimeLowerBound":
+            since = datetime.fromisoformat(each["Values"][0]).astimezone(UTC).replace(tzinfo=None)
+            found = [activity for activity in found if activity["StartTime"] >= since]
+    first, most = int(self._get_param("NextToken") or 0), self._get_int_param("MaxRecords", 100)
+    after = first + most
+    page: dict[str, Any] = {"Activities": found[first:after]}
+    return ActionResult({**page, "NextToken": str(after)} if after < len(found) else page)
+
+
+def _describe_instance_refreshes(_self: AutoScalingResponse) -> ActionResult:
+    return ActionResult({"InstanceRefreshes": []})
+
+
+def _describe_alarm_history(self: CloudWatchResponse) -> ActionResult:
+    """Answer DescribeAlarmHistory: the changes of an alarm's state."""
+    alarm = self.cloudwatch_backend.alarms[self._get_param("AlarmName")]
+    states = [(value, at) for _, _, _, value, at in alarm.history]
+    states.append((alarm.state_value, alarm.state_updated_timestamp))
+    begin, end = self._get_param("StartDate"), self._get_param("EndDate")
+    items = [
+        {
+            "AlarmName": alarm.name,
+            "Timestamp": at,
+            "HistoryItemType": "StateUpdate",
+            "HistorySummary": f"Alarm updated from {old} to {new}",
+            "HistoryData": json.dumps(
+                {"oldState": {"stateValue": old}, "newState": {"stateValue": new}}
+            ),
+        }
+        for (old, _), (new, at) in pairwise(states)
+        if old != new and begin <= at <= end
+    ]
+    step = 1 if self._get_param("ScanBy") == "TimestampAscending" else -1
+    return ActionResult({"AlarmHistoryItems": items[::step]})
+
+
+def _terminate(backend: AutoScalingBackend, instance_id: str, *rest: bool) -> object:
+    """Answer as AWS does when the instance to terminate is in no group; moto answers 500."""
+    try:
+        return _terminate_instance(backend, instance_id, *rest)
+    except StopIteration:
+        raise ValidationError(f"Instance Id not found - {instance_id}") from None
