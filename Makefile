@@ -56,7 +56,8 @@ format: $(READY) ## mends style
 e2e: $(READY) node_modules/.ready ## deploys to a local AWS, from upload to convergence
 	$(BIN)/python -m e2e
 
-soak: $(READY) ## searches for a wrong kill in 200,000 steps, from another seed with SEED=1
+soak: $(READY) ## plays incidents with large fleets, and searches in 200,000 steps (SEED=1)
+	$(BIN)/python -m pytest -n auto -m soak tests/incidents
 	$(BIN)/python -m tests.search.soak --steps 200000 --seed $(or $(SEED),0)
 
 mutants: $(READY) ## changes the decision in small ways: does a test fail each time?
