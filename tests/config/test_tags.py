@@ -37,10 +37,13 @@ READ = [
     ("terminator:bake-time", "90s", "bake_time", timedelta(seconds=90)),
     ("terminator:bake-time", "0m", "bake_time", timedelta(0)),
     ("terminator:bake-time", "30d", "bake_time", timedelta(days=30)),
+    ("terminator:warm-up", "0m", "warm_up", timedelta(0)),
+    ("terminator:warm-up", "90s", "warm_up", timedelta(seconds=90)),
     ("terminator:canary-retry", "1m", "canary_retry", timedelta(minutes=1)),
     ("terminator:canary-retry", "2h", "canary_retry", timedelta(hours=2)),
     ("terminator:window", OFFICE_HOURS, "window", Window.parse(OFFICE_HOURS)),
     ("terminator:window", "always", "window", None),
+    ("terminator:alarm", "web 5xx: too many", "alarm", "web 5xx: too many"),
     ("terminator:alarms", "web-5xx web-latency", "alarms", ("web-5xx", "web-latency")),
     ("terminator:alarms", " a  b a ", "alarms", ("a", "b")),
 ]
@@ -55,8 +58,10 @@ ACCEPTED = {
     "version-field": "a dotted path into the JSON body, such as build.version",
     "pause": "any text",
     "bake-time": "a duration such as 90s, 10m or 2h, at most 30d",
+    "warm-up": "a duration such as 90s, 10m or 2h, at most 30d",
     "canary-retry": "a duration from 1m, such as 30m or 2h, at most 30d",
     "window": f"always, or days, hours and zone: {OFFICE_HOURS}",
+    "alarm": "the name of a CloudWatch alarm, spaces and all",
     "alarms": "names of CloudWatch alarms, separated by spaces",
 }
 HOSTILE = [
@@ -78,8 +83,10 @@ REFUSED = {
     "port": ["", "0", "65536", "99999", "-1", "http", "80 ", "8_0", "\uff18\uff10"],
     "version-field": ["", ".", "a.", ".a", "a..b", "a b", "a[0]", "a\n"],
     "bake-time": ["", "10", "m", "10 m", "1.5h", "-1m", "31d", "99999999s", "1w", "10M", "1h30m"],
+    "warm-up": ["", "10", "-1m", "31d"],
     "canary-retry": ["", "0m", "59s", "31d", "30"],
     "window": ["", "Always", "never", "09:00-17:00", "Mon-Fri 09:00-17:00"],
+    "alarm": ["", "a\nb", "a\x1b[2Jb"],
     "alarms": ["", "  ", "a\nb", "a\tb", "a\x1b[2Jb"],
     "path": [*HOSTILE, "", "version", "http://evil/", "/x\n", "/\t", "/<x>", "/\x00", "///"],
     "host": [*HOSTILE, "", "a b", "evil/x", "user@evil", "evil:", "evil:123456", "x\n", "a?b"],
@@ -87,7 +94,7 @@ REFUSED = {
 REFUSALS = [(name, text) for name, texts in REFUSED.items() for text in texts]
 DEFAULTS = Policy(
     app="live_asg_web",
-    minimum=Amount(50, percent=True),
+    minimum=None,
     max_unavailable=Amount(25, percent=True),
     scheme="http",
     port=80,
@@ -95,9 +102,11 @@ DEFAULTS = Policy(
     host=None,
     version_field="version",
     pause=None,
-    bake_time=timedelta(0),
+    bake_time=timedelta(minutes=10),
+    warm_up=None,
     canary_retry=timedelta(minutes=30),
     window=None,
+    alarm=None,
     alarms=(),
     problems=(),
 )
@@ -183,7 +192,7 @@ def test_an_unknown_tag_is_a_problem_and_the_known_ones_are_listed(tag: str) -> 
         ("terminator:canary_retry", "canary-retry"),
         ("terminator:max-available", "max-unavailable"),
         ("terminator:bake", "bake-time"),
-        ("terminator:alarm", "alarms"),
+        ("terminator:alrams", "alarms"),
         ("terminator:Enabled", "enabled"),
     ],
 )
@@ -231,6 +240,13 @@ def test_a_group_that_is_enabled_has_no_problem(*, named: bool) -> None:
 def test_a_group_that_is_not_named_needs_enabled() -> None:
     said = problem({"terminator:port": "8080"}, named=False)
     assert said == "tag terminator:enabled is missing; accepted is true"
+
+
+def test_without_a_minimum_the_maintenance_policy_says_it_and_else_it_is_half() -> None:
+    assert tagged().minimum_of(5) == 3
+    assert tagged().minimum_of(5, healthy_percentage=90) == 5
+    assert tagged().minimum_of(5, healthy_percentage=0) == 0
+    assert tagged(minimum="2").minimum_of(5, healthy_percentage=90) == 2
 
 
 @given(percentages, capacities)
