@@ -303,6 +303,18 @@ def test_the_dead_may_come_back_so_the_minimum_counts_them(minimum: str, goes: i
     assert len(decide(of, **{**TIGHT, "minimum": minimum}).to_terminate) == goes
 
 
+def test_what_still_boots_has_nothing_to_come_back_to() -> None:
+    """Else each replacement of a dead one would make room for the next, before it is up."""
+    refused = [member(f"i-o{n}", up=600 - n, traffic=ILL) for n in range(5)]
+    serving = [member(f"i-s{n}", "1.0.275", up=30 + n) for n in range(15)]
+    of = group(*refused, *serving, released=released("1.0.275", since=60))
+    tight = {"minimum": "90%", "max_unavailable": "25%"}
+    assert decide(of, **tight).to_terminate == ("i-o0", "i-o1")
+    booting = [member(f"i-n{n}", None, up=2) for n in range(2)]
+    of = group(*refused[2:], *booting, *serving, released=released("1.0.275", since=60))
+    assert decide(of, **tight).to_terminate == ()
+
+
 def test_beyond_desired_capacity_the_unavailable_protect_nobody() -> None:
     of = group(*fleet(corpse()), desired=2, released=released("1.0.275", since=35))
     assert decide(of, **TIGHT).to_terminate == ()

@@ -185,7 +185,7 @@ def test_the_minimum_is_kept_by_what_is_available_and_what_may_come_back(
     """Except, while nothing is available, by those that a load balancer refuses."""
     state, decision, going = observed(group, of)
     if decision.look_again:
-        could_serve = min(len(state.available) + len(state.unavailable), group.desired)
+        could_serve = min(len(state.available) + len(state.overdue), group.desired)
         refused = [each for each in going if each.traffic.unhealthy or not each.silent]
         counted = [] if state.available else refused
         assert could_serve - len(going) >= state.minimum or counted == going

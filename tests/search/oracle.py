@@ -388,8 +388,8 @@ class Seen:
 
     @cached_property
     def could_serve(self) -> int:
-        """How many would serve if all that are unavailable came back."""
-        return min(len(self.warm), self.desired)
+        """How many would serve if all came back that have had their time to boot."""
+        return min(len(self.available) + len(self.overdue), self.desired)
 
     @cached_property
     def budget(self) -> int:

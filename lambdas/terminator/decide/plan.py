@@ -115,7 +115,8 @@ def _dead_that_may_go(
     """Return the dead that may go now, the oldest first, and why no more may.
 
     They may yet come back, so the minimum counts them, except where nothing is available and
-    the load balancers say that they do not serve.
+    the load balancers say that they do not serve. What is too young to be overdue is still
+    booting and has nothing to come back to: replacing one must not make room for the next.
     """
     tried = {each.id for each in (*state.not_come_up, *state.stale)}
     old: Sequence[Instance] = [each for each in dead if each.id not in tried]
@@ -135,7 +136,7 @@ def _dead_that_may_go(
             last = state.not_come_up or dead
             waits = f"{last[0].id} may be a boot of {state.target} that has not come up"
     going: list[Instance] = []
-    could_serve = min(len(state.available) + len(state.unavailable), state.group.desired)
+    could_serve = min(len(state.available) + len(state.overdue), state.group.desired)
     for instance in old:
         if len(going) >= room:
             break
