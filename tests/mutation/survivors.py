@@ -80,12 +80,17 @@ def change(mutant: Mutant) -> Change:
 
 
 def explained() -> Counter[Change]:
-    """Return the changes that are explained, and how many mutants make each."""
+    """Return the changes that are explained, and how many mutants make each.
+
+    A function is named once for each.
+    """
     entries = tomllib.loads(EXPLAINED.read_text()).get("mutant", [])
     if not all(entry["why"].strip() for entry in entries):
         raise ValueError(f"{EXPLAINED}: every mutant needs its reason")
     return Counter(
-        Change(entry["module"], entry["function"], entry["change"].strip()) for entry in entries
+        Change(entry["module"], function, entry["change"].strip())
+        for entry in entries
+        for function in entry["functions"]
     )
 
 

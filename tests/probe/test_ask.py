@@ -120,6 +120,11 @@ ENCODED: dict[str, tuple[bytes, str, Outcome]] = {
     "gzip in gzip": (packed(BOMB), "gzip, gzip", (None, 'content encoding "gzip, gzip"')),
     "no gzip": (b"1.0.274", "gzip", (None, "body is not what its content encoding says")),
     "half of gzip": (packed(b"1.0.274")[:-1], "gzip", (None, "body is cut short")),
+    "gzip and more": (
+        packed(b"1.0") + packed(b".274"),
+        "gzip",
+        (None, "body goes on after its compressed end"),
+    ),
     "not ASCII": (b"1.0.274", "\u202e", (None, 'content encoding "\\u202e"')),
 }
 
@@ -130,6 +135,11 @@ def test_a_body_is_decoded_never_past_its_limit(
 ) -> None:
     instance.mock(response(body, Content_Encoding=encoding))
     assert ask_all(URL) == [expected]
+
+
+def test_a_body_is_read_to_its_end_however_it_comes(instance: respx.Route) -> None:
+    instance.mock(httpx.Response(200, stream=Body(b"1.0", b".", b"274")))
+    assert ask_all(URL) == [VERSION]
 
 
 def test_two_content_encodings_are_none_that_is_read(instance: respx.Route) -> None:
