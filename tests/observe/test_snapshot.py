@@ -246,6 +246,16 @@ def test_one_refused_call_fails_the_groups_that_need_it_and_no_other() -> None:
     }
 
 
+def test_a_group_that_has_converged_does_not_fail_for_want_of_dates() -> None:
+    cloud, [whole, _] = fleet("whole", "moving")
+    for machine in whole.machines:
+        machine.version = "1.0.274"
+    cloud.faults["GetBucketLifecycleConfiguration", ""] = refusal("Throttling")
+    seen = look_at(cloud)
+    assert "lifecycle rules: Throttling" in str(seen["moving"])
+    assert not isinstance(seen["whole"], str)
+
+
 # What a group says of itself.
 
 

@@ -166,7 +166,8 @@ class Snapshot:
     `instances` are the members that EC2 lists; `unlisted` says of those that could not be
     described why not. `answers` is what each answered, or why it was not asked. `released` maps
     an app to what it should run (None without a bucket), and `activities` the names of groups
-    that have not converged to their scaling activities; either may be unobserved.
+    that have not converged to their scaling activities; either may be unobserved. Groups that
+    are `whole` have converged whatever its dates: for them `undated` has what an app should run.
     """
 
     instances: Mapping[str, Ec2Instance] = field(default_factory=dict)
@@ -175,6 +176,8 @@ class Snapshot:
     health: Mapping[LoadBalancer, Health | Unobserved] = field(default_factory=dict)
     released: Mapping[str, Released | NoRelease | Unobserved | None] = field(default_factory=dict)
     activities: Mapping[str, Activities | Unobserved] = field(default_factory=dict)
+    whole: frozenset[str] = frozenset()
+    undated: Mapping[str, Released | NoRelease | Unobserved | None] = field(default_factory=dict)
     now: datetime = _NOT_YET
 
 
@@ -260,7 +263,14 @@ def take_snapshot(
         since = target.since if isinstance(target, Released) else None
         reaches[app] = replace(reaches[app], supposed_since=since or now)
     dates = _date_releases(world, config, targets, listings, reaches)
-    return replace(seen, activities=activities, released={**targets, **dates}, now=now)
+    return replace(
+        seen,
+        activities=activities,
+        released={**targets, **dates},
+        whole=frozenset(each.name for each in whole),
+        undated=targets,
+        now=now,
+    )
 
 
 def _to_ask(groups: Iterable[OptedIn]) -> dict[str, Policy]:
@@ -414,6 +424,8 @@ def as_seen(
     name = described["AutoScalingGroupName"]
     activities = snapshot.activities.get(name)
     released = None if policy.problems else snapshot.released.get(policy.app)
+    if isinstance(released, Unobserved) and name in snapshot.whole:
+        released = snapshot.undated.get(policy.app)
     attached = [] if policy.problems else attached_to(described)
     health = {each: snapshot.health.get(each) for each in attached if is_known(each)}
     problems = [
