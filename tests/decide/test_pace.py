@@ -83,12 +83,16 @@ def test_where_since_is_unknown_anything_in_flight_holds() -> None:
 
 def test_within_the_grace_period_proof_is_on_its_way() -> None:
     young = group(
-        *old(), member("i-n", "1.0.274", up=4), grace=10, released=released("1.0.274", since=9)
+        *old(),
+        member("i-m", "1.0.274", up=4, served=3),
+        member("i-n", "1.0.274", up=4),
+        grace=10,
+        released=released("1.0.274", since=9),
     )
     decision = decide(young, **FAST)
     assert decision.hold == "proof_on_its_way"
     assert decision.reason == (
-        "no proof yet: i-n runs 1.0.274; its health check grace period has 6 minutes to go"
+        "no proof yet: i-m, i-n run 1.0.274; the health check grace period has 6 minutes to go"
     )
 
 

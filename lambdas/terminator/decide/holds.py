@@ -168,8 +168,9 @@ def _proof_on_its_way(state: GroupState) -> str | None:
     if not state.newest or not all(state.on_target(instance) for instance in state.newest):
         return None
     wait = left(state.group.grace - max(map(state.age, state.newest)))
+    runs = "runs" if len(state.newest) == 1 else "run"
     return (
-        f"no proof yet: {_ids(state.newest)} runs {state.target}; its health check grace "
+        f"no proof yet: {_ids(state.newest)} {runs} {state.target}; the health check grace "
         f"period has {wait} to go"
     )
 
