@@ -69,7 +69,7 @@ search-mutants: $(READY) ## changes 40 places of the decision (SAMPLE=, SEED=): 
 hostile: $(READY) ## shows what the probe says of instances that answer as badly as they can
 	@$(BIN)/python -m tests.probe.hostile_table
 
-bench: $(READY) ## measures what Terminator costs, and rewrites docs/performance.md
+bench: $(READY) ## measures what Terminator costs, and rewrites docs/development/performance.md
 	@$(BIN)/python -m benchmarks
 
 # The bundle is for one Python on one platform, the rest for all that develop here. Packages that

@@ -1,4 +1,4 @@
-"""`make bench`: measures everything, prints the tables and writes them to docs/performance.md."""
+"""`make bench`: measures everything, and writes the tables to docs/development/performance.md."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "development" / "performance.md"
 _BEGIN: Final = "<!-- make bench writes from here -->"
 _END: Final = "<!-- to here -->"
 

@@ -11,7 +11,9 @@ from unittest.mock import patch
 
 import boto3
 
-DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "cli.md"
+DOCS: Final = Path(__file__).parents[2] / "docs"
+PERMISSIONS: Final = DOCS / "permissions.md"
+COMMANDS: Final = DOCS / "cli.md"
 # What IAM calls them, where that is not what the API does.
 _RENAMED: Final = {
     "lambda:Invoke": "lambda:InvokeFunction",
@@ -45,7 +47,7 @@ def recording() -> Iterator[set[str]]:
 
 def documented(command: str) -> set[str]:
     """Return the IAM actions that the documentation lists for a command."""
-    text = DOCUMENT.read_text(encoding="utf-8")
+    text = PERMISSIONS.read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`[a-z` ]+`) \| (.*) \|$", text, re.MULTILINE)
     found = [actions for commands, actions in rows if f"`{command}`" in commands and ":" in actions]
     actions = re.findall(r"`([a-z0-9]+:[A-Za-z]+)`", found[-1])

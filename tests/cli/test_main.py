@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import terminator_cli
 from terminator_cli.main import load, main
-from tests.cli.calls import DOCUMENT
+from tests.cli.calls import COMMANDS
 from tests.cli.runs import TERMINATOR
 
 
@@ -55,7 +55,7 @@ def test_help_names_the_options_with_an_example() -> None:
 
 
 def test_every_command_and_option_is_documented() -> None:
-    pages = (DOCUMENT, DOCUMENT.with_name("report.md"))
+    pages = (COMMANDS, COMMANDS.with_name("report.md"))
     text = "".join(page.read_text(encoding="utf-8") for page in pages)
     for name in main.commands:
         assert f"`{name}" in text
