@@ -197,7 +197,11 @@ class Dashboard(Construct):
                 ("Stale", "Maximum", _BLUE),
                 ("Held", "Maximum", _GREY),
             ],
-            "Terminated and failed": [("Terminated", "Sum", _BLUE), ("Failed", "Sum", _RED)],
+            "Terminated and failed": [
+                ("Terminated", "Sum", _BLUE),
+                ("Failed", "Sum", _RED),
+                ("EventsNotPut", "Sum", _ORANGE),
+            ],
         }
         for title, metrics in shown.items():
             lines = [metric(self._name, name, how, self._period, of) for name, how, of in metrics]

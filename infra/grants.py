@@ -61,9 +61,7 @@ def for_reconcile(
             ["*"],
         ),
         *terminating(stack, config),
-        _statement(
-            "PutEvents", ["events:PutEvents"], [bus], {"StringEquals": {"events:source": SOURCE}}
-        ),
+        _put_events(bus),
         *([_invoke(probes)] if probes else []),
         *(_read_releases(bucket, history=True) if bucket is not None else []),
     ]
@@ -119,6 +117,19 @@ def _read_releases(bucket: str, *, history: bool = False) -> list[iam.PolicyStat
         _statement("ListReleases", [*of_bucket, "s3:ListBucketVersions"], [bucket]),
         _statement("ReadReleases", ["s3:GetObject", *of_objects], [f"{bucket}/*"]),
     ]
+
+
+def _put_events(bus: str) -> iam.PolicyStatement:
+    """Allow putting events in our name: a call has as many sources as entries, all of them ours.
+
+    `events:source` is a multivalued key, so it needs a set operator, which a call without any
+    source would satisfy too:
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
+    """
+    ours = {"ForAllValues:StringEquals": {"events:source": SOURCE}}
+    return _statement(
+        "PutEvents", ["events:PutEvents"], [bus], {**ours, "Null": {"events:source": "false"}}
+    )
 
 
 def _invoke(functions: Sequence[str]) -> iam.PolicyStatement:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -62,6 +63,7 @@ def reconcile(event: Mapping[str, Any], context: LambdaContext) -> list[dict[str
     from terminator.reconcile import ServedInPartError
     from terminator.reconcile import reconcile as run
     from terminator.report import events
+    from terminator.text import count
 
     scope = _scope(event)
     config = replace(_config(), dry_run=event.get("dry_run", _config().dry_run) is not False)
@@ -73,8 +75,11 @@ def reconcile(event: Mapping[str, Any], context: LambdaContext) -> list[dict[str
 
     def announce(entries: Sequence[events.Entry]) -> None:
         if entries and not is_asked_for_a_plan:
-            for problem in events.put(_aws().events, entries, remaining):
-                logger.warning("events could not be put: %s", problem)
+            problems = Counter(events.put(_aws().events, entries, remaining))
+            for problem, times in problems.items():
+                logger.error("%s could not be put: %s", count(times, "event"), problem)
+            if problems:
+                _emit({"EventsNotPut": problems.total()}, service=config.name)
 
     probes = json.loads(os.environ["TERMINATOR_PROBES"])
     world = World(

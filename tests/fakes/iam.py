@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+# These need a set operator: without one a condition on them holds for nobody.
+_MULTIVALUED: Final = frozenset({"events:source"})
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,28 @@ def covers(pattern: str, resource: str) -> bool:
 
 def allows(statement: dict[str, Any], action: str, resource: str, use: Use) -> bool:
     """Say whether a statement allows the use, by one of its actions on one of its resources."""
-    said = {"StringEquals": dict([use.said])} if use.said else None
-    if statement.get("Condition", said) != said:
+    if not _holds(statement.get("Condition", {}), dict([use.said]) if use.said else {}):
         return False
     return action == use.action and covers(resource, use.resource)
+
+
+def _holds(condition: dict[str, dict[str, Any]], said: dict[str, str | None]) -> bool:
+    """Say whether a condition holds of what a call says, by key.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+    """
+    for operator, asked in condition.items():
+        for key, expected in asked.items():
+            value, is_there = said.get(key), said.get(key) is not None
+            match operator:
+                case "StringEquals":
+                    holds = key not in _MULTIVALUED and is_there and value == expected
+                case "ForAllValues:StringEquals":
+                    holds = not is_there or value == expected
+                case "Null":
+                    holds = is_there == (expected == "false")
+                case _:
+                    raise ValueError(f"no such operator here: {operator}")
+            if not holds:
+                return False
+    return True

@@ -161,7 +161,7 @@ def differences(of: dict[str, Any], handler: str, needed: Iterable[Use]) -> list
         for resource in listed(statement["Resource"])
     ]
     stranger = Use(TERMINATE, f"{GROUP}stranger")
-    forged = Use("events:PutEvents", BUS, (SOURCE, "aws.ec2"))
+    forged = [Use("events:PutEvents", BUS, (SOURCE, source)) for source in ("aws.ec2", None)]
     return [
         *(
             f"may not {u.action} {u.resource}"
@@ -171,7 +171,7 @@ def differences(of: dict[str, Any], handler: str, needed: Iterable[Use]) -> list
         *(f"need not {g[1]} {g[2]}" for g in given if not any(allows(*g, u) for u in needed)),
         *(f"may {g[1]} anywhere" for g in given if g[2] == "*" and g[1] not in ANYWHERE),
         *(f"may {g[1]} in any group" for g in given if allows(*g, stranger)),
-        *(f"may {g[1]} in any name" for g in given if allows(*g, forged)),
+        *(f"may {g[1]} in any name" for g in given if any(allows(*g, each) for each in forged)),
         *(f"has the wildcard {g[1]}" for g in given if "*" in g[1]),
     ]
 
@@ -297,13 +297,21 @@ def test_terminating_without_the_tags_condition_is_noticed(recorded: Recorder) -
     assert found == {f"may {TERMINATE} in any group"}
 
 
-@pytest.mark.parametrize("source", [None, "aws.ec2"])
-def test_putting_events_in_another_name_is_noticed(recorded: Recorder, source: str | None) -> None:
+NOT_OURS: Final[Mapping[str, dict[str, Any]]] = {
+    "no condition": {},
+    "another name": {"ForAllValues:StringEquals": {SOURCE: "aws.ec2"}},
+    "no set operator": {"StringEquals": {SOURCE: "terminator"}},
+    "none is enough": {"ForAllValues:StringEquals": {SOURCE: "terminator"}},
+}
+
+
+@pytest.mark.parametrize("condition", NOT_OURS.values(), ids=NOT_OURS)
+def test_putting_events_in_another_name_or_not_at_all_is_noticed(
+    recorded: Recorder, condition: dict[str, Any]
+) -> None:
     before, of = template(FULL), template(FULL)
     [putting] = [e for e in statements(of, "reconcile") if e["Action"] == "events:PutEvents"]
-    putting["Condition"] = {"StringEquals": {"events:source": source}}
-    if source is None:
-        del putting["Condition"]
+    putting["Condition"] = condition
     assert compared(of, "reconcile", recorded) - compared(before, "reconcile", recorded)
 
 

@@ -279,22 +279,29 @@ def refused() -> Any:
 
 
 @pytest.mark.parametrize(
-    ("refuse", "warning"),
+    ("refuse", "why"),
     [
-        (unreachable, "events could not be put: EndpointConnectionError: Could not connect"),
-        (refused, "events could not be put: ThrottlingException: slow\\ndown"),
+        (unreachable, "1 event could not be put: EndpointConnectionError: Could not connect"),
+        (refused, "1 event could not be put: ThrottlingException: slow\\ndown"),
     ],
 )
-def test_events_that_cannot_be_put_fail_nothing_and_are_warned_of(
-    local: Recording, refuse: Any, warning: str
+def test_events_that_cannot_be_put_fail_nothing_and_are_errors_in_the_log(
+    local: Recording, refuse: Any, why: str
 ) -> None:
     local.refuse_events = refuse
     rollout(local)
     assert len(local.cloud.kills) == 3
     assert not any(failed for _, failed in local.errors)
-    warnings = [line["message"] for line in local.lines() if line.get("level") == "WARNING"]
-    assert len(warnings) == 3
-    assert all(line.startswith(warning) for line in warnings)
+    errors = [line["message"] for line in local.lines() if line.get("level") == "ERROR"]
+    assert len(errors) == 3
+    assert all(line.startswith(why) for line in errors)
+    assert [value for _, value in local.series("EventsNotPut")] == [1.0] * 3
+
+
+def test_a_run_whose_events_are_put_has_no_metric_of_others(local: Recording) -> None:
+    rollout(local)
+    assert len(local.told) == 3
+    assert local.series("EventsNotPut") == []
 
 
 def test_events_are_put_after_all_groups_were_served() -> None:
@@ -319,4 +326,19 @@ def test_what_the_time_left_does_not_allow_is_not_put() -> None:
 
     entry = events.of_failed_run("x", dry_run=False)
     client: Any = Client()
-    assert events.put(client, [entry], lambda: events.CALL_SECONDS - 1) == ["time ran out"]
+    not_put = events.put(client, [entry] * 11, lambda: events.CALL_SECONDS - 1)
+    assert not_put == ["time ran out"] * 11
+
+
+def test_of_each_event_that_is_not_put_it_is_said_why() -> None:
+    class Client:
+        def put_events(self, Entries: Any) -> Any:  # noqa: N803
+            if len(Entries) > 1:
+                raise EndpointConnectionError(endpoint_url="https://events")
+            return refused()
+
+    client: Any = Client()
+    problems = events.put(client, [events.of_failed_run("x", dry_run=False)] * 11, lambda: 99.0)
+    assert len(problems) == 11
+    assert set(problems[:10]) == {problems[0]}
+    assert problems[10] == "ThrottlingException: slow\\ndown"

@@ -91,14 +91,15 @@ def _entry(kind: str, record: Record, reason: str = "") -> Entry:
 def put(
     client: EventBridgeClient, entries: Sequence[Entry], remaining: Callable[[], float]
 ) -> list[str]:
-    """Put the events, and return what went wrong; nothing is raised for it.
+    """Put the events, and return of each that was not why not; nothing is raised for it.
 
     `remaining` tells the seconds that are left: what they do not allow is not put.
     """
     problems: list[str] = []
     for call in calls(entries):
         if remaining() < CALL_SECONDS:
-            return [*problems, "time ran out"]
+            problems += ["time ran out"] * len(call)
+            continue
         try:
             # Each has the fields that are required, and none of the others.
             answer = client.put_events(Entries=cast("Any", call))
@@ -108,7 +109,7 @@ def put(
                 if "ErrorCode" in each
             ]
         except Exception as error:  # noqa: BLE001 - an event must never fail a run
-            problems.append(explain(error))
+            problems += [explain(error)] * len(call)
     return problems
 
 
