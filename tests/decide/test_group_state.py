@@ -318,7 +318,7 @@ def history(target: str = "2", *, since: float, **more: Any) -> Released:
 
 
 @pytest.mark.parametrize(
-    ("up", "doubt", "is_dead"),
+    ("up", "doubt", "was_another"),
     [
         (100, 1, True),
         (61.5, 1, True),
@@ -331,12 +331,11 @@ def history(target: str = "2", *, since: float, **more: Any) -> Released:
         (340, 45, True),
     ],
 )
-def test_a_silent_one_is_presumed_outdated_if_another_release_was_the_target_when_it_was_created(
-    up: float, doubt: float, *, is_dead: bool
+def test_the_history_tells_whether_another_release_was_the_target_when_an_instance_was_created(
+    up: float, doubt: float, *, was_another: bool
 ) -> None:
     target = history(since=60, doubt=timedelta(minutes=doubt))
-    state = state_of(group(OLD, member("i-x", None, up=up), released=target))
-    assert ids(state.dead) == (["i-x"] if is_dead else [])
+    assert target.was_another(ago(up)) == was_another
 
 
 def test_one_after_the_other_releases_that_were_the_target_are_one_span() -> None:
@@ -449,17 +448,23 @@ def test_after_a_rollback_a_silent_boot_of_just_before_is_a_failed_one_although_
     [
         ([], 60, 60.5, True),
         ([], 60, 59.5, False),
+        ([], 60, 61.5, False),
         ([], 2000, 2000.5, False),  # a reboot, a day later
-        ([member("i-a")], 60, 60.5, False),  # without proof, beside one that serves
+        ([OLD], 60, 60.5, True),
+        ([OLD], 60, 59.5, False),
+        ([OLD], 2000, 2000.5, True),  # the target is not out everywhere, a day later
+        ([member("i-a", "1", up=5)], 2000, 2000.5, False),  # it is
     ],
 )
-def test_where_nothing_is_available_a_silent_boot_of_just_before_is_dead(
+def test_without_proof_a_silent_boot_of_just_before_is_dead_and_no_canary(
     others: list[Instance], since: float, up: float, *, is_dead: bool
 ) -> None:
     target = released("1", since=since, others=(), first_existed=ALWAYS)
-    state = state_of(group(*others, member("i-x", None, up=up), released=target))
+    silent = member("i-x", None, up=up)
+    state = state_of(group(*others, silent, grace=20, released=target))
     assert ids(state.dead) == (["i-x"] if is_dead else [])
-    assert ids(state.not_come_up) == ([] if is_dead else ["i-x"])
+    is_canary = not is_dead and state.since_then(silent)
+    assert ids(state.not_come_up) == (["i-x"] if is_canary else [])
 
 
 # Canaries that have not come up, and stale boots.

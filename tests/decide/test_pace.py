@@ -192,9 +192,26 @@ def test_a_boot_around_the_release_is_not_counted_as_stale(up: float, kind: str)
     assert decide(around, **FAST).kind == kind
 
 
-def test_boots_from_a_warm_pool_are_as_new_as_when_they_were_taken_and_the_reason_says_so() -> None:
-    pooled = member("i-s", up=9000, taken_from_pool=ago(3))
+@pytest.mark.parametrize("up", [9000, 9.5, 8.5])
+def test_what_a_warm_pool_held_from_before_the_release_is_waited_for_only_until_it_is_up(
+    up: float,
+) -> None:
+    """It says nothing of the release, and the pool has one less."""
+    pooled = member("i-s", up=up, taken_from_pool=ago(3))
     of = group(*old(), pooled, warm_pool=True, released=released("1.0.274", since=9))
+    assert decide(of, **FAST).kind == "canary"
+    waits = replace(pooled, in_service_since=None)
+    of = replace(of, instances=(*old(), waits))
+    assert decide(of, **FAST).hold == "members_in_flight"
+    refused = replace(pooled, traffic=ILL)
+    of = replace(of, instances=(*old(), refused))
+    assert decide(of, **FAST).hold == "canary_not_come_up"
+
+
+def test_what_a_warm_pool_made_since_the_release_is_stale_and_the_reason_names_it() -> None:
+    pooled = member("i-s", up=7, taken_from_pool=ago(3))
+    before = member("i-t", up=9000, taken_from_pool=ago(1))
+    of = group(*old(), pooled, before, warm_pool=True, released=released("1.0.274", since=9))
     assert decide(of, **FAST).reason == (
         "no proof yet: i-s created 3 minutes ago still reports 1.0.266 "
         "(replacements come from its warm pool); next canary in 27 minutes"

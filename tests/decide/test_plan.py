@@ -383,6 +383,26 @@ def test_without_proof_none_that_was_created_since_goes() -> None:
     assert decide(old_only, minimum="0").to_terminate == ()
 
 
+@pytest.mark.parametrize(
+    ("others", "goes"),
+    [
+        ([], ("i-dead",)),
+        ([member("i-x", None, up=20)], ()),  # a canary that may yet come up
+        ([member("i-x", None, up=40)], ()),  # one that never does
+        ([unasked("i-x", "Pending")], ()),
+        ([corpse("i-e", up=45.5)], ("i-e",)),  # of the same minute: one at a time
+    ],
+)
+def test_without_proof_one_of_just_before_goes_where_none_of_since_then_is_out(
+    others: list[Instance], goes: tuple[str, ...]
+) -> None:
+    of = group(*fleet(corpse(up=45.1), *others), released=released("1.0.275", since=45))
+    decision = decide(of, **FAST)
+    assert decision.to_terminate == goes
+    assert decision.kind == ("canary" if goes else "hold")
+    assert decision.look_again == bool(goes)
+
+
 def test_where_since_is_unknown_none_goes_while_the_last_to_be_created_is_away() -> None:
     ill = member("i-ill", "1.0.266", up=900, traffic=ILL)
     target = released("1.0.275", since=None)

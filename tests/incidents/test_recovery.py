@@ -113,6 +113,27 @@ def test_a_rollback_within_seconds_of_the_canarys_launch_leaves_the_group_whole(
     assert lives.lost <= 2
 
 
+@pytest.mark.parametrize(
+    ("desired", "minimum"),
+    [(1, "0"), (2, "50%"), (3, "50%"), (10, "50%"), pytest.param(200, "50%", marks=soak)],
+)
+@pytest.mark.parametrize("after", [0.1, 0.5, 0.9, 3])
+@pytest.mark.parametrize("stands", [BARE, BALANCED, CHECKED], ids=["bare", "balanced", "checked"])
+def test_a_fix_within_seconds_of_the_canarys_launch_is_out_within_hours(
+    desired: int, minimum: str, after: float, stands: Mapping[str, Any]
+) -> None:
+    """Row 54, forwards: nobody knows which of the two releases that canary boots."""
+    lives = fleet(desired, tags=settings_of(minimum=minimum), **stands)
+    lives.release(NEW, NEVER_UP)
+    assert lives.hours_until(lambda: lives.lost == 1, most=1) is not None
+    lives.cloud.wait(after)
+    lives.release(FIX)
+    hours = lives.hours_until(lambda: lives.all_serve(FIX), most=12)
+    assert hours is not None
+    assert hours <= 3
+    assert lives.lost <= desired + 1
+
+
 @pytest.mark.parametrize("stands", [BARE, BALANCED], ids=["bare", "balanced"])
 def test_what_is_above_the_target_goes_within_the_hour_although_an_old_one_hangs(
     stands: Mapping[str, Any],

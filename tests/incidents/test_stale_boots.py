@@ -15,6 +15,7 @@ from tests.incidents.fleets import (
     BALANCED,
     BARE,
     CHECKED,
+    NEVER_UP,
     NEW,
     STALE,
     fleet,
@@ -62,12 +63,12 @@ def test_boots_that_stay_old_for_a_week_cost_at_most_20_at_every_size_and_period
 
 
 @pytest.mark.parametrize("size", [2, 4])
-@pytest.mark.parametrize("pool", [1, 2, 4])
+@pytest.mark.parametrize("pool", [1, 2, 4, 8, 16, pytest.param(40, marks=soak)])
 @pytest.mark.parametrize("stands", [BARE, BALANCED], ids=["bare", "balanced"])
 def test_a_warm_pool_that_holds_the_old_release_is_drained_and_the_release_out_in_a_working_day(
     size: int, pool: int, stands: Mapping[str, Any]
 ) -> None:
-    """Row 5: it was filled with the old release; what fills it up anew holds the new one."""
+    """Row 5: what fills it up anew holds the new one."""
     lives = fleet(size, pool=pool, **stands)
     lives.pass_hours(1)
     lives.release(NEW)
@@ -78,9 +79,28 @@ def test_a_warm_pool_that_holds_the_old_release_is_drained_and_the_release_out_i
 
     hours = lives.hours_until(lambda: lives.all_serve(NEW), most=48, meanwhile=listen)
     assert hours is not None
-    assert hours <= 9
+    assert hours <= 8
+    assert lives.lost <= size + pool
     assert any("replacements come from its warm pool" in reason for reason in said)
     assert lives.lowest["web"] >= size - 1
+
+
+@pytest.mark.parametrize(("size", "pool"), [(2, 4), (4, 8)])
+@pytest.mark.parametrize("stands", [BARE, BALANCED], ids=["bare", "balanced"])
+def test_a_warm_pool_adds_no_more_losses_than_it_holds(
+    size: int, pool: int, stands: Mapping[str, Any]
+) -> None:
+    """Row 5, where the release is no good: what the pool held from before, and then as ever."""
+    lost = {}
+    for how in (STALE, NEVER_UP):
+        lives = fleet(size, pool=pool, **stands)
+        lives.pass_hours(1)
+        lives.release(NEW, how)
+        lives.pass_hours(48)
+        lost[how] = lives.lost
+        assert lives.lowest["web"] >= size - 1
+    assert pool < lost[STALE] <= pool + 10
+    assert lost[NEVER_UP] == pool + 1
 
 
 @pytest.mark.parametrize("desired", [2, 4, pytest.param(10, marks=soak)])

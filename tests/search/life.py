@@ -480,6 +480,7 @@ class Life(RuleBasedStateMachine):
     ) -> Run:
         """Run once, and judge."""
         before = len(self.cloud.kills)
+        heard = self.cloud.rounds >= self.cloud.deaf_until
         tape = Tape(self.cloud, tricks, seconds)
         config = cloud_api.settings(bucket=self.cloud.bucket, dry_run=dry_run)
         done = run(tape, config, scope)
@@ -497,7 +498,7 @@ class Life(RuleBasedStateMachine):
             machine = next(machine for machine in group.machines if machine.id == id_)
             seen = done.last_seen(name, id_)
             answered = bool(seen.version and seen.traffic)
-            quiet = calm and not self.cloud.lag
+            quiet = calm and heard and not self.cloud.lag
             self._keeps_enough(group, machine, seen, calm=quiet, answered=answered)
             self._accuses_none(group, machine, answered=answered)
             self._keeps_distance(group, machine, answered=answered)
@@ -511,7 +512,7 @@ class Life(RuleBasedStateMachine):
     ) -> None:
         """Check that the minimum stays: of what serves or, of the dead, of what could.
 
-        Where describes lag or runs overlap it may be missed: how far is noted.
+        Where describes lag, runs overlap or no answer is heard it may be missed: how far is noted.
         """
         here, least = self.cloud.available(group), minimum(group)
         COUNTS[f"at worst {max(0, least - here)} below the minimum"] += answered

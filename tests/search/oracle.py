@@ -301,13 +301,17 @@ class Seen:
         return self.since is not None and self.since - self.doubt <= member.began < self.since
 
     def _is_lost(self, member: Member) -> bool:
-        """Whether it came just before, is silent and overdue, and nothing is available.
+        """Whether it came just before, is silent and overdue, and nothing proves the target.
 
-        It may be the canary of a release that was taken back at once: no other will come.
+        It may be the canary of another release, and none of this one comes while that stands.
         """
-        lately = self.since is not None and self.now - self.since < DAY
-        away = member.silent and self.is_overdue(member) and not self.available
-        return lately and away and self._came_just_before(member)
+        away = member.silent and self.is_overdue(member) and not self.proof
+        return away and self._is_under_way and self._came_just_before(member)
+
+    @cached_property
+    def _is_under_way(self) -> bool:
+        """Whether the target is not out everywhere yet, or became it within a day."""
+        return bool(self.outdated) or (self.since is not None and self.now - self.since < DAY)
 
     @cached_property
     def canaries(self) -> list[Member]:
@@ -341,9 +345,9 @@ class Seen:
         """Boots that never came up of a target that others run."""
         if self.since is None or not self.proof:
             return []
-        lately = bool(self.outdated) or self.now - self.since < DAY
         others = any(self.on_target(m) and self.since_then(m) for m in self.available)
-        silent = [m for m in self.overdue if m.silent and self.since_then(m) and lately]
+        away = [m for m in self.overdue if m.silent and self.since_then(m)]
+        silent = away if self._is_under_way else []
         return [m for m in silent if others or self._came_just_before(m)]
 
     @cached_property
@@ -369,8 +373,14 @@ class Seen:
         return [m for m in self.unavailable if m in self.canaries or m in self.stale]
 
     def wait(self, boots: Iterable[Member]) -> timedelta:
-        """How long the next has to wait for the newest of boots that failed."""
-        came, retry = max(m.began for m in boots), self.span("canary-retry")
+        """How long the next has to wait for the newest of boots that failed.
+
+        For none, and for what a warm pool held when the target became it, there is no wait.
+        """
+        came = max((m.began for m in boots if not self._was_in_pool(m)), default=None)
+        if came is None:
+            return timedelta(0)
+        retry = self.span("canary-retry")
         if self.since is None:
             uploaded = self.released.uploaded if self.released else came
             reference = self.first_on_target or uploaded
@@ -379,6 +389,12 @@ class Seen:
             reference = max([self.since, *ran])
         patience = min(max(came - reference, retry), _MOST_RETRIES * retry)
         return came + patience - self.now
+
+    def _was_in_pool(self, member: Member) -> bool:
+        """Whether it waited in a warm pool when the target became it, and was taken since."""
+        if self.since is None or member.pooled is None:
+            return False
+        return member.made <= self.since + self.doubt < member.pooled
 
     @cached_property
     def busy(self) -> bool:
@@ -530,7 +546,7 @@ WAITING: Mapping[str, Holds] = {
     "members_in_flight": lambda s: s.busy,
     "proof_on_its_way": _on_its_way,
     "canary_not_come_up": lambda s: bool(s.canaries),
-    "boots_stale": lambda s: bool(s.stale) and s.wait(s.stale) > timedelta(0),
+    "boots_stale": lambda s: s.wait(s.stale) > timedelta(0),
     "launched_lately": _lately,
 }
 

@@ -295,9 +295,7 @@ class GroupState:
         Where no other was created since, they are those created just before: of those nobody
         knows which release they boot, and after a rollback it may be the one that was taken back.
         """
-        if self.since is None or not self.proof:
-            return ()
-        if not self.outdated and self.now - self.since >= DAY:
+        if self.since is None or not self.proof or self._is_long_out:
             return ()
         silent = (each for each in self.overdue if each.silent and self.since_then(each))
         if any(self.on_target(each) and self.since_then(each) for each in self.available):
@@ -334,14 +332,30 @@ class GroupState:
         return self.since - self.doubt <= began(instance) < self.since
 
     def _is_lost_before(self, instance: Instance) -> bool:
-        """Say whether this came just before and is silent, where nothing is available.
+        """Say whether this came just before, has been silent for too long, and nothing is proven.
 
-        It may be the canary of a release that was taken back at once. Nothing else could make
-        the group whole: it would stand for a canary that has not come up for ever.
+        It may be the canary of a release that was taken back, or mended, at once. It would stand
+        for a canary of this one that has not come up, and keep the fix out for ever.
         """
-        if self.available or self.since is None or self.now - self.since >= DAY:
+        if self.since is None or self.proof or self._is_long_out:
             return False
         return instance.silent and self.is_overdue(instance) and self._came_just_before(instance)
+
+    @property
+    def _is_long_out(self) -> bool:
+        """Whether the target has been out for a day, so that silence is hardly its boot's."""
+        return not self.outdated and (self.since is None or self.now - self.since >= DAY)
+
+    def tries(self, boots: Iterable[Instance]) -> list[Instance]:
+        """Return those of the boots that tried the target.
+
+        What a warm pool held from before did not. There are only so many of them, and each that
+        goes leaves the pool with one less.
+        """
+        if self.since is None:
+            return list(boots)
+        prepared_by = self.since + self.doubt
+        return [i for i in boots if not created(i) <= prepared_by < began(i)]
 
     def retry_wait(self, boots: Iterable[Instance]) -> timedelta:
         """Return how long the next one has to wait after the newest of these failed boots.
@@ -349,9 +363,12 @@ class GroupState:
         As long as that one came after the later of *since* and the newest earlier boot that runs
         the target, at least `canary-retry` and at most 32 times that: so the gaps double by
         themselves, whatever the size of the group. Where nobody knows since when, the first that
-        runs the target or the zip's upload stands for it.
+        runs the target or the zip's upload stands for it. Nothing is waited for where none of
+        them tried the target.
         """
-        came = max(map(began, boots))
+        came = max(map(began, self.tries(boots)), default=None)
+        if came is None:
+            return timedelta(0)
         if self.since is not None:
             runs = (began(each) for each in self.available if self.on_target(each))
             reference = max([self.since, *(each for each in runs if each < came)])

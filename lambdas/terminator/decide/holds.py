@@ -186,10 +186,11 @@ def _canary_not_come_up(state: GroupState) -> str | None:
 
 
 def _boots_stale(state: GroupState) -> str | None:
-    if not state.stale:
+    boots = state.tries(state.stale)
+    if not boots:
         return None
-    newest = max(state.stale, key=lambda instance: (began(instance), instance.id))
-    wait = state.retry_wait(state.stale)
+    newest = max(boots, key=lambda instance: (began(instance), instance.id))
+    wait = state.retry_wait(boots)
     if wait <= _NOTHING:
         return None
     return (
