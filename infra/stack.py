@@ -134,7 +134,7 @@ class TerminatorStack(Stack):
         return reconcile
 
     def _release(self, reconcile: TerminatorFunction, bucket: s3.IBucket) -> TerminatorFunction:
-        """Make release, which is told of what is uploaded and asks for reconcile."""
+        """Make release, which is told of what is uploaded or deleted, and asks for reconcile."""
         release = self._function(
             "release",
             environment={"TERMINATOR_RECONCILE": reconcile.function.function_name},
@@ -148,15 +148,23 @@ class TerminatorStack(Stack):
         )
         keys = [{"suffix": ".zip"}, {"suffix": "/current"}]
         detail = {"bucket": {"name": [bucket.bucket_name]}, "object": {"key": keys}}
-        events.Rule(
-            self,
-            "Uploads",
-            description="Tells Terminator of a zip or a pointer that was uploaded",
-            event_pattern=events.EventPattern(
-                source=["aws.s3"], detail_type=["Object Created"], detail=detail
-            ),
-            targets=[self._target(release)],
-        )
+        # A lifecycle rule may delete thousands of old versions at once, and changes nothing that
+        # could not wait for the schedule.
+        by_somebody = {**detail, "reason": events.Match.anything_but("Lifecycle Expiration")}
+        for id_, kind, what in (
+            ("Uploads", "Object Created", detail),
+            ("Deletions", "Object Deleted", by_somebody),
+        ):
+            done = "uploaded" if id_ == "Uploads" else "deleted"
+            events.Rule(
+                self,
+                id_,
+                description=f"Tells Terminator of a zip or a pointer that was {done}",
+                event_pattern=events.EventPattern(
+                    source=["aws.s3"], detail_type=[kind], detail=what
+                ),
+                targets=[self._target(release)],
+            )
         return release
 
     def _target(self, to: TerminatorFunction) -> targets.LambdaFunction:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Final, Literal
 
@@ -60,31 +61,36 @@ def upload(aws: Aws, app: str, program: Program) -> Event:
 def put(aws: Aws, key: str, data: bytes) -> Event:
     """Upload an object, and return the event that EventBridge would deliver."""
     etag = aws.s3.put_object(Bucket=BUCKET, Key=key, Body=data)["ETag"].strip('"')
+    stored = {"key": key, "size": len(data), "etag": etag}
+    return _event("Object Created", {"object": stored, "reason": "PutObject"})
+
+
+def _event(what: str, detail: Mapping[str, object]) -> Event:
     return {
         "version": "0",
         "source": "aws.s3",
-        "detail-type": "Object Created",
+        "detail-type": what,
         "region": REGION,
         "resources": [f"arn:aws:s3:::{BUCKET}"],
-        "detail": {
-            "version": "0",
-            "bucket": {"name": BUCKET},
-            "object": {"key": key, "size": len(data), "etag": etag},
-            "reason": "PutObject",
-        },
+        "detail": {"version": "0", "bucket": {"name": BUCKET}, **detail},
     }
 
 
-def delete(aws: Aws, app: str, version: str) -> None:
+def delete(aws: Aws, app: str, version: str) -> Event:
     """Delete a release of the app; the versioned bucket keeps a delete marker."""
-    aws.s3.delete_object(Bucket=BUCKET, Key=f"{app}/{version}.zip")
+    return _delete(aws, f"{app}/{version}.zip")
+
+
+def _delete(aws: Aws, key: str) -> Event:
+    aws.s3.delete_object(Bucket=BUCKET, Key=key)
+    how = {"reason": "DeleteObject", "deletion-type": "Delete Marker Created"}
+    return _event("Object Deleted", {"object": {"key": key}, **how})
 
 
 def point(aws: Aws, app: str, version: str | None) -> Event:
     """Point the app at a release or, with None, at its newest by deleting the pointer."""
     if version is None:
-        aws.s3.delete_object(Bucket=BUCKET, Key=pointer_key(app))
-        return {}
+        return _delete(aws, pointer_key(app))
     return put(aws, pointer_key(app), f"{version}\n".encode())
 
 

@@ -25,6 +25,7 @@ from rich.progress import (
 from terminator.config.release_keys import KeyNameError
 from terminator.model import NoRelease, Release, Released
 from terminator.observe.releases import chosen
+from terminator.observe.zips import problem_of
 from terminator.text import plain
 from terminator.version import Version, same_release
 from terminator_cli import options, output, reach
@@ -48,6 +49,10 @@ _UNREADABLE: Final = (
     zlib.error,
     lzma.LZMAError,
 )
+# Shrunk, reduced, imploded and Deflate64, which Windows uses for what is large: section 4.4.5 of
+# https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
+_ONLY_UNZIP_READS: Final = frozenset({1, 2, 3, 4, 5, 6, 9})
+_READ_BYTES: Final = 2**20
 # A part of some megabytes may take its time on a slow line.
 _PATIENT: Final = Config(
     connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 5}
@@ -147,17 +152,30 @@ def release(  # noqa: PLR0913 - the options it declares
 
 
 def check_zip(file: Path) -> None:
-    """Read the whole zip; raise UnusableError where it cannot be read or is empty."""
+    """Read the whole zip; raise UnusableError where no boot script could unpack it, or it is empty.
+
+    What unzip reads and Python does not is left unread.
+    """
     try:
         with zipfile.ZipFile(file) as archive:
-            problem = None if archive.namelist() else "it holds no files"
-            broken = archive.testzip()
+            problem = problem_of(archive) or next(_damaged(archive), None)
     except _UNREADABLE as error:
         raise UnusableError(f"{file} cannot be read: {plain(str(error))}") from error
-    if broken is not None:
-        problem = f"its file {plain(broken)} is damaged"
     if problem is not None:
         raise UnusableError(f"{file} cannot be released: {problem}")
+
+
+def _damaged(archive: zipfile.ZipFile) -> Iterator[str]:
+    """Read all files of a zip; yield what is wrong with them."""
+    for each in archive.infolist():
+        if each.compress_type in _ONLY_UNZIP_READS:
+            continue
+        try:
+            with archive.open(each) as file:
+                while file.read(_READ_BYTES):
+                    pass
+        except zipfile.BadZipFile:
+            yield f"its file {plain(each.filename)} is damaged"
 
 
 def _planned(s3: S3Client, bucket: Bucket, file: Path, app: str, version: Version) -> Upload:

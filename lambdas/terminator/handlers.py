@@ -128,7 +128,7 @@ def _answer(
 
 @logger.inject_lambda_context
 def release(event: Mapping[str, Any], _context: LambdaContext) -> None:
-    """Check what was uploaded, and ask reconcile to serve the app's groups.
+    """Check what was uploaded or deleted, and ask reconcile to serve the app's groups.
 
     A refused upload is logged as a warning and changes nothing.
     """
@@ -136,11 +136,10 @@ def release(event: Mapping[str, Any], _context: LambdaContext) -> None:
     from terminator.invoke import ask_reconcile
 
     for verdict in upload.verdicts(event, _aws().s3, _config().bucket):
-        if verdict.app is None:
-            logger.warning(str(verdict))
-            continue
-        logger.info(str(verdict))
-        ask_reconcile(_aws().functions, os.environ["TERMINATOR_RECONCILE"], verdict.app)
+        log = logger.info if verdict.refused is None else logger.warning
+        log(str(verdict))
+        if verdict.app is not None:
+            ask_reconcile(_aws().functions, os.environ["TERMINATOR_RECONCILE"], verdict.app)
 
 
 @cache

@@ -1,10 +1,10 @@
-"""What an upload to the releases bucket asks for: events of S3, checked."""
+"""What a change of the releases bucket asks for: events of S3, checked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import unquote_plus
 
 from terminator.config import release_keys as keys
@@ -20,16 +20,36 @@ if TYPE_CHECKING:
     from terminator.config.deployment import Bucket
 
 
+# `other` changes nothing that is released: an object was restored, its tags or its storage class
+# have changed, it was replicated elsewhere, or a lifecycle rule deleted what was not needed.
+What = Literal["uploaded", "deleted", "other"]
+
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventBridge.html
+_DETAIL_TYPES: Final[Mapping[str, What]] = {
+    "Object Created": "uploaded",
+    "Object Deleted": "deleted",
+}
+_EXPIRED: Final = "Lifecycle Expiration"
+# What comes before the colon in the names of
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
+_EVENT_NAMES: Final[Mapping[str, What]] = {
+    "ObjectCreated": "uploaded",
+    "ObjectRemoved": "deleted",
+}
+
+
 class EventError(ValueError):
     """The event is not one of S3's; the message says what it is and what is accepted."""
 
 
 @dataclass(frozen=True)
-class Uploaded:
-    """An object that was created, by bucket and key."""
+class Change:
+    """What became of an object, by bucket and key; `said` is what S3 calls it."""
 
     bucket: str
     key: str
+    what: What
+    said: str
 
     def __str__(self) -> str:
         return f"s3://{plain(self.bucket)}/{plain(self.key)}"
@@ -37,78 +57,91 @@ class Uploaded:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What an upload leads to: its app is asked for, or it is refused for a reason."""
+    """What a change leads to: its app is asked for, it is refused for a reason, or neither."""
 
-    uploaded: Uploaded
+    change: Change
     app: str | None = None
     refused: str | None = None
 
     def __str__(self) -> str:
         if self.refused is not None:
-            return f"{self.uploaded} => refused: {self.refused}"
-        return f"{self.uploaded} => reconciling the groups of {self.app}"
+            return f"{self.change} => refused: {self.refused}"
+        if self.app is None:
+            return f"{self.change} => nothing to do: {plain(self.change.said)}"
+        deleted = "deleted: " if self.change.what == "deleted" else ""
+        return f"{self.change} => {deleted}reconciling the groups of {self.app}"
 
 
-def read_event(event: object) -> list[Uploaded]:
-    """Return what an event says was created; raise EventError where it is not S3's.
+def read_event(event: object) -> list[Change]:
+    """Return what an event says became of objects; raise EventError where it is not S3's.
 
-    Accepts EventBridge's `Object Created` and the plain S3 notification, whose keys are
-    URL-encoded, and its test event, which tells of nothing.
+    Accepts the events of EventBridge and the plain S3 notification, whose keys are URL-encoded,
+    and its test event, which tells of nothing. A lifecycle rule that expires an object is left
+    to the schedule: it may expire thousands at once, and nobody waits for it.
     """
     match event:
         case {
             "source": "aws.s3",
-            "detail": {"bucket": {"name": str(bucket)}, "object": {"key": str(key)}},
+            "detail-type": str(said),
+            "detail": {"bucket": {"name": str(bucket)}, "object": {"key": str(key)}} as detail,
         }:
-            return [Uploaded(bucket, key)]
+            if detail.get("reason") == _EXPIRED:
+                return [Change(bucket, key, "other", f"{said}, {_EXPIRED}")]
+            return [Change(bucket, key, _DETAIL_TYPES.get(said, "other"), said)]
         case {"Records": list(records)}:
             return list(_records(records))
         case {"Event": "s3:TestEvent"}:
             return []
         case _:
             raise EventError(
-                f"{quoted(str(event), 200)} is neither EventBridge's Object Created nor an S3 "
-                "notification"
+                f"{quoted(str(event), 200)} is neither an event of S3's at EventBridge nor an "
+                "S3 notification"
             )
 
 
-def _records(records: list[object]) -> Iterator[Uploaded]:
+def _records(records: list[object]) -> Iterator[Change]:
     for record in records:
         match record:
-            case {"s3": {"bucket": {"name": str(bucket)}, "object": {"key": str(key)}}}:
-                yield Uploaded(bucket, unquote_plus(key))
+            case {
+                "eventName": str(said),
+                "s3": {"bucket": {"name": str(bucket)}, "object": {"key": str(key)}},
+            }:
+                kind = said.removeprefix("s3:").partition(":")[0]
+                yield Change(bucket, unquote_plus(key), _EVENT_NAMES.get(kind, "other"), said)
             case _:
                 raise EventError(f"{quoted(str(record), 200)} is no record of an S3 notification")
 
 
 def verdicts(event: object, s3: S3Client, bucket: Bucket | None) -> list[Verdict]:
-    """Check each upload that an event tells of."""
-    return [check(s3, bucket, uploaded) for uploaded in read_event(event)]
+    """Check each change that an event tells of."""
+    return [check(s3, bucket, change) for change in read_event(event)]
 
 
-def check(s3: S3Client, bucket: Bucket | None, uploaded: Uploaded) -> Verdict:
-    """Check an upload; failures to reach S3 pass through.
+def check(s3: S3Client, bucket: Bucket | None, change: Change) -> Verdict:
+    """Check a change; failures to reach S3 pass through.
 
-    Accepted are a readable zip whose key names an app and a version, and a pointer that
-    names a release.
+    Accepted are a readable zip whose key names an app and a version, a pointer that names a
+    release, and that either was deleted: a release that is withdrawn must not wait.
     """
-    if bucket is None or uploaded.bucket != bucket.name:
-        return Verdict(uploaded, refused="it is not in the releases bucket")
+    if change.what == "other":
+        return Verdict(change)
+    if bucket is None or change.bucket != bucket.name:
+        return Verdict(change, refused="it is not in the releases bucket")
     try:
-        app = keys.pointed_app(uploaded.key)
-        if app is not None:
-            return _pointer(s3, bucket, uploaded, app)
-        app, _ = bucket.template.read(uploaded.key)
+        app = keys.pointed_app(change.key) or bucket.template.read(change.key)[0]
     except KeyNameError as error:
-        return Verdict(uploaded, refused=str(error))
-    problem = zip_problem(s3, bucket.name, uploaded.key)
-    if problem is not None:
-        return Verdict(uploaded, refused=f"the zip cannot be read: {problem}")
-    return Verdict(uploaded, app)
+        return Verdict(change, refused=str(error))
+    refused = _problem(s3, bucket, change, app)
+    return Verdict(change, None if refused else app, refused)
 
 
-def _pointer(s3: S3Client, bucket: Bucket, uploaded: Uploaded, app: str) -> Verdict:
-    found = releases.find(s3, bucket.name, bucket.template, app)
-    if isinstance(found, NoRelease):
-        return Verdict(uploaded, refused=found.reason)
-    return Verdict(uploaded, app)
+def _problem(s3: S3Client, bucket: Bucket, change: Change, app: str) -> str | None:
+    """Return what is wrong with a zip or pointer of the app, None where nothing is."""
+    if change.what == "deleted":
+        none = releases.no_app(app)
+        return none.reason if none else None
+    if keys.pointed_app(change.key):
+        found = releases.find(s3, bucket.name, bucket.template, app)
+        return found.reason if isinstance(found, NoRelease) else None
+    problem = zip_problem(s3, bucket.name, change.key)
+    return f"the zip cannot be read: {problem}" if problem else None

@@ -104,6 +104,49 @@ def broken(folder: Path, kind: str) -> Path:
     return path
 
 
+def patched(whole: bytes, fields: dict[bytes, tuple[int, int]]) -> bytes:
+    """Return a zip of one file with another byte at an offset of each of its records."""
+    for record, (offset, value) in fields.items():
+        at = whole.index(record) + offset
+        whole = whole[:at] + bytes([value]) + whole[at + 1 :]
+    return whole
+
+
+# Local header, central directory, end.
+LOCAL, CENTRAL, END = b"PK\3\4", b"PK\1\2", b"PK\5\6"
+UNPACKABLE = {
+    "encrypted": ({LOCAL: (6, 1), CENTRAL: (8, 1)}, "it is encrypted"),
+    "split": ({END: (4, 1)}, "it is one part of a split zip"),
+    "unknown method": ({LOCAL: (8, 97), CENTRAL: (10, 97)}, "compression method"),
+}
+
+
+@pytest.mark.parametrize("kind", UNPACKABLE)
+def test_a_zip_that_no_boot_script_unpacks_is_not_uploaded(
+    on: Caller, tmp_path: Path, kind: str
+) -> None:
+    path, (fields, why) = tmp_path / "web.zip", UNPACKABLE[kind]
+    path.write_bytes(patched(pack(Program("1.0.275")), fields))
+    done = on.run(*upload(str(path), "1.0.275"))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert why in done.stderr
+    assert releases(on)["target"] == "1.0.274"
+
+
+@pytest.mark.parametrize("method", [1, 2, 3, 4, 5, 6, 9, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_every_method_that_unzip_or_python_reads_is_accepted(
+    on: Caller, tmp_path: Path, method: int
+) -> None:
+    path = tmp_path / "web.zip"
+    if method in {zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}:
+        with zipfile.ZipFile(path, "w", method) as archive:
+            archive.writestr("VERSION", "1.0.275")
+    else:
+        fields = {LOCAL: (8, method), CENTRAL: (10, method)}
+        path.write_bytes(patched(pack(Program("1.0.275")), fields))
+    assert on.json(*upload(str(path), "1.0.275", "--dry-run"))["becomes_target"]
+
+
 @pytest.mark.parametrize("kind", ["empty", "text", "half", "damaged", "nothing"])
 def test_a_zip_that_cannot_be_booted_is_not_uploaded(on: Caller, tmp_path: Path, kind: str) -> None:
     path = broken(tmp_path, kind)

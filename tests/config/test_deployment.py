@@ -205,6 +205,11 @@ def test_a_file_is_read_from_context_terminator(tmp_path: Path) -> None:
     assert from_file(path) == from_settings(TAGGED)
 
 
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    document = json.dumps({"context": {"terminator": TAGGED}})
+    assert from_file(write(tmp_path, document.encode("utf-8-sig"))) == from_settings(TAGGED)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

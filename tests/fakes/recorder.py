@@ -80,7 +80,8 @@ def run_all(local: Fleet, patch: pytest.MonkeyPatch) -> Recorder:
     """Run every flow in which the handlers call AWS, on the demo's two groups.
 
     `web` is served by its name and has load balancers and an alarm, `api` by its tag. A zip, a
-    pointer and a bad zip are delivered; then the schedule comes, and what it chose vanishes.
+    pointer and a bad zip are delivered, and the bad one is deleted; then the schedule comes, and
+    what it chose vanishes.
     """
     _attach(local, WEB)
     opted = {"ResourceId": WEB, "ResourceType": "auto-scaling-group"}
@@ -98,7 +99,7 @@ def run_all(local: Fleet, patch: pytest.MonkeyPatch) -> Recorder:
     recorder.run("release", store.upload(local.aws, "web", Program("1.0.274")))
     recorder.run("release", store.point(local.aws, "api", "1.0.266"))
     recorder.run("release", store.put(local.aws, "api/1.0.300.zip", b"no zip"))
-    store.delete(local.aws, "api", "1.0.300")
+    recorder.run("release", store.delete(local.aws, "api", "1.0.300"))
     store.upload(local.aws, "api", Program("1.0.274"))
     store.point(local.aws, "api", "1.0.274")
     recorder.vanishing = True

@@ -48,9 +48,9 @@ def variables(of: dict[str, Any], handler: str) -> dict[str, Any]:
     return dict(functions(of)[handler]["Environment"]["Variables"])
 
 
-def rule(of: dict[str, Any], field: str) -> dict[str, Any]:
+def rule(of: dict[str, Any], field: str, about: str = "") -> dict[str, Any]:
     rules = (each["Properties"] for each in resources(of, "AWS::Events::Rule").values())
-    [found] = (each for each in rules if field in each)
+    [found] = (each for each in rules if field in each and about in json.dumps(each))
     return dict(found)
 
 
@@ -152,7 +152,7 @@ def test_the_schedule_starts_reconcile_and_what_cannot_be_delivered_is_kept() ->
 
 def test_uploads_of_zips_and_pointers_to_that_bucket_start_release() -> None:
     of = template(FULL)
-    uploads = rule(of, "EventPattern")
+    uploads = rule(of, "EventPattern", "Object Created")
     [bucket] = resources(of, "AWS::S3::Bucket")
     assert uploads["EventPattern"] == {
         "source": ["aws.s3"],
@@ -165,6 +165,19 @@ def test_uploads_of_zips_and_pointers_to_that_bucket_start_release() -> None:
     [target] = uploads["Targets"]
     assert target["Arn"] == {"Fn::GetAtt": [id_of("release", of), "Arn"]}
     assert target["DeadLetterConfig"] == {"Arn": dead_letters(of)}
+
+
+def test_deletions_by_anybody_but_a_lifecycle_rule_start_release() -> None:
+    of = template(FULL)
+    pattern = rule(of, "EventPattern", "Object Deleted")["EventPattern"]
+    uploads = rule(of, "EventPattern", "Object Created")["EventPattern"]
+    assert pattern == {
+        "source": ["aws.s3"],
+        "detail-type": ["Object Deleted"],
+        "detail": {**uploads["detail"], "reason": [{"anything-but": ["Lifecycle Expiration"]}]},
+    }
+    [target] = rule(of, "EventPattern", "Object Deleted")["Targets"]
+    assert target["Arn"] == {"Fn::GetAtt": [id_of("release", of), "Arn"]}
 
 
 def test_eventbridge_may_invoke_what_its_rules_start_and_nothing_else_may() -> None:
@@ -242,7 +255,8 @@ def test_an_existing_bucket_is_left_as_it_is() -> None:
     of = template(OTHER)
     assert not any(each["Type"].startswith("AWS::S3::") for each in of["Resources"].values())
     assert not any(each["Type"].startswith("Custom::") for each in of["Resources"].values())
-    assert rule(of, "EventPattern")["EventPattern"]["detail"]["bucket"] == {"name": ["theirs"]}
+    uploads = rule(of, "EventPattern", "Object Created")["EventPattern"]
+    assert uploads["detail"]["bucket"] == {"name": ["theirs"]}
 
 
 def test_without_a_bucket_there_is_nothing_to_start_release() -> None:

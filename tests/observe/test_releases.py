@@ -287,6 +287,29 @@ def packed(files: dict[str, bytes], comment: bytes = b"") -> bytes:
     return buffer.getvalue()
 
 
+def encrypted() -> bytes:
+    data = packed({"a": b"1"})
+    for header, flags in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        at = data.index(header) + flags
+        data = data[:at] + bytes([data[at] | 1]) + data[at + 1 :]
+    return data
+
+
+def last_part(comment: bytes = b"", *, begins_before: bool = False) -> bytes:
+    """Return the last of two parts; the central directory or a file begins in it, or before."""
+    data = packed({"a": b"1"}, comment)
+    at = data.index(b"PK\x05\x06") + 4
+    if begins_before:
+        at = data.index(b"PK\x01\x02") + 34
+    return data[:at] + b"\1\0" + data[at + 2 :]
+
+
+@pytest.mark.parametrize("more", [b"", b"\n", b"# signed" * 9, b"\0" * 65_000])
+def test_what_follows_a_zip_makes_it_no_part_of_a_split_one(s3: S3Client, more: bytes) -> None:
+    put(s3, "web/1.zip", data=packed({"a": b"1"}) + more)
+    assert zip_problem(s3, "zips", "web/1.zip") is None
+
+
 @pytest.mark.parametrize("comment", [b"", b"built by hand", b"x" * 65_535])
 def test_a_good_zip_has_no_problem(s3: S3Client, comment: bytes) -> None:
     put(s3, "web/1.zip", data=packed({"a": b"1", "b/c": b"2"}, comment))
@@ -304,9 +327,16 @@ def test_a_good_zip_has_no_problem(s3: S3Client, comment: bytes) -> None:
             "Bad magic number for central directory",
         ),
         (packed({}), "it holds no files"),
+        (encrypted(), "it is encrypted"),
+        (last_part(), "it is one part of a split zip"),
+        (last_part(b"the second"), "it is one part of a split zip"),
+        (last_part(begins_before=True), "it is one part of a split zip"),
     ],
     # A zip holds the time at which it was packed, and an id must not.
-    ids=["empty", "begun", "cut", "overwritten", "without files"],
+    ids=[
+        *("empty", "begun", "cut", "overwritten", "without files", "encrypted"),
+        *("split", "split with a comment", "split within a file"),
+    ],
 )
 def test_a_bad_zip_says_its_problem(s3: S3Client, data: bytes, problem: str) -> None:
     put(s3, "web/1.zip", data=data)

@@ -16,7 +16,7 @@ from terminator.observe.autoscaling import Ec2Instance
 from terminator.observe.versions import ask_instances
 from terminator.probe.ask import Answer, Question, ask
 from terminator.text import quoted
-from terminator.upload import Uploaded, Verdict
+from terminator.upload import Change, Verdict
 from tests.decide.builders import NOW
 from tests.fakes.hostile import Hears, message, serving
 from tests.probe.asking import ROOMY
@@ -248,6 +248,8 @@ def test_any_tags_at_all_become_a_policy_or_printable_problems(tags: dict[str, s
 
 @given(st.text(), st.text())
 def test_of_an_upload_is_told_in_one_printable_line(bucket: str, key: str) -> None:
-    said = str(Verdict(Uploaded(bucket, key), refused="it is not in the releases bucket"))
+    said = str(
+        Verdict(Change(bucket, key, "uploaded", ""), refused="it is not in the releases bucket")
+    )
     assert said.replace("…", "").isascii()
     assert said.isprintable()

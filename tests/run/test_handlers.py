@@ -255,6 +255,27 @@ def test_an_upload_has_reconcile_replace_one_canary_of_its_app(
     assert messages[0] == "s3://releases/api/1.0.274.zip => reconciling the groups of api"
 
 
+def test_a_release_that_is_deleted_has_reconcile_asked_at_once(
+    deployed: Functions, local: Fleet, log: io.StringIO
+) -> None:
+    store.upload(local.aws, "api", Program("1.0.280"))
+    handlers.release(store.delete(local.aws, "api", "1.0.280"), context())
+    said = "s3://releases/api/1.0.280.zip => deleted: reconciling the groups of api"
+    assert (entries(log)[0]["message"], entries(log)[0]["level"]) == (said, "INFO")
+    assert deployed.invoked == [("reconcile", "Event"), ("probe", "")]
+
+
+def test_what_happens_to_an_object_otherwise_asks_for_nothing_and_is_no_warning(
+    deployed: Functions, local: Fleet, log: io.StringIO
+) -> None:
+    event = store.put(local.aws, "api/1.0.266.zip", pack(Program("1.0.266")))
+    handlers.release({**event, "detail-type": "Object Restore Completed"}, context())
+    [entry] = entries(log)
+    said = "s3://releases/api/1.0.266.zip => nothing to do: Object Restore Completed"
+    assert (entry["message"], entry["level"]) == (said, "INFO")
+    assert deployed.invoked == []
+
+
 @pytest.mark.parametrize(
     ("key", "why"),
     [

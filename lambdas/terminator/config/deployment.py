@@ -127,7 +127,8 @@ def deployment_from_file(path: Path) -> Deployment:
 
 def _read_file(path: Path, read: Callable[[object], Read]) -> Read:
     try:
-        document: object = json.loads(path.read_text(encoding="utf-8"))
+        # Some editors begin a file with a byte-order mark, which the CDK reads over, too.
+        document: object = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except ValueError as error:

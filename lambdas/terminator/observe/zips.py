@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import struct
 import zipfile
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -28,6 +29,11 @@ _LONGEST_READ: Final = 16 * 2**20
 # Bit 0 of the general purpose flags, section 4.4.4 of
 # https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
 _ENCRYPTED: Final = 0x1
+_END_SIGNATURE: Final = b"PK\5\6"
+_LONGEST_COMMENT: Final = 0xFFFF
+_END_RECORD: Final = struct.Struct("<4s4H2LH")
+# The number of a part that stands elsewhere; zipfile refuses a split zip of that kind.
+_IN_ZIP64: Final = 0xFFFF
 
 
 def zip_problem(
@@ -41,16 +47,45 @@ def zip_problem(
     try:
         size = s3.head_object(Bucket=bucket, Key=key)["ContentLength"]
         with zipfile.ZipFile(Ranged(s3, bucket, key, size, before_each)) as archive:
-            files = archive.infolist()
+            return problem_of(archive)
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         return plain(str(error))
     except ClientError as error:
         if code(error) not in _OF_THE_ZIP:
             raise
         return explain(error)
+
+
+def problem_of(archive: zipfile.ZipFile) -> str | None:
+    """Say what keeps a boot script from unpacking an open zip, as its central directory tells."""
+    files = archive.infolist()
     if any(each.flag_bits & _ENCRYPTED for each in files):
         return "it is encrypted"
+    if _is_split(archive):
+        return "it is one part of a split zip"
     return None if files else "it holds no files"
+
+
+def _is_split(archive: zipfile.ZipFile) -> bool:
+    """Say whether other parts belong to it: only the last part has the central directory.
+
+    The numbers of its parts stand in the end record, section 4.3.16, which is found as zipfile
+    finds it: mostly right at the end but for a comment.
+    """
+    parts = {each.volume for each in archive.infolist()}
+    file = archive.fp
+    if file is None:
+        raise ValueError("the zip is closed")
+    for comment in (len(archive.comment), _LONGEST_COMMENT):
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - _END_RECORD.size - comment))
+        tail = file.read()
+        at = tail.rfind(_END_SIGNATURE)
+        if 0 <= at <= len(tail) - _END_RECORD.size:
+            _, part, first, *_ = _END_RECORD.unpack_from(tail, at)
+            parts |= {part, first}
+            break
+    return not parts <= {0, _IN_ZIP64}
 
 
 class Ranged:
