@@ -40,6 +40,7 @@ HoldName = Literal[
     "another_group_first",
     "group_changed",
     "instance_spared",
+    "terminations_limit",
 ]
 
 # Prefixes of lifecycle states whose instances are listed, never touched, never counted:

@@ -41,7 +41,7 @@ from terminator.recheck import asked_with, look_again, spared
 from terminator.report import log_lines
 from terminator.report.record import Record
 from terminator.terminate import Terminations, terminate
-from terminator.text import few
+from terminator.text import count, few
 
 if TYPE_CHECKING:
     from terminator.config.deployment import Config
@@ -114,7 +114,8 @@ class Run:
     """What the steps of a run share.
 
     `apps` maps apps to their groups, as planned before any guard was asked; `canaries` maps
-    those to the group whose canary has gone in this run. `records` are those made so far.
+    those to the group whose canary has gone in this run. `records` are those made so far, and
+    `gone` are the ids of those that went, may have gone, or in a dry run would have gone.
     """
 
     world: World
@@ -123,6 +124,7 @@ class Run:
     apps: dict[str, list[Planned]] = field(default_factory=dict)
     canaries: dict[str, str] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
 
     def groups_of(self, app: str) -> Sequence[Planned]:
         """Return the groups of an app."""
@@ -244,15 +246,32 @@ def _finish(run: Run, seen: Snapshot, served: Served) -> Record:
     is_canary, state = served.decision.kind == "canary", served.state(world.clock())
     if is_canary and app in run.canaries and not is_proven(run.groups_of(app), state):
         served = replace(served, decision=wait_for([run.canaries[app]], state))
+    if served.decision.to_terminate:
+        served = replace(served, decision=_limit(run, served.decision, state))
     for line in log_lines.opening(served.name, served.decision):
         world.say(line)
     done = Terminations()
     if served.decision.to_terminate and not run.config.dry_run:
         world.say(log_lines.acting(served.group, served.decision))
         done = terminate(world.aws.terminating, served.decision.to_terminate, world.remaining)
+    would_go = served.decision.to_terminate if run.config.dry_run else ()
+    run.gone.extend((*would_go, *done.terminated, *done.failed))
     if is_canary and (done.terminated or done.failed or run.config.dry_run):
         run.canaries.setdefault(app, served.name)
     return run.report(_record(run.config, served, done))
+
+
+def _limit(run: Run, decision: Decision, state: GroupState) -> Decision:
+    """Return the decision with as many instances as the run may still terminate."""
+    most = run.config.defaults.limits.terminations
+    left, wanted = most - len(run.gone), len(decision.to_terminate)
+    if wanted <= left:
+        return decision
+    says = f"limits allow {count(most, 'termination')} a run, of all groups"
+    if left <= 0:
+        return hold("terminations_limit", f"{says}, and as many have gone", state)
+    reason = f"{decision.reason}; {says}: {left} of {wanted} go now"
+    return replace(decision, reason=reason, to_terminate=decision.to_terminate[:left])
 
 
 def _confirm(run: Run, seen: Snapshot, served: Served) -> Served:

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from terminator.config import deployment
 from terminator.config.deployment import ConfigError
+from terminator.config.tags import Limits
 from terminator.text import count
 from terminator_cli import options, output, reach
 from terminator_cli.doctor import boot, deployed, groups, network, releases
@@ -70,6 +71,7 @@ def _examine(file: Path) -> Iterator[Finding]:
         yield about("settings").ok("readable", str(file))
     except ConfigError as error:
         yield about("settings").problem("readable", str(error), remedy)
+    yield _limits(config.defaults.limits)
     try:
         with told():
             aws = reach.aws()
@@ -93,6 +95,17 @@ def _examine(file: Path) -> Iterator[Finding]:
         yield from groups.examine(aws, group)
         yield from boot.examine(aws, group, config.bucket)
     yield from network.examine(aws, config, opted_in)
+
+
+def _limits(limits: Limits) -> Finding:
+    """Tell what no tag of a group can go beyond."""
+    told = [
+        f"lowest minimum {limits.minimum or 'any'}",
+        f"highest max-unavailable {limits.max_unavailable or 'any'}",
+        f"{limits.terminations} terminations a run",
+        "tags may set " + ("all" if limits.tags is None else ", ".join(sorted(limits.tags))),
+    ]
+    return about("settings").ok("limits", "; ".join(told))
 
 
 def _show(console: Console, found: Sequence[Finding]) -> None:

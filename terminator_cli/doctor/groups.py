@@ -59,6 +59,7 @@ def check(group: OptedIn) -> Iterator[Finding]:
     else:
         yield of.ok("settings", f"opted in, runs releases of {policy.app}")
         yield _capacity(group)
+        yield from _limits(group)
         yield _warm_up(group)
     if "Status" in described:
         yield of.problem("status", described["Status"], "none: the group is being deleted")
@@ -110,6 +111,16 @@ def _capacity(group: OptedIn) -> Finding:
         return of.problem("capacity", told, f"{command}; or raise desired")
     at_once = min(policy.max_unavailable_of(desired), desired - minimum)
     return of.ok("capacity", f"{seen}: up to {count(at_once, 'instance')} at once")
+
+
+def _limits(group: OptedIn) -> Iterator[Finding]:
+    """Tell where the deployment's limits hold a group at less than its settings ask for."""
+    described = group.described
+    healthy = described.get("InstanceMaintenancePolicy", {}).get("MinHealthyPercentage", -1)
+    percentage = healthy if healthy >= 0 else None
+    for told in group.policy.held_at(described["DesiredCapacity"], percentage):
+        remedy = "correct the tag, or raise what limits allows in the settings and deploy"
+        yield about("group", group.name).warning("limits", told, remedy)
 
 
 def _warm_up(group: OptedIn) -> Finding:

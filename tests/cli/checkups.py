@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from terminator.config.deployment import from_settings
+from terminator.config.deployment import Config, from_settings
 from terminator.observe.snapshot import OptedIn, opted_in
 from terminator_cli.doctor.findings import Finding, Unseen
 
@@ -13,8 +13,8 @@ CONFIG: Final = from_settings({"groups": {"tagged": True}, "releases": {"bucket"
 DENIED: Final = Unseen("AccessDenied: no")
 
 
-def described(tags: dict[str, str] | None = None, **more: Any) -> OptedIn:
-    """Return a group of four that opted in."""
+def described(tags: dict[str, str] | None = None, of: Config = CONFIG, **more: Any) -> OptedIn:
+    """Return a group of four that opted in to a deployment."""
     all_tags = {"terminator:enabled": "true", "terminator:app": "web", **(tags or {})}
     group: Any = {
         "AutoScalingGroupName": "web-1",
@@ -25,7 +25,7 @@ def described(tags: dict[str, str] | None = None, **more: Any) -> OptedIn:
         "Tags": [{"Key": key, "Value": value} for key, value in all_tags.items()],
         **more,
     }
-    return opted_in(group, CONFIG)
+    return opted_in(group, of)
 
 
 def bad(findings: Iterable[Finding]) -> list[tuple[str, str, str]]:

@@ -205,6 +205,7 @@ def test_without_permission_each_look_is_a_warning_that_names_it(tmp_path: Path)
         found = on.json("doctor", status=1)
     assert [(each["about"], each["level"]) for each in found] == [
         ("settings", "ok"),
+        ("settings", "ok"),
         ("account", "problem"),
     ]
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from terminator.config.tags import Limits
+from terminator.config.values import Amount
 from terminator.model import NoRelease, Release, Released
 from terminator.observe.snapshot import OptedIn
 from terminator.version import Version
@@ -18,6 +20,7 @@ from terminator_cli.doctor.findings import Unseen
 from terminator_cli.doctor.releases import AppSeen, BucketSeen
 from tests.cli.checkups import CONFIG, DENIED, bad, described
 
+LIMITED = replace(CONFIG, defaults=replace(CONFIG.defaults, limits=Limits(minimum=Amount(2))))
 MINIMUM_SAYS = (
     'tag terminator:minimum says "lots"; accepted is a number such as 2 or a percentage of '
     "desired such as 50%"
@@ -137,6 +140,10 @@ def test_a_group_that_is_as_it_should_be_has_no_complaint() -> None:
                 "warning",
                 "the grace period is 0: the first answer of a canary proves its release",
             ),
+        ),
+        (
+            described({"terminator:minimum": "0"}, LIMITED),
+            ("limits", "warning", "minimum 0 asked, 2 is the lowest that limits allow"),
         ),
     ],
 )

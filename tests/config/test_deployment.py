@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from terminator.config.deployment import (
     from_file,
     from_settings,
 )
-from terminator.config.tags import defaults
+from terminator.config.tags import Limits, defaults
 from terminator.config.values import Amount
 from terminator.text import quoted
 
@@ -52,6 +53,24 @@ REFUSED: list[tuple[Mapping[str, object], str, str, str]] = [
     ({"policy": {"minimum": "half"}}, "policy.minimum", "half", "such as 50%"),
     ({"policy": {"port": 0.5}}, "policy.port", "0.5", "1 to 65535"),
     ({"policy": {"scheme": True}}, "policy.scheme", "true", "http or https"),
+    ({"limits": None}, "limits", "null", "an object"),
+    ({"limits": {"minimum": "half"}}, "limits.minimum", "half", "such as 50%"),
+    ({"limits": {"minimum": True}}, "limits.minimum", "true", "such as 50%"),
+    ({"limits": {"max-unavailable": 0}}, "limits.max-unavailable", "0", "a number from 1"),
+    ({"limits": {"terminations": 0}}, "limits.terminations", "0", "a whole number from 1"),
+    ({"limits": {"terminations": "9"}}, "limits.terminations", "9", "without quotes"),
+    ({"limits": {"terminations": True}}, "limits.terminations", "true", "without quotes"),
+    ({"limits": {"tags": "app"}}, "limits.tags", "app", "a list of any of app, minimum"),
+    ({"limits": {"tags": [7]}}, "limits.tags", "[7]", "a list of any of app, minimum"),
+    ({"limits": {"tags": [[]]}}, "limits.tags", "[[]]", "a list of any of app, minimum"),
+    (
+        {"limits": {"minimum": 2}, "policy": {"minimum": "1"}},
+        *("policy.minimum", "1", "2 or more, by limits.minimum"),
+    ),
+    (
+        {"limits": {"max_unavailable": "10%"}},
+        *("policy.max-unavailable", "25%", "10% or less, by limits.max-unavailable"),
+    ),
 ]
 UNKNOWN: list[tuple[Mapping[str, object], str, str, str]] = [
     ({"dryrun": False}, "terminator", "dryrun", "dry_run"),
@@ -60,6 +79,8 @@ UNKNOWN: list[tuple[Mapping[str, object], str, str, str]] = [
     ({"releases": {"bucket": "bkt", "template": "x"}}, "releases", "template", "key"),
     ({"policy": {"minimun": "1"}}, "policy", "minimun", "minimum"),
     ({"policy": {"app": "web"}}, "policy", "app", "minimum"),
+    ({"limits": {"min": 1}}, "limits", "min", "minimum"),
+    ({"limits": {"batch": 1}}, "limits", "batch", "max-unavailable"),
 ]
 
 words = st.sampled_from(
@@ -196,7 +217,7 @@ def test_the_configuration_that_is_shipped_is_read_and_is_a_dry_run() -> None:
     config = from_file(SHIPPED)
     assert config.dry_run
     assert config.tagged
-    assert config.defaults == defaults({})
+    assert config.defaults == replace(defaults({}), limits=Limits(minimum=Amount(1)))
 
 
 def test_a_file_is_read_from_context_terminator(tmp_path: Path) -> None:
@@ -570,8 +591,17 @@ def test_an_unknown_setting_is_refused_with_the_nearest_and_all_that_are_known()
     message = refusal(shedule="rate(5 minutes)")
     assert message.startswith('terminator: unknown setting "shedule"; did you mean schedule? ')
     assert message.partition("accepted are ")[2].split(", ") == [
-        *("alarm_email", "dry_run", "example", "group_metrics", "groups", "log_retention_days"),
-        *("name", "policy", "releases", "reserve_concurrency", "schedule", "tracing", "vpcs"),
+        *("alarm_email", "dry_run", "example", "group_metrics", "groups", "limits"),
+        *(
+            "log_retention_days",
+            "name",
+            "policy",
+            "releases",
+            "reserve_concurrency",
+            "schedule",
+            "tracing",
+            "vpcs",
+        ),
     ]
 
 

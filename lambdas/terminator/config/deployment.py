@@ -10,21 +10,30 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from terminator.config.release_keys import KeyTemplate, KeyTemplateError
-from terminator.config.tags import ENABLED_TAG, Policy, SettingError, defaults, known_names
+from terminator.config.tags import (
+    ENABLED_TAG,
+    Policy,
+    SettingError,
+    defaults,
+    known_names,
+    limits,
+)
 from terminator.config.values import HIGHEST_PORT
 from terminator.text import quoted
 
 Read = TypeVar("Read")
 
 # What the functions and the command line read, and what only a deployment does.
-_OF_CONFIG: Final = ("dry_run", "group_metrics", "groups", "name", "policy", "releases")
+_OF_CONFIG: Final = (
+    *("dry_run", "group_metrics", "groups", "limits", "name", "policy", "releases"),
+)
 _OF_DEPLOYMENT: Final = (
     *("alarm_email", "example", "log_retention_days", "reserve_concurrency", "schedule"),
     *("tracing", "vpcs"),
@@ -156,10 +165,14 @@ def from_settings(settings: object) -> Config:
     policy = given.get("policy", {})
     if not isinstance(policy, dict):
         raise _refused("policy", policy, "an object")
+    most = given.get("limits", {})
+    if not isinstance(most, dict):
+        raise _refused("limits", most, "an object")
     try:
-        base = defaults(policy)
+        base = replace(defaults(policy), limits=limits(most))
     except SettingError as error:
         raise ConfigError(str(error)) from error
+    _check_limits(base)
     config = Config(
         names=tuple(dict.fromkeys(names)),
         tagged=_flag("groups.tagged", groups.get("tagged", False)),
@@ -180,6 +193,17 @@ def from_settings(settings: object) -> Config:
             f"serve every group with the tag {ENABLED_TAG}=true"
         )
     return config
+
+
+def _check_limits(policy: Policy) -> None:
+    """Refuse a policy that asks for more than its own limits; others are held at them."""
+    wanted, lowest = policy.minimum, policy.limits.minimum
+    if wanted and lowest and wanted.percent == lowest.percent and wanted.number < lowest.number:
+        raise _refused("policy.minimum", str(wanted), f"{lowest} or more, by limits.minimum")
+    most, highest = policy.max_unavailable, policy.limits.max_unavailable
+    if highest and most.percent == highest.percent and most.number > highest.number:
+        accepted = f"{highest} or less, by limits.max-unavailable"
+        raise _refused("policy.max-unavailable", str(most), accepted)
 
 
 def deployment_from_settings(settings: object) -> Deployment:

@@ -22,6 +22,9 @@ ENABLED_TAG: Final = "terminator:enabled"
 
 _HALF: Final = Amount(50, percent=True)
 _QUARTER: Final = Amount(25, percent=True)
+# A quarter of two thousand instances: no fleet waits for it, but a mistake does.
+_MOST_TERMINATIONS: Final = 500
+_HIGHEST_TERMINATIONS: Final = 100_000
 
 
 class SettingError(ValueError):
@@ -29,10 +32,26 @@ class SettingError(ValueError):
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What the deployment allows at most, whatever the tags of its groups say.
+
+    `minimum` is the lowest that a group may have and `max_unavailable` the highest, each None
+    where anything goes. `terminations` is how many instances a run may terminate, in all groups
+    together. `tags` are the settings that tags may set, None where that is all of them.
+    """
+
+    minimum: Amount | None = None
+    max_unavailable: Amount | None = None
+    terminations: int = _MOST_TERMINATIONS
+    tags: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
 class Policy:
     """What a team wants for its group; `problems` are the settings that could not be read.
 
-    Where there are problems the other fields mean nothing: the group is held.
+    Where there are problems the other fields mean nothing: the group is held. `limits` are the
+    deployment's, which win over what the group wants.
     """
 
     app: str
@@ -50,6 +69,7 @@ class Policy:
     window: Window | None = None
     alarm: str | None = None
     alarms: tuple[str, ...] = ()
+    limits: Limits = Limits()
     problems: tuple[str, ...] = ()
 
     @property
@@ -62,16 +82,35 @@ class Policy:
         """Return how many must stay available; percentages are rounded up.
 
         Where the policy does not say, it is `healthy_percentage`, that of the group's instance
-        maintenance policy, else half of them.
+        maintenance policy, else half of them. It is never below the deployment's limit.
         """
+        lowest = self.limits.minimum.rounded_up(desired) if self.limits.minimum else 0
+        return max(lowest, self._minimum_asked(desired, healthy_percentage))
+
+    def max_unavailable_of(self, desired: int) -> int:
+        """Return how many may be out at once; percentages are rounded down, at least 1.
+
+        It is never above the deployment's limit.
+        """
+        asked, highest = self.max_unavailable, self.limits.max_unavailable or self.max_unavailable
+        return max(1, min(asked.rounded_down(desired), highest.rounded_down(desired)))
+
+    def held_at(self, desired: int, healthy_percentage: int | None = None) -> tuple[str, ...]:
+        """Say for each amount that the deployment's limits hold what was asked and is allowed."""
+        said: list[str] = []
+        minimum = self.minimum_of(desired, healthy_percentage)
+        if (asked := self._minimum_asked(desired, healthy_percentage)) < minimum:
+            said.append(f"minimum {asked} asked, {minimum} is the lowest that limits allow")
+        most = self.max_unavailable_of(desired)
+        if (asked := max(1, self.max_unavailable.rounded_down(desired))) > most:
+            said.append(f"max-unavailable {asked} asked, {most} is the highest that limits allow")
+        return tuple(said)
+
+    def _minimum_asked(self, desired: int, healthy_percentage: int | None) -> int:
         if self.minimum is not None:
             return self.minimum.rounded_up(desired)
         default = _HALF if healthy_percentage is None else Amount(healthy_percentage, percent=True)
         return default.rounded_up(desired)
-
-    def max_unavailable_of(self, desired: int) -> int:
-        """Return how many may be out at once; percentages are rounded down, at least 1."""
-        return max(1, self.max_unavailable.rounded_down(desired))
 
 
 @dataclass(frozen=True)
@@ -134,13 +173,43 @@ def defaults(texts: Mapping[str, object]) -> Policy:
     return replace(Policy(app=""), **read)  # type: ignore[arg-type]
 
 
+def limits(given: Mapping[str, object]) -> Limits:
+    """Return the limits that a deployment sets for all its groups; raise SettingError.
+
+    `minimum` and `max-unavailable` are amounts as in a policy, `terminations` is a whole number
+    and `tags` a list of names of settings.
+    """
+    read: dict[str, object] = {}
+    for written, value in given.items():
+        name = written.replace("_", "-")
+        where, shown = f"limits.{quoted(name)[1:-1]}", json.dumps(value)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if name in {"minimum", "max-unavailable"}:
+            text = value if isinstance(value, str) else shown if whole else None
+            read[name.replace("-", "_")] = _read(where, name, text, text or shown)
+        elif name == "terminations":
+            if not whole or not 1 <= int(shown) <= _HIGHEST_TERMINATIONS:
+                accepted = f"a whole number from 1 to {_HIGHEST_TERMINATIONS}, without quotes"
+                raise SettingError(f"{where} says {quoted(shown)}; accepted is {accepted}")
+            read[name] = value
+        elif name == "tags":
+            if not isinstance(value, list) or not all(each in [*_SETTINGS] for each in value):
+                accepted = f"a list of any of {', '.join(_SETTINGS)}"
+                raise SettingError(f"{where} says {quoted(shown)}; accepted is {accepted}")
+            read[name] = frozenset(value)
+        else:
+            known = known_names(name, ["max-unavailable", "minimum", "tags", "terminations"])
+            raise SettingError(f"{where}: unknown; {known}")
+    return Limits(**read)  # type: ignore[arg-type]
+
+
 def for_group(name: str, tags: Mapping[str, str], base: Policy, *, named: bool) -> Policy:
     """Return the policy of the group `name`: `base`, overridden by its `terminator:` tags.
 
     `named` says that the configuration names the group, so that it needs no `enabled` tag.
     What cannot be read is kept in `problems`, each naming the tag, its text and what is
     accepted: an unknown `terminator:` tag too, since a typing error must not mean a default,
-    and an `enabled` that does not say `true`.
+    an `enabled` that does not say `true`, and a setting that the deployment keeps from tags.
     """
     read: dict[str, object] = {"app": name}
     problems: list[str] = []
@@ -155,6 +224,8 @@ def for_group(name: str, tags: Mapping[str, str], base: Policy, *, named: bool) 
         elif tag != TAG_PREFIX + setting or setting not in _SETTINGS:
             known = known_names(setting, ["enabled", *_SETTINGS], prefix=TAG_PREFIX)
             problems.append(f"unknown tag {quoted(tag)}; {known}")
+        elif base.limits.tags is not None and setting not in base.limits.tags:
+            problems.append(f"tag {tag} sets what limits.tags of the deployment keeps from tags")
         else:
             try:
                 read[setting.replace("-", "_")] = _read(f"tag {tag}", setting, text, text)

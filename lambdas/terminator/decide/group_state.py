@@ -124,6 +124,11 @@ class GroupState:
         return self.policy.max_unavailable_of(self.group.desired)
 
     @property
+    def held_at_limits(self) -> tuple[str, ...]:
+        """What the deployment's limits keep the group from that its own settings ask for."""
+        return self.policy.held_at(self.group.desired, self.group.healthy_percentage)
+
+    @property
     def budget(self) -> int:
         """How many available instances may go now.
 

@@ -328,6 +328,7 @@ _FOUND_ELSEWHERE: Final = (
     HoldRule("another_group_first"),
     HoldRule("group_changed"),
     HoldRule("instance_spared"),
+    HoldRule("terminations_limit"),
 )
 HOLDS: Final[Mapping[HoldName, HoldRule]] = {
     rule.name: rule

@@ -91,6 +91,12 @@ def confirmed(before: Decision, now: Decision) -> Decision:
 
 
 def _choose(state: GroupState, dead: Sequence[Instance], outdated: Sequence[Instance]) -> Decision:
+    """Choose who goes, or hold because none may; a group held at the limits is told so."""
+    decision = _chosen(state, dead, outdated)
+    return replace(decision, reason="; ".join([decision.reason, *state.held_at_limits]))
+
+
+def _chosen(state: GroupState, dead: Sequence[Instance], outdated: Sequence[Instance]) -> Decision:
     """Choose who goes, the dead before any other, or hold because none of them may."""
     dead = [instance for instance in dead if not instance.protected]
     outdated = [instance for instance in outdated if not instance.protected]
