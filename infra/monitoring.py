@@ -36,8 +36,8 @@ _TELLS: Final[Mapping[str, str]] = {
     "failing": (
         "WHAT: {name} fails again and again, so groups are not kept on their release. Instances "
         "that run are not touched by that. "
-        "WHERE: the function {name}-reconcile; its log group says which groups failed, and why "
-        "(saved query {name}/failures). "
+        "WHERE: the function {name}-reconcile; its log group says which groups failed, of which "
+        "app, and why (saved query {name}/failures). "
         "SINCE: at least two runs in the last {span}. "
         "DO: read the error; mostly it is a permission, a limit, or a probe that cannot reach its "
         "instances. A release can wait until it is mended."

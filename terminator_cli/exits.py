@@ -17,7 +17,7 @@ from botocore.exceptions import (
 )
 
 from terminator.config.deployment import ConfigError
-from terminator.errors import AWS_ERRORS, explain
+from terminator.errors import AWS_ERRORS, KnownError, explain
 from terminator.invoke import ReconcileError
 from terminator.text import plain
 
@@ -54,8 +54,8 @@ def told() -> Iterator[None]:
         raise UnusableError(f"no credentials: {lacking}") from error
     except Boto3Error as error:
         raise FailedError(f"AWS says: {plain(str(error))}") from error
-    except ReconcileError as error:
-        raise FailedError(str(error)) from error
+    except (KnownError, ReconcileError) as error:
+        raise FailedError(plain(str(error))) from error
     except AWS_ERRORS as error:
         raise FailedError(f"AWS says: {explain(error)}") from error
 

@@ -11,6 +11,7 @@ from terminator.config import release_keys as keys
 from terminator.config.release_keys import KeyNameError
 from terminator.model import NoRelease
 from terminator.observe import releases
+from terminator.observe.releases import ListingTooLongError
 from terminator.observe.zips import zip_problem
 from terminator.text import plain, quoted
 
@@ -141,7 +142,10 @@ def _problem(s3: S3Client, bucket: Bucket, change: Change, app: str) -> str | No
         none = releases.no_app(app)
         return none.reason if none else None
     if keys.pointed_app(change.key):
-        found = releases.find(s3, bucket.name, bucket.template, app)
+        try:
+            found = releases.find(s3, bucket.name, bucket.template, app)
+        except ListingTooLongError as error:
+            return str(error)
         return found.reason if isinstance(found, NoRelease) else None
     problem = zip_problem(s3, bucket.name, change.key)
     return f"the zip cannot be read: {problem}" if problem else None

@@ -14,7 +14,7 @@ from terminator.config.deployment import Bucket, Config
 from terminator.config.release_keys import pointer_key
 from terminator.errors import code
 from terminator.model import NoRelease, Released
-from terminator.observe.releases import find
+from terminator.observe.releases import ListingTooLongError, find
 from terminator.observe.zips import zip_problem
 from terminator.text import count
 from terminator_cli.doctor.findings import Finding, Unseen, about, look
@@ -189,11 +189,19 @@ def _encryption(name: str, seen: Mapping[str, Any] | Unseen) -> Finding:
 
 def look_at_app(s3: S3Client, bucket: Bucket, app: str) -> AppSeen:
     """Look at what an app is to run, and at the zip of it."""
-    released = look(partial(find, s3, bucket.name, bucket.template, app))
+    released = look(partial(_find, s3, bucket, app))
     if not isinstance(released, Released):
         return AppSeen(app, released)
     key = released.release.key
     return AppSeen(app, released, look(partial(zip_problem, s3, bucket.name, key)))
+
+
+def _find(s3: S3Client, bucket: Bucket, app: str) -> Released | NoRelease:
+    """Return what an app is to run; what it cannot be told of for too many objects has none."""
+    try:
+        return find(s3, bucket.name, bucket.template, app)
+    except ListingTooLongError as error:
+        return NoRelease(str(error))
 
 
 def check_app(seen: AppSeen) -> Finding:
@@ -205,6 +213,8 @@ def check_app(seen: AppSeen) -> Finding:
         remedy = f"terminator release FILE.zip --app {seen.app} --version VERSION"
         if "pointer" in released.reason:
             remedy = f"terminator use --app {seen.app} VERSION, or newest"
+        if "too many object versions" in released.reason:
+            remedy = "look who may write there; until it is emptied the groups of this app stay"
         return app.problem("release", released.reason, remedy)
     target = f"{released.release.version} is the one to run ({released.release.key})"
     if isinstance(seen.zip_problem, Unseen):

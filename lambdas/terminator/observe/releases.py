@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from terminator.config import values as settings
 from terminator.config.release_keys import KeyNameError, KeyTemplate, pointer_key
+from terminator.errors import KnownError
 from terminator.model import NoRelease, Release, Released
-from terminator.text import quoted
+from terminator.text import plain, quoted
 from terminator.version import NotAVersionError, Version, same_release
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
+    from types_boto3_s3.type_defs import ListObjectVersionsOutputTypeDef
 
 # A version of 128 characters, and room for white space and a byte-order mark.
 POINTER_BYTES: Final = 256
+# Fifty releases a day for five years are as many.
+MOST_PAGES: Final = 100
 # What S3 calls the version of an object that was stored without versioning.
 UNVERSIONED: Final = "null"
+
+
+class ListingTooLongError(KnownError):
+    """More lies under a prefix than is read of it; the message says how much, and what mends it."""
+
+    def __init__(self, prefix: str, how_much: str) -> None:
+        super().__init__(
+            f"there are too many object versions under {plain(prefix)} ({how_much}): somebody "
+            "fills it, or old versions are never deleted; delete what is no release, or give "
+            "the bucket a lifecycle rule for noncurrent versions"
+        )
 
 
 @dataclass(frozen=True)
@@ -74,16 +89,31 @@ def no_app(app: str) -> NoRelease | None:
     return None
 
 
-def list_releases(s3: S3Client, bucket: str, template: KeyTemplate, app: str) -> Listing:
+def list_releases(
+    s3: S3Client,
+    bucket: str,
+    template: KeyTemplate,
+    app: str,
+    before_each: Callable[[int], None] = lambda _: None,
+) -> Listing:
     """List the app's zips and its pointer, with their older versions and delete markers.
 
     Object versions are listed, not objects: it works for a bucket without versioning too.
+    `before_each` is called with the number of each page before it is read, and may raise. Whoever
+    may write under a prefix can fill it: raise ListingTooLongError after 100 pages.
     """
     pointer, prefix = pointer_key(app), template.prefix(app)
     prefixes = [prefix] if pointer.startswith(prefix) else [prefix, pointer]
+    # What is no key of the app's is dropped here, while it is listed.
+    versions: dict[str, Version | None] = {pointer: None}
     entries: dict[str, deque[Entry]] = defaultdict(deque)
-    for each in prefixes:
-        for entry in _entries(s3, bucket, each):
+    for page in _pages(s3, bucket, prefixes, before_each):
+        for entry in page:
+            if entry.key not in entries and entry.key not in versions:
+                version = _version(template, app, entry.key)
+                if version is None:
+                    continue
+                versions[entry.key] = version
             entries[entry.key].appendleft(entry)  # S3 lists the newest first
     # What is there now is the last, though an upload in parts may be dated before what it
     # replaced.
@@ -92,35 +122,51 @@ def list_releases(s3: S3Client, bucket: str, template: KeyTemplate, app: str) ->
         for key, each in entries.items()
     }
     pointers = found.pop(pointer, ())
-    versions = {key: version for key in found if (version := _version(template, app, key))}
-    zips = {key: found[key] for key in versions}
+    named = {key: version for key, version in versions.items() if version is not None}
     return Listing(
         releases=tuple(
-            Release(key, versions[key], each[-1].when, each[-1].size, each[-1].etag)
-            for key, each in zips.items()
+            Release(key, named[key], each[-1].when, each[-1].size, each[-1].etag)
+            for key, each in found.items()
             if not each[-1].deleted
         ),
-        zips=zips,
-        versions=versions,
+        zips=found,
+        versions=named,
         pointer=pointers,
     )
 
 
-def _entries(s3: S3Client, bucket: str, prefix: str) -> Iterator[Entry]:
-    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
-    for page in pages:
-        rows: list[tuple[Any, bool]] = [(row, False) for row in page.get("Versions", ())]
-        rows += [(row, True) for row in page.get("DeleteMarkers", ())]
-        for row, deleted in rows:
-            yield Entry(
-                key=row["Key"],
-                when=row["LastModified"],
-                version_id=row.get("VersionId", UNVERSIONED),
-                latest=row["IsLatest"],
-                deleted=deleted,
-                size=row.get("Size", 0),
-                etag=row.get("ETag", "").strip('"'),
-            )
+def _pages(
+    s3: S3Client, bucket: str, prefixes: Sequence[str], before_each: Callable[[int], None]
+) -> Iterator[Iterator[Entry]]:
+    """Yield the pages of object versions under all prefixes together, as many as are read."""
+    number = 0
+    for prefix in prefixes:
+        pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
+        rest = iter(pages)
+        while True:
+            before_each(number)
+            page = next(rest, None)
+            if page is None:
+                break
+            number += 1
+            if number > MOST_PAGES:
+                raise ListingTooLongError(prefix, f"over {MOST_PAGES} pages of 1,000")
+            yield _entries(page)
+
+
+def _entries(page: ListObjectVersionsOutputTypeDef) -> Iterator[Entry]:
+    rows: list[tuple[Any, bool]] = [(row, False) for row in page.get("Versions", ())]
+    rows += [(row, True) for row in page.get("DeleteMarkers", ())]
+    for row, deleted in rows:
+        yield Entry(
+            key=row["Key"],
+            when=row["LastModified"],
+            version_id=row.get("VersionId", UNVERSIONED),
+            latest=row["IsLatest"],
+            deleted=deleted,
+            size=row.get("Size", 0),
+            etag=row.get("ETag", "").strip('"'),
+        )
 
 
 def _version(template: KeyTemplate, app: str, key: str) -> Version | None:

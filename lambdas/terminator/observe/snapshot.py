@@ -38,7 +38,7 @@ from terminator.observe.load_balancers import (
     is_known,
     traffic,
 )
-from terminator.observe.releases import Listing, chosen, list_releases, no_app
+from terminator.observe.releases import Listing, ListingTooLongError, chosen, list_releases, no_app
 from terminator.observe.versions import OVERRUN_SECONDS, Probe, ask_instances
 from terminator.text import few, plain
 from terminator.version import Version
@@ -61,6 +61,10 @@ GROUP_SECONDS: Final = 45.0
 _LONGEST_HOOK: Final = timedelta(days=2)
 # By no more than this do the dates of zips and of instances differ.
 _LONGEST_DOUBT: Final = timedelta(hours=1)
+# The longest that listing one app may take: whoever may write under its prefix can fill it.
+_LISTING_SECONDS: Final = 15.0
+# Kept for all that comes after the releases of the apps are listed.
+_AFTER_LISTING_SECONDS: Final = 180.0
 # Kept for describing a group once more.
 CONFIRM_SECONDS: Final = 30.0
 
@@ -234,14 +238,16 @@ def take_snapshot(
     readable = [each for each in groups if not each.policy.problems]
     listings: dict[str, Listing] = {}
 
+    apps = sorted({each.policy.app for each in readable})
+
     def released(app: str) -> Released | NoRelease | None:
         if config.bucket is None or (problem := no_app(app)):
             return None if config.bucket is None else problem
-        bucket = config.bucket
-        listings[app] = list_releases(world.aws.s3, bucket.name, bucket.template, app)
-        return chosen(world.aws.s3, bucket.name, app, listings[app])
+        bucket, s3 = config.bucket, world.aws.s3
+        in_time = _in_time_to_list(world, bucket.template.prefix(app), len(apps) - apps.index(app))
+        listings[app] = list_releases(s3, bucket.name, bucket.template, app, in_time)
+        return chosen(s3, bucket.name, app, listings[app])
 
-    apps = sorted({each.policy.app for each in readable})
     targets = {**_ask_each(world, apps, released), **supposed}
     seen = look(world, readable, _to_ask(readable), Snapshot(released=targets))
     now, settled = world.clock(), {each.name: _is_settled(each, seen) for each in readable}
@@ -271,6 +277,21 @@ def take_snapshot(
         undated=targets,
         now=now,
     )
+
+
+def _in_time_to_list(world: World, prefix: str, apps: int) -> Callable[[int], None]:
+    """Return what ends the listing of an app where it takes the time of the apps after it.
+
+    So many apps have still to be listed, this one among them. What one leaves the others have.
+    """
+    begun = world.remaining()
+    seconds = min(_LISTING_SECONDS, max(1.0, (begun - _AFTER_LISTING_SECONDS) / apps))
+
+    def in_time(page: int) -> None:
+        if begun - world.remaining() > seconds:
+            raise ListingTooLongError(prefix, f"{page} pages of 1,000 took {seconds:.0f} seconds")
+
+    return in_time
 
 
 def _to_ask(groups: Iterable[OptedIn]) -> dict[str, Policy]:

@@ -1,0 +1,132 @@
+"""Somebody may put objects under one prefix of the bucket, and wants every rollout to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import count
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from terminator.observe import releases
+from terminator.observe.releases import ListingTooLongError, list_releases
+from terminator.observe.snapshot import World
+from terminator.upload import verdicts
+from terminator_cli.doctor.releases import check_app, look_at_app
+from tests.fakes.cloud import Cloud
+from tests.fakes.cloud_api import BUCKET, run, world
+
+NOW = datetime(2026, 11, 18, tzinfo=UTC)
+
+
+class Flooded:
+    """S3 with as many pages of object versions under web/ as are asked for, a second each."""
+
+    def __init__(self, cloud: Cloud, pages: int, key: str = "web/x{}.txt") -> None:
+        self.read, self._pages, self._key = 0, pages, key
+        self._own = world(cloud).aws.s3
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._own, name)
+
+    def get_paginator(self, name: str) -> Any:
+        assert name == "list_object_versions"
+        return SimpleNamespace(paginate=self._paginate)
+
+    def _paginate(self, **of: Any) -> Iterator[Any]:
+        if of["Prefix"] == "web/":
+            for page in range(self._pages):
+                self.read += 1
+                yield {"Versions": [self._row(page * 1000 + number) for number in range(1000)]}
+        yield from self._own.get_paginator("list_object_versions").paginate(**of)
+
+    def _row(self, number: int) -> dict[str, Any]:
+        key = self._key.format(number)
+        return {"Key": key, "VersionId": "v", "LastModified": NOW, "IsLatest": True, "Size": 1}
+
+
+def two_apps() -> Cloud:
+    """Return a fleet of two apps, each with a release to roll out."""
+    cloud = Cloud()
+    for app in ("web", "zoo"):
+        cloud.upload(app, "1.0.266")
+    cloud.wait(600)
+    for app in ("web", "zoo"):
+        cloud.add_group(f"live_asg_{app}", 3, tags={"terminator:app": app})
+        cloud.upload(app, "1.0.274")
+    cloud.wait(5)
+    return cloud
+
+
+def flooded(cloud: Cloud, s3: Flooded) -> World:
+    """Return a world of five minutes in which each page of the flood takes a second."""
+    of = world(cloud)
+    return replace(of, aws=_with(of.aws, s3), remaining=lambda: 300.0 - s3.read)
+
+
+def _with(aws: Any, s3: Flooded) -> Any:
+    return SimpleNamespace(**{**vars(aws), "s3": s3})
+
+
+def test_a_flood_under_one_prefix_costs_its_own_app_and_names_it() -> None:
+    cloud = two_apps()
+    s3 = Flooded(cloud, pages=1400)
+    of = flooded(cloud, s3)
+    records = run(cloud, aws=of.aws, remaining=of.remaining)
+    assert s3.read <= 17
+    assert records["live_asg_zoo"].decision == "canary"
+    assert records["live_asg_zoo"].terminated
+    hit = records["live_asg_web"]
+    assert (hit.decision, hit.terminated) == (None, ())
+    told = "could not be observed: cannot read the releases of web: there are too many object "
+    assert hit.reason.startswith(f"{told}versions under web/ (16 pages of 1,000 took 15 seconds)")
+    assert any(told in line for line in cloud.said())
+
+
+def test_many_apps_share_the_time_so_that_the_last_is_listed_too() -> None:
+    cloud = Cloud()
+    for number in range(100):
+        cloud.upload(f"app{number:02}", "1.0.266")
+    cloud.upload("web", "1.0.266")
+    cloud.wait(600)
+    for app in (*(f"app{number:02}" for number in range(100)), "web", "zoo"):
+        cloud.add_group(f"live_asg_{app}", 1, tags={"terminator:app": app})
+    of = flooded(cloud, Flooded(cloud, pages=1400))
+    records = run(cloud, aws=of.aws, remaining=of.remaining)
+    assert [name for name, record in records.items() if record.decision is None] == ["live_asg_web"]
+
+
+def test_a_listing_ends_after_a_hundred_pages_whatever_the_time() -> None:
+    s3: Any = Flooded(Cloud(), pages=1400)
+    with pytest.raises(ListingTooLongError, match=r"under web/ \(over 100 pages of 1,000\)"):
+        list_releases(s3, BUCKET.name, BUCKET.template, "web")
+    assert s3.read == releases.MOST_PAGES + 1
+
+
+def test_what_is_no_key_of_the_app_is_dropped_while_it_is_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = count()
+    monkeypatch.setattr(releases, "deque", lambda: next(kept) and None)
+    s3: Any = Flooded(Cloud(), pages=50)
+    assert list_releases(s3, BUCKET.name, BUCKET.template, "web").releases == ()
+    assert next(kept) == 0
+
+
+def test_doctor_names_the_app_that_is_flooded() -> None:
+    s3: Any = Flooded(Cloud(), pages=1400)
+    finding = check_app(look_at_app(s3, BUCKET, "web"))
+    assert (finding.about, finding.level) == ("app web", "problem")
+    assert finding.seen.startswith("there are too many object versions under web/ (over 100 pages")
+    assert str(finding.remedy).startswith("look who may write there")
+
+
+def test_a_pointer_in_a_flooded_prefix_asks_nobody() -> None:
+    s3: Any = Flooded(Cloud(), pages=1400)
+    detail = {"bucket": {"name": BUCKET.name}, "object": {"key": "web/current"}}
+    event = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
+    [verdict] = verdicts(event, s3, BUCKET)
+    assert (verdict.app, "too many object versions" in str(verdict)) == (None, True)
