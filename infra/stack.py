@@ -190,8 +190,9 @@ class TerminatorStack(Stack):
             description="Lets the probe of Terminator reach version ports, nothing else",
         )
         for cidr in of.cidrs:
+            peer = ec2.Peer.ipv6(cidr) if ":" in cidr else ec2.Peer.ipv4(cidr)
             for port in of.ports:
-                group.add_egress_rule(ec2.Peer.ipv4(cidr), ec2.Port.tcp(port), "GET /version")
+                group.add_egress_rule(peer, ec2.Port.tcp(port), "GET /version")
         CfnOutput(
             self,
             f"ProbeSecurityGroup{of.id.replace('-', '')}",
@@ -208,6 +209,8 @@ class TerminatorStack(Stack):
             vpc=vpc,
             vpc_subnets=ec2.SubnetSelection(subnets=vpc.private_subnets),
             security_groups=[group],
+            # Only subnets that have IPv6 addresses may be named with this.
+            ipv6_allowed_for_dual_stack=any(":" in cidr for cidr in of.cidrs) or None,
         )
         deny = grants.against_probe(probe.function.function_arn)
         iam.Policy(self, f"NotForCode{of.id}", statements=[deny], roles=[probe.role])

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from terminator.clients import Aws
 from terminator.config.deployment import Config
-from terminator.observe.autoscaling import in_parts, instance_rows
+from terminator.observe.autoscaling import address_of, in_parts, instance_rows
 from terminator_cli.doctor import deployed
 from terminator_cli.doctor.findings import Finding, Unseen, about, look
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from terminator.observe.snapshot import OptedIn
 
 Verdict = Literal["yes", "no", "unknown"]
+Network = IPv4Network | IPv6Network
 
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSecurityGroups.html
 _VALUES_A_FILTER: Final = 200
@@ -36,22 +37,37 @@ _IDS_A_CALL: Final = 1000
 
 @dataclass(frozen=True)
 class Probe:
-    """The probe function of a VPC: its security groups, and the networks of its subnets."""
+    """The probe function of a VPC: its security groups, and the networks that it asks from.
+
+    Those of IPv6 are among them only where the function has IPv6 addresses.
+    """
 
     vpc: str
     groups: tuple[str, ...]
-    networks: tuple[IPv4Network, ...]
+    networks: tuple[Network, ...]
+
+    def networks_of(self, version: int) -> list[Network]:
+        """Return the networks of a version of the Internet Protocol, 4 or 6."""
+        return [each for each in self.networks if each.version == version]
 
 
 @dataclass(frozen=True)
 class Target:
-    """Instances of a group in one VPC that share security groups, with their addresses."""
+    """Instances of a group in one VPC that share security groups, with their addresses.
+
+    All of the addresses are of IPv4, or all of IPv6.
+    """
 
     group: str
     vpc: str
     port: int
     groups: tuple[str, ...]
     addresses: tuple[str, ...]
+
+    @property
+    def version(self) -> int:
+        """The version of the Internet Protocol of its addresses."""
+        return 6 if ":" in self.addresses[0] else 4
 
 
 def examine(aws: Aws, config: Config, groups: Sequence[OptedIn]) -> Iterator[Finding]:
@@ -86,17 +102,17 @@ def _rows(aws: Aws, ids: Sequence[str]) -> dict[str, InstanceTypeDef]:
 
 
 def targets_of(group: OptedIn, rows: Mapping[str, InstanceTypeDef]) -> list[Target]:
-    """Return the instances of a group that were described, by VPC and security groups."""
-    found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    """Return the instances of a group that were described, by VPC, groups and kind of address."""
+    found: dict[tuple[str, tuple[str, ...], bool], list[str]] = {}
     for member in group.described.get("Instances", ()):
         row = rows.get(member["InstanceId"])
-        if row is not None and "PrivateIpAddress" in row:
+        if row is not None and (address := address_of(row)):
             own = tuple(sorted(each["GroupId"] for each in row.get("SecurityGroups", ())))
-            found.setdefault((row.get("VpcId", ""), own), []).append(row["PrivateIpAddress"])
+            found.setdefault((row.get("VpcId", ""), own, ":" in address), []).append(address)
     port = group.policy.port
     return [
         Target(group.name, vpc, port, own, tuple(addresses))
-        for (vpc, own), addresses in sorted(found.items())
+        for (vpc, own, _), addresses in sorted(found.items())
     ]
 
 
@@ -109,7 +125,15 @@ def _probe(
     within = function.get("VpcConfig", {})
     ids = list(within.get("SubnetIds", ()))
     subnets = aws.ec2.describe_subnets(SubnetIds=ids)["Subnets"] if ids else []
-    networks = tuple(IPv4Network(each["CidrBlock"]) for each in subnets if "CidrBlock" in each)
+    cidrs = [each["CidrBlock"] for each in subnets if "CidrBlock" in each]
+    if within.get("Ipv6AllowedForDualStack"):
+        cidrs += [
+            block["Ipv6CidrBlock"]
+            for each in subnets
+            for block in each.get("Ipv6CidrBlockAssociationSet", ())
+            if block.get("Ipv6CidrBlockState", {}).get("State") == "associated"
+        ]
+    networks = tuple(map(ip_network, cidrs))
     return Probe(vpc, tuple(within.get("SecurityGroupIds", ())), networks)
 
 
@@ -137,6 +161,10 @@ def check(
         yield group.unseen("probe", probe, "lambda:GetFunctionConfiguration")
     elif isinstance(known, Unseen):
         yield group.unseen("probe", known, "ec2:DescribeSecurityGroups")
+    elif not probe.networks_of(target.version):
+        seen = f"its instances have IPv{target.version} addresses alone, the probe has none"
+        remedy = f"add their IPv{target.version} networks to vpcs.{target.vpc}.cidrs, "
+        yield group.problem("probe", seen, f"{remedy}in subnets that have them, and make deploy")
     else:
         yield _may_send(target, probe, known)
         yield _is_let_in(target, probe, known)
@@ -146,20 +174,22 @@ def _may_send(target: Target, probe: Probe, known: Mapping[str, SecurityGroupTyp
     rules = [
         rule for id_ in probe.groups if id_ in known for rule in known[id_]["IpPermissionsEgress"]
     ]
-    addresses = [IPv4Network(f"{address}/32") for address in target.addresses]
+    addresses = [ip_network(address) for address in target.addresses]
     way = f"from the probe of {target.vpc} to port {target.port}"
     verdict = allows(rules, target.port, target.groups, addresses)
     if verdict == "yes":
         return about("group", target.group).ok("probe may send", way)
     seen = f"{way}: its security group {' '.join(probe.groups)} has no such rule"
     remedy = f"add {target.port} to vpcs.{target.vpc}.ports, and make deploy"
+    if target.version == 6:  # noqa: PLR2004 - the version of the Internet Protocol
+        remedy = f"add their IPv6 networks to vpcs.{target.vpc}.cidrs, {remedy}"
     return _doubted(target, "probe may send", verdict, seen, remedy)
 
 
 def _is_let_in(target: Target, probe: Probe, known: Mapping[str, SecurityGroupTypeDef]) -> Finding:
     rules = [rule for id_ in target.groups if id_ in known for rule in known[id_]["IpPermissions"]]
     way = f"port {target.port} from the probe's {' '.join(probe.groups)}"
-    verdict = allows(rules, target.port, probe.groups, probe.networks)
+    verdict = allows(rules, target.port, probe.groups, probe.networks_of(target.version))
     if verdict == "yes":
         return about("group", target.group).ok("probe is let in", way)
     seen = f"{way}: no rule of {' '.join(target.groups) or 'no security group'} lets it in"
@@ -182,18 +212,27 @@ def allows(
     rules: Iterable[IpPermissionOutputTypeDef],
     port: int,
     groups: Sequence[str],
-    networks: Sequence[IPv4Network],
+    networks: Sequence[Network],
 ) -> Verdict:
     """Say whether rules allow TCP on a port with these groups, or all of these networks."""
     about_port = [rule for rule in rules if _covers(rule, port)]
     pairs = {p.get("GroupId") for rule in about_port for p in rule.get("UserIdGroupPairs", ())}
-    cidrs = [r["CidrIp"] for rule in about_port for r in rule.get("IpRanges", ()) if "CidrIp" in r]
-    allowed = [IPv4Network(cidr, strict=False) for cidr in cidrs]
-    inside = [any(network.subnet_of(one) for one in allowed) for network in networks]
+    cidrs = [each.get("CidrIp") for rule in about_port for each in rule.get("IpRanges", ())]
+    cidrs += [each.get("CidrIpv6") for rule in about_port for each in rule.get("Ipv6Ranges", ())]
+    allowed = [ip_network(cidr, strict=False) for cidr in cidrs if cidr]
+    inside = [any(_is_within(network, one) for one in allowed) for network in networks]
     if pairs & set(groups) or (inside and all(inside)):
         return "yes"
     listed = any(rule.get("PrefixListIds") for rule in about_port)
     return "unknown" if listed else "no"
+
+
+def _is_within(network: Network, other: Network) -> bool:
+    match network, other:
+        case (IPv4Network(), IPv4Network()) | (IPv6Network(), IPv6Network()):
+            return network.subnet_of(other)  # type: ignore[arg-type] # both are of one version
+        case _:
+            return False
 
 
 def _covers(rule: IpPermissionOutputTypeDef, port: int) -> bool:

@@ -7,7 +7,8 @@ import gzip
 import zlib
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -58,6 +59,81 @@ def permission(
 )
 def test_a_rule_lets_the_probe_in_or_not(rule_: Any, verdict: str) -> None:
     assert network.allows([rule_], 8080, PROBE.groups, NETWORK) == verdict
+
+
+NETWORK6 = (IPv6Network("2001:db8:0:1::/64"), IPv6Network("2001:db8:0:2::/64"))
+
+
+def permission6(*cidrs: str) -> Any:
+    return {**permission(), "Ipv6Ranges": [{"CidrIpv6": each} for each in cidrs]}
+
+
+@pytest.mark.parametrize(
+    ("rule_", "verdict"),
+    [
+        (permission(group="sg-probe"), "yes"),
+        (permission6("2001:db8::/56"), "yes"),
+        (permission6("::/0"), "yes"),
+        (permission6("2001:db8:0:1::/64"), "no"),
+        (permission6("2001:db8:0:1::/64", "2001:db8:0:2::/64"), "yes"),
+        (permission(cidr="0.0.0.0/0"), "no"),
+    ],
+)
+def test_a_rule_lets_a_probe_of_ipv6_in_or_not(rule_: Any, verdict: str) -> None:
+    assert network.allows([rule_], 8080, PROBE.groups, NETWORK6) == verdict
+
+
+DUAL = Probe("vpc-1", ("sg-probe",), (*NETWORK, *NETWORK6))
+TARGET6 = Target("web-1", "vpc-1", 8080, ("sg-web", "sg-base"), ("2001:db8:0:7::17",))
+
+
+@pytest.mark.parametrize(
+    ("probe", "outward", "complaints"),
+    [
+        (DUAL, permission6("2001:db8::/56"), []),
+        (DUAL, permission6("2001:db8:0:8::/64"), ["probe may send"]),
+        (DUAL, permission(cidr="0.0.0.0/0"), ["probe may send"]),
+        (PROBE, permission6("::/0"), ["probe"]),
+    ],
+)
+def test_the_way_to_an_ipv6_address_is_checked(
+    probe: Probe, outward: Any, complaints: list[str]
+) -> None:
+    rules = known(inward=[permission(group="sg-probe")], outward=[outward])
+    found = bad(network.check(TARGET6, probe, rules))
+    assert [(check, level) for check, level, _ in found] == [
+        (check, "problem") for check in complaints
+    ]
+
+
+def test_the_remedy_for_ipv6_names_what_has_to_be_configured() -> None:
+    [finding] = network.check(TARGET6, PROBE, {})
+    assert finding.remedy == (
+        "add their IPv6 networks to vpcs.vpc-1.cidrs, in subnets that have them, and make deploy"
+    )
+    rules = known(inward=[permission(group="sg-probe")], outward=[])
+    [finding, _] = network.check(TARGET6, DUAL, rules)
+    assert (finding.remedy or "").startswith("add their IPv6 networks to vpcs.vpc-1.cidrs, ")
+
+
+@pytest.mark.parametrize(("dual", "networks"), [(True, 2), (False, 1)])
+def test_a_probe_asks_from_the_networks_of_ipv6_that_its_function_has(
+    *, dual: bool, networks: int
+) -> None:
+    blocks = [("2001:db8::/64", "associated"), ("2001:db8:1::/64", "disassociated")]
+    subnet = {
+        "CidrBlock": "10.0.1.0/24",
+        "Ipv6CidrBlockAssociationSet": [
+            {"Ipv6CidrBlock": block, "Ipv6CidrBlockState": {"State": state}}
+            for block, state in blocks
+        ],
+    }
+    ec2 = SimpleNamespace(describe_subnets=lambda **_: {"Subnets": [subnet]})
+    aws: Any = SimpleNamespace(ec2=ec2)
+    within = {"SubnetIds": ["subnet-1"], "Ipv6AllowedForDualStack": dual}
+    probe = network._probe(aws, "vpc-1", {"VpcConfig": within})  # noqa: SLF001 - it reads what Lambda says
+    assert isinstance(probe, Probe)
+    assert len(probe.networks) == networks
 
 
 def known(*, inward: list[Any], outward: list[Any]) -> Any:
@@ -126,10 +202,12 @@ def test_instances_are_looked_at_by_vpc_and_security_groups() -> None:
         "i-1": row("10.0.0.2", "sg-b", "sg-a"),
         "i-2": row("10.0.0.3", "sg-c"),
         "i-3": {"VpcId": "vpc-1"},
+        "i-4": {**row("", "sg-c"), "Ipv6Address": "2001:db8::1"},
     }
     assert network.targets_of(described(Instances=members), rows) == [
         Target("web-1", "vpc-1", 80, ("sg-a", "sg-b"), ("10.0.0.1", "10.0.0.2")),
         Target("web-1", "vpc-1", 80, ("sg-c",), ("10.0.0.3",)),
+        Target("web-1", "vpc-1", 80, ("sg-c",), ("2001:db8::1",)),
     ]
 
 

@@ -484,7 +484,13 @@ def test_without_ports_the_probe_reaches_the_port_of_the_policy() -> None:
     assert vpc.ports == (8080,)
 
 
-@pytest.mark.parametrize("cidr", ["0.0.0.0/0", "10.0.0.0/8", "10.1.2.3/32", "100.64.0.0/10"])
+@pytest.mark.parametrize(
+    "cidr",
+    [
+        *("0.0.0.0/0", "10.0.0.0/8", "10.1.2.3/32", "100.64.0.0/10"),
+        *("::/0", "fd00::/8", "2001:db8:0:1200::/56", "2001:db8::1/128"),
+    ],
+)
 def test_a_network_is_an_address_and_a_length(cidr: str) -> None:
     assert read_vpc(cidrs=[cidr]).cidrs == (cidr,)
 
@@ -507,14 +513,18 @@ def test_without_networks_the_probe_reaches_the_private_ones() -> None:
         ["10.0.0/24"],
         ["10.0.0.0/8 "],
         ["10.0.0.0/8", "elsewhere"],
-        ["fd00::/8"],
+        ["fd00::1/8"],
+        ["2001:DB8::/56"],
+        ["2001:db8:0::/56"],
+        ["fe80::%eth0/64"],
         [10],
         [None],
     ],
 )
 def test_other_networks_are_refused(cidrs: object) -> None:
+    accepted = "a list of networks such as 10.0.0.0/16 or, of IPv6, 2001:db8:0:1200::/56"
     assert refusal(vpcs={VPC: {"subnets": [SUBNET], "cidrs": cidrs}}) == says(
-        f"vpcs.{VPC}.cidrs", cidrs, "a list of networks such as 10.0.0.0/16"
+        f"vpcs.{VPC}.cidrs", cidrs, accepted
     )
 
 

@@ -246,9 +246,15 @@ def _instance(machine: Machine) -> dict[str, Any]:
     if machine.ec2 == "terminated":
         return row
     attached = machine.attached or machine.launched
-    interface = {"Attachment": {"DeviceIndex": 0, "AttachTime": attached}}
-    address = {} if machine.address is None else {"PrivateIpAddress": machine.address}
-    return {**row, **address, "NetworkInterfaces": [interface]}
+    interface: dict[str, Any] = {"Attachment": {"DeviceIndex": 0, "AttachTime": attached}}
+    address = machine.address or ""
+    if ":" in address:
+        interface["Ipv6Addresses"] = [{"Ipv6Address": address, "IsPrimaryIpv6": False}]
+        row["Ipv6Address"] = address
+    elif address:
+        row["PrivateIpAddress"] = address
+    row["Placement"] = {"AvailabilityZone": machine.zone}
+    return {**row, "NetworkInterfaces": [interface]}
 
 
 # Load balancers: each group has its own, of its name; nothing uses any other.

@@ -60,15 +60,25 @@ def test_a_group_of_one_says_that_its_minimum_lets_none_go(
     assert lives.record.needs_attention
 
 
-def test_an_instance_without_an_ipv4_address_is_not_asked_and_its_group_says_so() -> None:
-    """Row 32, as long as IPv6 is not asked: an IPv6-only subnet."""
+def test_instances_of_an_ipv6_only_subnet_are_asked_there() -> None:
+    """Row 32."""
+    lives = fleet(3)
+    for number, machine in enumerate(lives.members()):
+        machine.address = f"2001:db8::{number}"
+    lives.release(NEW)
+    lives.pass_minutes(5)
+    assert not lives.record.has_failed
+    assert lives.record.available == 3
+
+
+def test_an_instance_without_any_address_is_not_asked_and_its_group_says_so() -> None:
     lives = fleet(3)
     for machine in lives.members():
         machine.address = None
     lives.release(NEW)
     lives.pass_minutes(5)
     assert lives.record.has_failed
-    assert "it has no private IPv4 address" in lives.record.reason
+    assert "it has no private IPv4 address and no IPv6 address" in lives.record.reason
     assert lives.lost == 0
 
 

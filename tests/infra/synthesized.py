@@ -25,7 +25,7 @@ FULL: Final[Mapping[str, Any]] = {
     "groups": {"names": ["live_asg_web"], "tagged": True},
     "releases": {"bucket": "releases", "key": "builds/{app}/{version}.zip", "create": True},
     "vpcs": {
-        VPC: {"subnets": SUBNETS, "ports": [80, 8080], "cidrs": ["10.1.0.0/16", "10.2.0.0/16"]},
+        VPC: {"subnets": SUBNETS, "ports": [80, 8080], "cidrs": ["10.1.0.0/16", "2001:db8::/56"]},
     },
     "log_retention_days": 90,
     "group_metrics": True,

@@ -271,19 +271,31 @@ def test_the_probe_stands_in_its_subnets_with_its_own_security_group() -> None:
     assert functions(of)["probe"]["VpcConfig"] == {
         "SubnetIds": SUBNETS,
         "SecurityGroupIds": [{"Fn::GetAtt": [group, "GroupId"]}],
+        "Ipv6AllowedForDualStack": True,
     }
+
+
+def test_without_a_network_of_ipv6_the_probe_has_no_address_of_ipv6() -> None:
+    placed = functions(template(OTHER))["probe"]["VpcConfig"]
+    assert "Ipv6AllowedForDualStack" not in placed
 
 
 def test_the_probe_reaches_the_version_ports_and_nothing_else() -> None:
     of = template(FULL)
     group = only(of, "AWS::EC2::SecurityGroup")
     assert group["VpcId"] == VPC
-    reached = [(r["CidrIp"], r["IpProtocol"], r["FromPort"], r["ToPort"]) for r in egress(group)]
+    reached = [
+        (
+            *(rule.get("CidrIp", "-"), rule.get("CidrIpv6", "-")),
+            *(rule["IpProtocol"], rule["FromPort"], rule["ToPort"]),
+        )
+        for rule in egress(group)
+    ]
     assert sorted(reached) == [
-        ("10.1.0.0/16", "tcp", 80, 80),
-        ("10.1.0.0/16", "tcp", 8080, 8080),
-        ("10.2.0.0/16", "tcp", 80, 80),
-        ("10.2.0.0/16", "tcp", 8080, 8080),
+        ("-", "2001:db8::/56", "tcp", 80, 80),
+        ("-", "2001:db8::/56", "tcp", 8080, 8080),
+        ("10.1.0.0/16", "-", "tcp", 80, 80),
+        ("10.1.0.0/16", "-", "tcp", 8080, 8080),
     ]
     assert "SecurityGroupIngress" not in group
     assert resources(of, "AWS::EC2::SecurityGroupEgress") == {}

@@ -172,7 +172,8 @@ def is_read(name: str, text: str) -> bool:
 
 
 def test_the_longest_questions_and_answers_of_a_part_fit_into_lambdas_payload() -> None:
-    url = f"https://255.255.255.255:65535{longest('path', '/')}"
+    address = ":".join(["ffff"] * 8)
+    url = f"https://[{address}]:65535{longest('path', '/')}"
     host, field = longest("host", "a"), longest("version_field", "a")
     asked = question(url, ID, host, field)
     event = json.dumps({"questions": [asked] * PART, "seconds": 123.456789}).encode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -66,6 +66,53 @@ def test_an_empty_reason_is_no_answer() -> None:
 def test_a_reason_is_escaped(reason: str, shown: str) -> None:
     seen = taken({"vpc-1": [said("i-1", None, reason)]}, {"i-1": "vpc-1"})
     assert seen == {"i-1": NoVersion(shown)}
+
+
+FIRST: dict[str, Any] = {"Attachment": {"DeviceIndex": 0}}
+SECOND: dict[str, Any] = {"Attachment": {"DeviceIndex": 1}}
+LOW, HIGH = "2001:db8::1", "2001:db8::9"
+
+
+def with_ipv6(interface: dict[str, Any], *addresses: str, primary: str = "") -> dict[str, Any]:
+    told = [{"Ipv6Address": each, "IsPrimaryIpv6": each == primary} for each in addresses]
+    return {**interface, "Ipv6Addresses": told}
+
+
+@pytest.mark.parametrize(
+    ("row", "address"),
+    [
+        ({}, None),
+        ({"PrivateIpAddress": "10.0.0.1"}, "10.0.0.1"),
+        ({"PrivateIpAddress": "10.0.0.1", "Ipv6Address": LOW}, "10.0.0.1"),
+        ({"Ipv6Address": LOW}, LOW),
+        ({"PrivateIpAddress": "", "Ipv6Address": LOW}, LOW),
+        ({"NetworkInterfaces": [FIRST, SECOND]}, None),
+        ({"NetworkInterfaces": [with_ipv6(FIRST, HIGH)]}, HIGH),
+        ({"NetworkInterfaces": [with_ipv6(SECOND, LOW), with_ipv6(FIRST, HIGH)]}, HIGH),
+        ({"NetworkInterfaces": [with_ipv6(FIRST, LOW, HIGH, primary=HIGH)]}, HIGH),
+    ],
+)
+def test_an_instance_is_asked_at_its_ipv4_address_or_else_at_its_ipv6_address(
+    row: dict[str, Any], address: str | None
+) -> None:
+    described: Any = {"InstanceId": "i-1", "LaunchTime": NOW, **row}
+    assert Ec2Instance.of(described).address == address
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [("10.0.0.1", "http://10.0.0.1:80/version"), (LOW, "http://[2001:db8::1]:80/version")],
+)
+def test_an_address_of_either_kind_makes_a_url(address: str, url: str) -> None:
+    asked: list[Question] = []
+
+    def keep(_vpc: str, questions: Sequence[Question], _seconds: float) -> list[Answer]:
+        asked.extend(questions)
+        return []
+
+    rows = {"i-1": Ec2Instance("i-1", running=True, created=NOW, address=address, vpc="vpc-1")}
+    ask_instances(keep, lambda: 60.0, rows, {"i-1": policy()})
+    assert [each["url"] for each in asked] == [url]
 
 
 def test_a_reason_is_capped() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from terminator.model import Instance, NoVersion, Released
 from terminator.observe.autoscaling import Ec2Instance
@@ -186,7 +188,7 @@ def test_a_member_without_an_ipv4_address_could_not_be_observed() -> None:
     cloud, [group] = fleet()
     group.machines[0].address = None
     assert look_at(cloud)["web"] == (
-        "could not be observed: i-0001: it has no private IPv4 address"
+        "could not be observed: i-0001: it has no private IPv4 address and no IPv6 address"
     )
     record = run(cloud)["web"]
     assert record.has_failed
@@ -201,10 +203,11 @@ def test_one_that_is_not_in_service_needs_no_address(lifecycle: str) -> None:
 
 
 class Impaired:
-    """EC2 with a zone that is impaired: a call that names an instance of it fails."""
+    """EC2 with a zone that is impaired: a call that names an instance of it fails in some way."""
 
-    def __init__(self, cloud: Cloud, zone: str) -> None:
+    def __init__(self, cloud: Cloud, zone: str, error: Exception | None = None) -> None:
         self.cloud, self.zone = cloud, zone
+        self.error = error or refusal("Unavailable", f"{zone} is impaired")
         self.paginate_all = clients(cloud).ec2.get_paginator("describe_instances").paginate
 
     def get_paginator(self, _name: str) -> Any:
@@ -214,7 +217,7 @@ class Impaired:
         machines = [m for group in self.cloud.groups.values() for m in group.machines]
         there = {machine.id for machine in machines if machine.zone == self.zone}
         if there & set(asked["InstanceIds"]):
-            raise refusal("Unavailable", f"{self.zone} is impaired")
+            raise self.error
         return self.paginate_all(**asked)
 
 
@@ -229,6 +232,52 @@ def test_an_impaired_zone_fails_the_groups_that_have_instances_there_and_no_othe
         "eu-west-1b is impaired"
     )
     assert not isinstance(seen["api"], str)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refusal("InternalError"),
+        ReadTimeoutError(endpoint_url="https://ec2"),
+        EndpointConnectionError(endpoint_url="https://ec2"),
+    ],
+    ids=["refused", "held up", "unreachable"],
+)
+def test_while_a_zone_is_impaired_a_rollback_elsewhere_goes_on(error: Exception) -> None:
+    cloud, [there, elsewhere] = fleet("a", "b")
+    for machine in there.machines[1:]:
+        machine.zone = "eu-west-1b"
+    for machine in elsewhere.machines:
+        machine.version = "2.0"
+    elsewhere.tags["terminator:minimum"] = "2"
+    aws = clients(cloud)
+    aws.ec2 = Impaired(cloud, "eu-west-1b", error)
+    records = run(cloud, aws=aws)
+    assert records["a"].decision is None
+    assert "i-0002, i-0003: cannot describe instances: " in records["a"].reason
+    assert records["b"].terminated == (elsewhere.machines[0].id,)
+
+
+def test_at_the_second_look_too_no_call_names_instances_of_two_zones() -> None:
+    """A dead instance is asked again with others: of its group or, as here, of another."""
+    cloud, [web, other] = fleet("web", "other", tags={"terminator:minimum": "0"})
+    cloud.wait(120)
+    for machine in web.machines:
+        machine.deaf = True
+    other.machines[0].zone = "eu-west-1b"
+    named: list[set[str]] = []
+    aws = clients(cloud)
+    paginate = aws.ec2.get_paginator("describe_instances").paginate
+
+    def noting(**asked: Any) -> Any:
+        named.append(set(asked["InstanceIds"]))
+        return paginate(**asked)
+
+    aws.ec2 = SimpleNamespace(get_paginator=lambda _name: SimpleNamespace(paginate=noting))
+    run(cloud, aws=aws)
+    zones = {machine.id: machine.zone for group in (web, other) for machine in group.machines}
+    assert len(named) == 4
+    assert all(len({zones[id_] for id_ in ids}) == 1 for ids in named)
 
 
 def test_one_refused_call_fails_the_groups_that_need_it_and_no_other() -> None:

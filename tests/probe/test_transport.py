@@ -347,6 +347,18 @@ def test_a_certificate_is_not_verified(tls: ssl.SSLContext) -> None:
         assert ask_all(server.url()) == [(VERSION, None)]
 
 
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+def test_an_address_of_ipv6_is_asked_over_its_own_kind_of_socket(
+    tls: ssl.SSLContext, *, secure: bool
+) -> None:
+    """One that stands for an address of IPv4, so that a server on 127.0.0.1 hears it."""
+    hears = Hears(message(VERSION))
+    with serving(hears, tls=tls if secure else None) as server:
+        url = server.url().replace("127.0.0.1", "[::ffff:127.0.0.1]")
+        assert ask_all(url) == [(VERSION, None)]
+    assert f"Host: [::ffff:127.0.0.1]:{server.port}" in hears.heads[0]
+
+
 def test_http_where_https_is_asked_says_that_there_is_no_tls() -> None:
     async def bad_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(65536)

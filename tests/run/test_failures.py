@@ -86,7 +86,7 @@ def test_an_instance_without_an_address_fails_its_group_only() -> None:
     records = run(cloud)
     assert (
         fail_to_observe(records["a"])
-        == "could not be observed: i-0001: it has no private IPv4 address"
+        == "could not be observed: i-0001: it has no private IPv4 address and no IPv6 address"
     )
     assert killed(cloud) == ["b"]
 

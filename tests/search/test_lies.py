@@ -56,7 +56,7 @@ LACKING: dict[str, tuple[str, str, Path, str]] = {
         "ec2",
         "describe_instances",
         (*ROW, "PrivateIpAddress"),
-        f"{OBSERVED}i-0001: it has no private IPv4 address",
+        f"{OBSERVED}i-0001: it has no private IPv4 address and no IPv6 address",
     ),
     "an instance's VPC": (
         "ec2",

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from ipaddress import IPv4Network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -96,7 +96,10 @@ class Config:
 
 @dataclass(frozen=True)
 class ProbedVpc:
-    """A VPC with instances to ask: where the probe function stands, and what it may reach."""
+    """A VPC with instances to ask: where the probe function stands, and what it may reach.
+
+    Where it may reach networks of IPv6 its subnets have both IPv4 and IPv6 addresses.
+    """
 
     id: str
     subnets: tuple[str, ...]
@@ -272,11 +275,12 @@ def _vpc(id_: str, value: object, port: int) -> ProbedVpc:
     given = _object(where, value, ("cidrs", "ports", "subnets"))
     subnets, cidrs = given.get("subnets"), given.get("cidrs", _PRIVATE)
     ports = given.get("ports", [port])
+    networks = "networks such as 10.0.0.0/16 or, of IPv6, 2001:db8:0:1200::/56"
     vpc = ProbedVpc(
         id=id_,
         subnets=_list(f"{where}.subnets", subnets, _is_subnet, "ids of subnets of the VPC"),
         ports=_list(f"{where}.ports", ports, _is_port, "ports from 1 to 65535, without quotes"),
-        cidrs=_list(f"{where}.cidrs", cidrs, _is_cidr, "networks such as 10.0.0.0/16"),
+        cidrs=_list(f"{where}.cidrs", cidrs, _is_cidr, networks),
     )
     if len(vpc.ports) * len(vpc.cidrs) > _MOST_RULES:
         accepted = f"at most {_MOST_RULES} pairs of a port and a network"
@@ -294,7 +298,8 @@ def _is_port(value: object) -> bool:
 
 def _is_cidr(value: object) -> bool:
     try:
-        return isinstance(value, str) and str(IPv4Network(value)) == value
+        # A zone index, as in fe80::%eth0/64, names an interface of one machine.
+        return isinstance(value, str) and "%" not in value and str(ip_network(value)) == value
     except ValueError:
         return False
 

@@ -92,7 +92,8 @@ class Ec2Instance:
     """What is read of an instance as EC2 describes it.
 
     `created` is the earlier of its LaunchTime, which moves when it is stopped and started, and
-    its primary network interface's AttachTime.
+    its primary network interface's AttachTime. `address` is its private IPv4 address, else its
+    IPv6 address. `zone` is its Availability Zone.
     """
 
     id: str
@@ -100,23 +101,41 @@ class Ec2Instance:
     created: datetime
     address: str | None
     vpc: str
+    zone: str = ""
 
     @classmethod
     def of(cls, row: InstanceTypeDef) -> Ec2Instance:
         """Read an instance as DescribeInstances shows it."""
-        attached = [
-            attachment["AttachTime"]
+        primary = [
+            interface
             for interface in row.get("NetworkInterfaces", ())
-            if (attachment := interface.get("Attachment", {})).get("DeviceIndex") == 0
-            and "AttachTime" in attachment
+            if interface.get("Attachment", {}).get("DeviceIndex") == 0
         ]
+        attachments = [interface["Attachment"] for interface in primary]
+        attached = [each["AttachTime"] for each in attachments if "AttachTime" in each]
         return cls(
             id=row["InstanceId"],
             running=row.get("State", {}).get("Name") == "running",
             created=min([row["LaunchTime"], *attached]),
-            address=row.get("PrivateIpAddress"),
+            address=address_of(row),
             vpc=row.get("VpcId", ""),
+            zone=row.get("Placement", {}).get("AvailabilityZone", ""),
         )
+
+
+def address_of(row: InstanceTypeDef) -> str | None:
+    """Return the private IPv4 address of an instance, else its IPv6 address, else None.
+
+    Of several IPv6 addresses of its primary network interface that is the primary one.
+    """
+    found = [
+        (interface.get("Attachment", {}).get("DeviceIndex", 0), not each.get("IsPrimaryIpv6"), of)
+        for interface in row.get("NetworkInterfaces", ())
+        for each in interface.get("Ipv6Addresses", ())
+        if (of := each.get("Ipv6Address"))
+    ]
+    listed = (of for _, _, of in sorted(found))
+    return row.get("PrivateIpAddress") or row.get("Ipv6Address") or next(listed, None)
 
 
 def describe_instances(
@@ -129,25 +148,20 @@ def describe_instances(
 
     One that EC2 does not list is in neither. `before_each` is called before each call, and may
     raise: like an error of AWS, that costs the instances of this call and no others. `zones`
-    maps ids to Availability Zones, so that an impaired one costs its own instances only.
+    maps ids to Availability Zones: an impaired one fails, or holds up, every call that names an
+    instance of it, so no call names those of two zones.
     """
     found: dict[str, Ec2Instance] = {}
     failures: dict[str, str] = {}
-    parts = list(in_parts(ids, _IDS_A_CALL))
-    while parts:
-        some = parts.pop(0)
+    by_zone: dict[str, list[str]] = {}
+    for id_ in ids:
+        by_zone.setdefault((zones or {}).get(id_, ""), []).append(id_)
+    for some in chain.from_iterable(in_parts(by_zone[zone], _IDS_A_CALL) for zone in by_zone):
         try:
             before_each()
             found |= {row["InstanceId"]: Ec2Instance.of(row) for row in instance_rows(ec2, some)}
         except Exception as error:  # noqa: BLE001 - whatever it is, the others are described
-            by_zone: dict[str, list[str]] = {}
-            for id_ in some:
-                by_zone.setdefault((zones or {}).get(id_, ""), []).append(id_)
-            # An impaired zone fails every call that names one of its instances.
-            if isinstance(error, ClientError) and len(by_zone) > 1:
-                parts += by_zone.values()
-            else:
-                failures |= dict.fromkeys(some, f"cannot describe instances: {explain(error)}")
+            failures |= dict.fromkeys(some, f"cannot describe instances: {explain(error)}")
     return found, failures
 
 

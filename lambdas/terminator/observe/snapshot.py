@@ -393,7 +393,9 @@ def look(
     attached = {each for group in groups for each in attached_to(group.described)}
     in_time = partial(world.require, GROUP_SECONDS, "it was asked")
     members = {member.id: member for group in groups for member in group.members}
-    zones = {id_: members[id_].zone for id_ in to_ask if id_ in members}
+    # Those of other groups were described before.
+    zones = {id_: row.zone for id_, row in before.instances.items()}
+    zones |= {id_: member.zone for id_, member in members.items()}
     found, failures = describe_instances(world.aws.ec2, sorted(to_ask), in_time, zones)
     known = sorted(filter(is_known, attached))
     health = _ask_each(world, known, partial(describe_health, world.aws))

@@ -61,7 +61,7 @@ def ask_instances(
         if address:
             vpcs[instances[id_].vpc].append(_question(id_, address, policies[id_]))
         else:
-            seen[id_] = Unobserved("it has no private IPv4 address")
+            seen[id_] = Unobserved("it has no private IPv4 address and no IPv6 address")
     parts = [
         (vpc, questions[first::number])
         for vpc, questions in sorted(vpcs.items())
@@ -90,9 +90,10 @@ def ask_instances(
 
 
 def _question(id_: str, address: str, policy: Policy) -> Question:
+    host = f"[{address}]" if ":" in address else address
     return {
         "instance": id_,
-        "url": f"{policy.scheme}://{address}:{policy.port}{policy.path}",
+        "url": f"{policy.scheme}://{host}:{policy.port}{policy.path}",
         "host": policy.host,
         "version_field": policy.version_field,
     }
