@@ -73,13 +73,15 @@ class Traffic:
 
     `refused` says which of them sends it no traffic and why (`unhealthy at target group web:
     …`), None where all send it some. `healthy` says that at least one calls it healthy,
-    `unhealthy` that all that know it call it unhealthy. `unknown`: one did not know.
+    `unhealthy` that all that know it call it unhealthy. `unknown`: one did not know. `unused` says
+    that it is refused for its zone alone, to which no traffic is sent whatever it runs.
     """
 
     refused: str | None = None
     healthy: bool = False
     unhealthy: bool = False
     unknown: bool = False
+    unused: bool = False
 
 
 @dataclass(frozen=True)

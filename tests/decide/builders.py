@@ -29,6 +29,7 @@ NOW = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)  # a Wednesday
 FAST = {"minimum": "1", "max_unavailable": "100%", "bake_time": "0m"}
 # What load balancers say.
 SERVES = Traffic(healthy=True)
+UNUSED = Traffic("no traffic from target group web: Target.NotInUse", unused=True)
 ILL = Traffic("unhealthy at target group web: timeout", unhealthy=True)
 
 

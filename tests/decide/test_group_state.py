@@ -14,6 +14,7 @@ from tests.decide.builders import (
     ALWAYS,
     ILL,
     SERVES,
+    UNUSED,
     ago,
     group,
     ids,
@@ -465,6 +466,31 @@ def test_without_proof_a_silent_boot_of_just_before_is_dead_and_no_canary(
     assert ids(state.dead) == (["i-x"] if is_dead else [])
     is_canary = not is_dead and state.since_then(silent)
     assert ids(state.not_come_up) == (["i-x"] if is_canary else [])
+
+
+# What answers in a zone that gets no traffic.
+
+
+@pytest.mark.parametrize(
+    ("seen", "in_the_way"),
+    [
+        (member("i-x", "2", up=9, traffic=UNUSED), False),
+        (member("i-x", "2", up=90, traffic=UNUSED), False),
+        (member("i-x", "2", up=9, traffic=ILL), True),
+        (member("i-x", None, up=9, traffic=UNUSED), True),  # it may be the release
+        (member("i-x", "1", up=9, traffic=UNUSED), False),
+    ],
+)
+@pytest.mark.parametrize("since", [30, None])
+def test_what_answers_where_no_traffic_is_sent_is_no_canary_and_uses_no_budget_up(
+    seen: Instance, since: float | None, *, in_the_way: bool
+) -> None:
+    of = group(OLD, member("i-b"), seen, grace=60, released=released("2", since=since))
+    state = state_of(of, minimum="0", max_unavailable="1")
+    assert ids(state.unavailable) == ["i-x"]
+    assert not state.proof
+    assert ids(state.not_come_up) == (["i-x"] if in_the_way else [])
+    assert state.budget == (0 if in_the_way else 1)
 
 
 # Canaries that have not come up, and stale boots.

@@ -16,6 +16,7 @@ from tests.decide.builders import (
     ILL,
     NOW,
     SERVES,
+    UNUSED,
     ago,
     decide,
     group,
@@ -419,6 +420,7 @@ def test_where_since_is_unknown_none_goes_while_the_last_to_be_created_is_away()
         ([unasked("i-x", "Pending")], 3),
         ([member("i-x", None, up=20)], 3),  # unavailable, but not dead
         ([member("i-x", None, up=900, traffic=SERVES)], 3),
+        ([member("i-x", "2", up=900, traffic=UNUSED)], 4),
         ([corpse("i-x", 900, protected=True)], 4),
         ([unasked(f"i-x{n}", "Pending") for n in range(4)], 0),
     ],

@@ -281,7 +281,8 @@ def _is_attached(group: FakeGroup, arn: str) -> bool:
 
 def _target(group: FakeGroup, machine: Machine, state: str) -> dict[str, Any]:
     state = "draining" if machine.leaves is not None else state
-    health = {"State": state} if state == "healthy" else {"State": state, "Reason": "Elb.Said"}
+    reason = "Target.NotInUse" if state == "unused" else "Elb.Said"
+    health = {"State": state} if state == "healthy" else {"State": state, "Reason": reason}
     shifted = machine.zone in group.shifted
     override = {"State": "zonal_shift_active" if shifted else "no_override"}
     return {

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.groups import minutes
+from tests.fakes.groups import Program, minutes
 from tests.incidents.fleets import (
     BALANCED,
     BARE,
@@ -184,6 +184,26 @@ def test_what_no_load_balancer_uses_beside_others_that_are_used_is_not_counted_a
     lives.pass_hours(12)
     least = -(-desired // 2) if minimum == "50%" else int(minimum)
     assert lives.lowest["web"] >= min(least, used)
+    if used > least:
+        assert {machine.version for machine in lives.members()} == {NEW}
+        assert lives.lost == desired
+    else:
+        assert lives.serving(OLD) == used
+        assert f"{used} available of {desired} desired, minimum {minimum}" in lives.record.reason
+
+
+@pytest.mark.parametrize("desired", [3, 6, 9])
+def test_in_a_group_with_a_zone_that_gets_no_traffic_a_bad_release_costs_one_that_serves(
+    desired: int,
+) -> None:
+    """Row 24, where the release answers and its load balancer refuses it."""
+    zones = frozenset({"eu-west-1a", "eu-west-1b"})
+    tags = settings_of(minimum="0")
+    lives = fleet(desired, tags=tags, served_zones=zones, replaces=False, **BALANCED)
+    lives.release(NEW, Program(refused=True))
+    lives.pass_hours(24)
+    assert lives.lost == desired // 3 + 1
+    assert len(lives.lost_serving) == 1
 
 
 @pytest.mark.parametrize("attached", ["own", "none"])

@@ -49,6 +49,7 @@ def of_one(*targets: Any) -> Traffic:
 
 FINE = Traffic(healthy=True)
 OTHER = target("i-2", "healthy")
+UNUSED = Traffic("no traffic from target group web: Target.NotInUse", unused=True)
 
 
 def refused(why: str, **more: bool) -> Traffic:
@@ -81,7 +82,8 @@ def refused(why: str, **more: bool) -> Traffic:
             refused("Elb.InitialHealthChecking"),
         ),
         (target("i-1", "draining"), refused("draining")),
-        (target("i-1", "unused", "Target.NotInUse"), refused("Target.NotInUse")),
+        (target("i-1", "unused", "Target.NotInUse"), UNUSED),
+        (target("i-1", "unused", "Target.NotInUse", override="zonal_shift_active"), UNUSED),
         (target("i-1", "unavailable", "Elb.InternalError"), Traffic(unknown=True)),
         (OTHER, Traffic("not registered with target group web")),
     ],
@@ -101,7 +103,18 @@ def test_where_all_targets_are_unused_nothing_is_said_of_any() -> None:
 @pytest.mark.parametrize("state", ["healthy", "initial", "unhealthy", "draining", "unavailable"])
 def test_beside_one_that_is_used_in_any_state_an_unused_target_takes_no_traffic(state: str) -> None:
     unused = target("i-1", "unused", "Target.NotInUse")
-    assert of_one(unused, target("i-2", state)) == refused("Target.NotInUse")
+    assert of_one(unused, target("i-2", state)) == UNUSED
+
+
+@pytest.mark.parametrize("other", ["healthy", "initial", "unhealthy", None])
+def test_an_instance_is_unused_only_where_nothing_else_refuses_it(other: str | None) -> None:
+    """Where another port or load balancer does, that is not for its zone alone."""
+    unused = target("i-1", "unused", "Target.NotInUse")
+    more = [] if other is None else [target("i-1", other, port=81)]
+    assert of_one(unused, *more, OTHER).unused == (other is None)
+    elsewhere = [] if other is None else [target("i-1", other)]
+    both = {WEB: health(unused, OTHER), API: health(*elsewhere, OTHER)}
+    assert traffic("i-1", both).unused == (other == "healthy")
 
 
 def test_in_an_empty_target_group_nobody_is_registered() -> None:

@@ -161,7 +161,7 @@ def instances_of(cloud: Cloud) -> dict[str, InstanceRecord]:
     [
         (None, "not registered with target group web"),
         ("draining", "unhealthy at target group web: Elb.Said"),
-        ("unused", "unhealthy at target group web: Elb.Said"),
+        ("unused", "no traffic from target group web: Target.NotInUse"),
     ],
 )
 def test_what_a_target_group_does_not_call_healthy_is_unavailable(

@@ -36,7 +36,7 @@ class Member:
     when it is in service, `pooled` when it was taken from a warm pool, and `left` when it began
     to leave; None where nobody knows. `traffic` says whether load balancers send it some, None
     where one does not know; `vouched` that one calls it healthy, `refused` that each that says
-    anything does not.
+    anything does not, and `unused` that it gets none for its zone alone.
     """
 
     id: str
@@ -53,6 +53,7 @@ class Member:
     traffic: bool | None = True
     vouched: bool = False
     refused: bool = False
+    unused: bool = False
     protected: bool = False
     weighted: bool = False
 
@@ -314,14 +315,19 @@ class Seen:
         return bool(self.outdated) or (self.since is not None and self.now - self.since < DAY)
 
     @cached_property
+    def waited_for(self) -> list[Member]:
+        """The unavailable that may come up: not what answers where no traffic is sent."""
+        return [m for m in self.unavailable if not (m.unused and m.version)]
+
+    @cached_property
     def canaries(self) -> list[Member]:
         """Canaries that have not come up: the last, where nobody knows since when."""
         if self.since is None:
             last = max((m.began for m in self.warm), default=None)
-            return [m for m in self.unavailable if last and _second(m.began) == _second(last)]
+            return [m for m in self.waited_for if last and _second(m.began) == _second(last)]
         return [
             m
-            for m in self.unavailable
+            for m in self.waited_for
             if self.since_then(m)
             # What answers another version and came within the doubt is no canary.
             and (not self.is_outdated(m) or m in self.stale)
@@ -410,7 +416,7 @@ class Seen:
     @cached_property
     def budget(self) -> int:
         """How many of those available may go now."""
-        out = sum(not self._was_left_behind(m) for m in self.unavailable)
+        out = sum(not self._was_left_behind(m) for m in self.waited_for)
         leaving = sum(m.leaving and not self._left_before(m) for m in self.members)
         spare = min(len(self.available), self.desired) - self.minimum
         room = self.max_unavailable - self.in_flight - out
@@ -654,7 +660,7 @@ def _dead_without_proof(seen: Seen, goes: Sequence[Member]) -> bool:
 
 
 def _too_many_dead(seen: Seen, goes: Sequence[Member]) -> bool:
-    others = [m for m in seen.unavailable if m not in seen.dead]
+    others = [m for m in seen.waited_for if m not in seen.dead]
     room = seen.max_unavailable - seen.in_flight - len(others)
     return any(m in seen.dead for m in goes) and seen.proof and len(goes) > room
 

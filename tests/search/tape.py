@@ -67,6 +67,7 @@ _ENTERS = (
     "Attaching an existing EC2 instance",
 )
 _POOL = _ENTERS[1]
+_USED_OR_NOT = {("healthy", ""), ("unused", ""), ("unused", "shifted")}
 
 
 @dataclass(frozen=True)
@@ -512,6 +513,7 @@ class Run:
             traffic=traffic,
             vouched=vouched,
             refused=bool(told) and not vouched,
+            unused=not traffic and all(of in _USED_OR_NOT for of, _ in told),
             protected=shown["ProtectedFromScaleIn"] or id_ in spared,
             weighted="WeightedCapacity" in shown,
         )

@@ -132,11 +132,13 @@ class GroupState:
     def budget(self) -> int:
         """How many available instances may go now.
 
-        What an earlier release left behind does not count: neither the unavailable that are
-        overdue, nor those that began to leave before.
+        What this release did not cost does not count: neither the unavailable that are overdue, or
+        whose zone gets no traffic, nor those that began to leave before.
         """
         spare = min(len(self.available), self.group.desired) - self.minimum
-        unavailable = sum(not self._was_left_behind(each) for each in self.unavailable)
+        unavailable = sum(
+            not (self._was_left_behind(each) or is_unused(each)) for each in self.unavailable
+        )
         leaving = sum(not self._left_before(each) for each in self.leaving)
         room = self.max_unavailable - self.in_flight - unavailable
         return max(0, min(spare, room, 2 * self.max_unavailable - leaving))
@@ -259,13 +261,14 @@ class GroupState:
         """
         if self.since is None:
             last = latest(self.past_warmup, began)
-            return tuple(each for each in last if not each.serves)
+            return tuple(each for each in last if not (each.serves or is_unused(each)))
         return tuple(
             each
             for each in self.unavailable
             if self.since_then(each)
             and (not self.answered_another(each) or self._is_stale(each))
             and not self._is_lost_before(each)
+            and not is_unused(each)
         )
 
     @cached_property
@@ -490,6 +493,14 @@ def created(instance: Instance) -> datetime:
 def began(instance: Instance) -> datetime:
     """Return when the instance was created, or taken from a warm pool if that was later."""
     return max(created(instance), instance.taken_from_pool or created(instance))
+
+
+def is_unused(instance: Instance) -> bool:
+    """Say whether this answers in a zone that gets no traffic, whatever runs there.
+
+    It neither proves the target nor has it failed to come up.
+    """
+    return instance.version is not None and instance.traffic.unused
 
 
 def oldest_first(instance: Instance) -> tuple[datetime, str]:

@@ -14,7 +14,7 @@ from itertools import islice
 
 from terminator.config.tags import Policy
 from terminator.decide import holds
-from terminator.decide.group_state import GroupState, created, oldest_first
+from terminator.decide.group_state import GroupState, created, is_unused, oldest_first
 from terminator.decide.holds import HoldRule, hold
 from terminator.model import Decision, Group, Instance, Kind, Preflight
 from terminator.text import count, few, left
@@ -128,7 +128,8 @@ def _dead_that_may_go(
     old: Sequence[Instance] = [each for each in dead if each.id not in tried]
     busy = len(state.coming) or state.missing
     if state.proof:
-        others = len(state.unavailable) - len(state.dead)
+        dead_ids = {each.id for each in state.dead}
+        others = sum(i.id not in dead_ids and not is_unused(i) for i in state.unavailable)
         room = state.max_unavailable - state.in_flight - others
         waits = f"{state.in_flight} in flight and {others} others unavailable leave no room"
         if not old and room > 0:

@@ -40,14 +40,16 @@ class Health:
     """What a load balancer says of its instances, by id.
 
     `healthy` and `unhealthy` are those that it calls so. `refused` maps those to which it sends
-    no traffic to why, and `unknown` are those of which it does not know. `silent`: no load
-    balancer uses the target group, so it says nothing of anybody.
+    no traffic to why, `unused` are those of them whose zone it does not serve, and `unknown` those
+    of which it does not know. `silent`: no load balancer uses the target group, so it says nothing
+    of anybody.
     """
 
     healthy: frozenset[str] = frozenset()
     unhealthy: frozenset[str] = frozenset()
     refused: Mapping[str, str] = field(default_factory=dict)
     unknown: frozenset[str] = frozenset()
+    unused: frozenset[str] = frozenset()
     silent: bool = False
 
 
@@ -90,6 +92,7 @@ def _of_targets(targets: Sequence[TargetHealthDescriptionTypeDef]) -> Health:
         return Health(silent=True)
     healthy, unhealthy, unknown = set[str](), set[str](), set[str]()
     refused: dict[str, str] = {}
+    used: set[str] = set()
     for state, each in zip(states, targets, strict=True):
         id_, override = each["Target"]["Id"], each.get("AdministrativeOverride", {}).get("State")
         if state == "healthy":
@@ -98,17 +101,21 @@ def _of_targets(targets: Sequence[TargetHealthDescriptionTypeDef]) -> Health:
                 refused.setdefault(id_, "a zonal shift has moved traffic away from its zone")
         elif state != "unavailable":
             refused[id_] = each["TargetHealth"].get("Reason", state)
+        if state != "unused":
+            used.add(id_)
         if state.startswith("unhealthy"):
             unhealthy.add(id_)
         if state == "unavailable" or override == _UNKNOWN:
             unknown.add(id_)
-    return Health(frozenset(healthy), frozenset(unhealthy), refused, frozenset(unknown))
+    unused = frozenset(refused) - used
+    return Health(frozenset(healthy), frozenset(unhealthy), refused, frozenset(unknown), unused)
 
 
 def traffic(instance: str, health: Mapping[LoadBalancer, Health | None]) -> Traffic:
     """Return what all the load balancers say of an instance; None: one was not asked."""
     refused: list[str] = []
     unhealthy: list[bool] = []
+    unused: list[bool] = []
     healthy = unknown = False
     for load_balancer in sorted(health):
         seen = health[load_balancer]
@@ -120,11 +127,15 @@ def traffic(instance: str, health: Mapping[LoadBalancer, Health | None]) -> Traf
                 unknown or instance in seen.unknown,
             )
             if instance in seen.refused:
-                says = "unhealthy at" if instance not in seen.healthy else "no traffic from"
+                well = instance in seen.healthy or instance in seen.unused
+                says = "no traffic from" if well else "unhealthy at"
                 refused.append(f"{says} {load_balancer}: {plain(seen.refused[instance])}")
+                unused.append(instance in seen.unused)
             elif instance not in seen.healthy | seen.unknown:
                 refused.append(f"not registered with {load_balancer}")
+                unused.append(False)
                 continue
             unhealthy.append(instance in seen.unhealthy)
     is_unhealthy = not healthy and bool(unhealthy) and all(unhealthy)
-    return Traffic(next(iter(refused), None), healthy, is_unhealthy, unknown)
+    is_unused = bool(unused) and all(unused)
+    return Traffic(next(iter(refused), None), healthy, is_unhealthy, unknown, is_unused)
