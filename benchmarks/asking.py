@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from functools import partial
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.account import Account
@@ -79,13 +80,17 @@ def _at_once(ec2: EC2Client, ids: list[str], port: int) -> int:
     questions: list[Question] = [
         {
             "instance": id_,
-            "url": f"http://{row.address}:{port}/version",
+            "scheme": "http",
+            "address": row.address or "",
+            "port": port,
+            "path": "/version",
             "host": None,
             "version_field": "version",
         }
         for id_, row in rows.items()
     ]
-    return sum(each["version"] is not None for each in ask(questions, 60))
+    answers = ask(questions, 60, [ip_network("127.0.0.0/8")])
+    return sum(each["version"] is not None for each in answers)
 
 
 def main() -> None:

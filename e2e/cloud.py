@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from sandbox.local_aws import ACCOUNT, CREDENTIALS, REGION, LocalAws
+from terminator.probe.addresses import SANDBOX_NETWORKS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 # What MiniStack has no more than stubs of.
@@ -39,6 +40,8 @@ def deployable(beside: LocalAws, folder: Path) -> Iterator[LocalAws]:
     gateway = f"http://127.0.0.1:{port}"
     others = {f"AWS_ENDPOINT_URL_{name}": beside.endpoint for name in _BESIDE.values()}
     quiet = {"IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0", "PERSIST_STATE": "0"}
+    # The functions inherit it: the instances have addresses on loopback.
+    quiet[SANDBOX_NETWORKS] = "127.0.0.0/8"
     place = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "TMPDIR": str(folder)}
     with (
         (folder / "ministack.log").open("w") as log,

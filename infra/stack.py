@@ -19,6 +19,7 @@ from infra.dashboard import Dashboard, SavedQueries
 from infra.function import TerminatorFunction
 from infra.monitoring import Monitoring
 from terminator.config.deployment import Deployment, ProbedVpc
+from terminator.probe.addresses import NETWORKS
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -202,7 +203,7 @@ class TerminatorStack(Stack):
         probe = self._function(
             f"probe-{of.id}",
             handler="probe.handler.probe",
-            environment={},
+            environment={NETWORKS: " ".join(of.cidrs)},
             settings=False,
             statements=grants.for_probe(),
             timeout=_PROBE_TIMEOUT,

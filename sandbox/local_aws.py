@@ -21,6 +21,7 @@ import boto3
 from botocore.config import Config
 
 from terminator.clients import Aws
+from terminator.probe.addresses import SANDBOX_NETWORKS
 
 REGION: Final = "eu-west-1"
 ACCOUNT: Final = "000000000000"
@@ -84,8 +85,8 @@ class LocalAws:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The environment variables that make boto3 speak to it, and to nothing else."""
-        return {"AWS_ENDPOINT_URL": self.endpoint, **CREDENTIALS}
+        """The environment variables that make boto3 speak to it, and the probe to its instances."""
+        return {"AWS_ENDPOINT_URL": self.endpoint, SANDBOX_NETWORKS: "127.0.0.0/8", **CREDENTIALS}
 
     @cached_property
     def aws(self) -> Aws:

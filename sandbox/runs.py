@@ -12,6 +12,7 @@ from sandbox.fleet import Fleet
 from sandbox.store import BUCKET, TEMPLATE, Event
 from terminator.config.deployment import Bucket, Config, from_settings
 from terminator.observe.snapshot import Scope, World
+from terminator.probe.addresses import networks
 from terminator.probe.ask import Answer, Limits, Question, ask
 from terminator.reconcile import reconcile
 from terminator.report.log_lines import Line
@@ -45,7 +46,7 @@ def run(fleet: Fleet, of: Config | None = None, scope: Scope | None = None) -> R
     """Run reconcile once, as the schedule does."""
 
     def probe(_vpc: str, questions: Sequence[Question], seconds: float) -> list[Answer]:
-        return ask(questions, seconds, _LIMITS)
+        return ask(questions, seconds, networks(fleet.local.environment), _LIMITS)
 
     at, lines = fleet.clock.now(), list[Line]()
     world = World(

@@ -94,9 +94,12 @@ def attempt_run(
 
 def _world(*, verbose: bool, quiet: bool) -> World:
     """Return the world of a run in this process; `verbose` shows its log lines."""
-    from terminator.probe.ask import ask  # noqa: PLC0415 - what is deployed asks by itself
+    # What is deployed asks by itself.
+    from terminator.probe.addresses import ANYWHERE, networks  # noqa: PLC0415
+    from terminator.probe.ask import ask  # noqa: PLC0415
 
     console = Console(stderr=True)
+    allowed = (*ANYWHERE, *networks())
     one_at_a_time = Lock()  # the sockets that a process may open are for one part
 
     def say(line: Line) -> None:
@@ -110,7 +113,7 @@ def _world(*, verbose: bool, quiet: bool) -> World:
 
     def probe(_vpc: str, questions: Sequence[Question], seconds: float) -> list[Answer]:
         with one_at_a_time:
-            return ask(questions, seconds)
+            return ask(questions, seconds, allowed)
 
     return World(
         aws=aws(),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from terminator import handlers
 from terminator.probe import handler as probe_handler
+from terminator.probe.addresses import SANDBOX_NETWORKS
 from tests.fakes.cloud import Cloud
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def deploy(
     configure(patch, settings)
     patch.setenv("TERMINATOR_PROBES", json.dumps(probes))
     patch.setenv("TERMINATOR_RECONCILE", "reconcile")
+    patch.setenv(SANDBOX_NETWORKS, "127.0.0.0/8")
     patch.setattr(handlers, "_aws", lambda: aws)
 
 

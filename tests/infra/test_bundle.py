@@ -23,10 +23,12 @@ from sandbox import fleet, store
 from sandbox.fleet import Fleet
 from sandbox.local_aws import LocalAws
 from sandbox.store import Program
+from terminator.probe.addresses import SANDBOX_NETWORKS
 from tests.fakes import runtime_api
 from tests.fakes.lambda_server import functions, serving
 from tests.fakes.runtime_api import Answer, Runtime
 from tests.infra.synthesized import UNBUNDLED
+from tests.probe import asking
 
 # What Lambda's runtime brings itself.
 BOTO3: Final = ("boto3", "botocore", "dateutil", "s3transfer", "six", "urllib3")
@@ -192,7 +194,7 @@ def loaded(code: str, *path: Path) -> set[str]:
 
 
 def test_the_probe_loads_neither_boto3_nor_powertools(bundled: Path, own: Path) -> None:
-    code = "from terminator.probe import handler\nhandler.ask([], 60)"
+    code = "from terminator.probe import handler\nhandler.ask([], 60, ())"
     heavy = {*BOTO3, "aws_lambda_powertools", "jmespath"}
     assert loaded(code, bundled, own) & heavy == set()
 
@@ -215,6 +217,7 @@ def test_the_probe_runs_without_boto3(bundled: Path) -> None:
     code = """
 import json
 import os
+os.environ['TERMINATOR_SANDBOX_NETWORKS'] = '127.0.0.0/8'
 from types import SimpleNamespace
 from terminator.probe import handler
 context = SimpleNamespace(get_remaining_time_in_millis=lambda: 120_000)
@@ -226,7 +229,7 @@ print(json.dumps(handler.probe({'questions': %s, 'seconds': 30}, context)))
 
 
 def question(url: str) -> dict[str, Any]:
-    return {"instance": "i-1", "url": url, "host": None, "version_field": "version"}
+    return dict(asking.question(url, "i-1"))
 
 
 def versions(version: str) -> AbstractContextManager[str]:
@@ -248,7 +251,7 @@ def probe(bundled: Path, tmp_path: Path) -> Iterator[Runtime]:
     (tmp_path / "own").mkdir()
     own = linked(tmp_path / "own", *RUNTIME)
     name, log = "terminator.probe.handler.probe", tmp_path / "probe.log"
-    with runtime_api.running(name, bundled, own, {}, log) as runtime:
+    with runtime_api.running(name, bundled, own, {SANDBOX_NETWORKS: "127.0.0.0/8"}, log) as runtime:
         yield runtime
 
 

@@ -372,9 +372,9 @@ def test_release_knows_the_reconcile_function() -> None:
     assert variables(of, "release")["TERMINATOR_RECONCILE"] == {"Ref": id_of("reconcile", of)}
 
 
-def test_the_probe_is_told_nothing() -> None:
+def test_the_probe_is_told_its_networks_and_nothing_else() -> None:
     told = variables(template(FULL), "probe")
-    assert not any(name.startswith("TERMINATOR_") for name in told)
+    assert [name for name in told if name.startswith("TERMINATOR_")] == ["TERMINATOR_NETWORKS"]
 
 
 def test_the_same_settings_lead_to_the_same_template() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from ipaddress import ip_network
+from urllib.parse import urlsplit
 
 from terminator.probe import ask as probe
 from terminator.probe.ask import Limits
@@ -12,6 +14,7 @@ from tests.fakes.hostile import Behaviour, message, says, serving
 
 Outcome = tuple[str | None, str | None]
 
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"), ip_network("10.0.0.0/8"))
 ROOMY = Limits(concurrency=64)
 SHORT_READS = Limits(connect=0.3, read=0.3, whole=3600)
 PATIENT = Limits(connect=60, read=60, whole=60)
@@ -33,14 +36,31 @@ BOMB = packed(b"1" * (1 << 20))
 def question(
     url: str, instance: str = "i-0", host: str | None = None, version_field: str = "version"
 ) -> probe.Question:
-    """Return a question."""
-    return probe.Question(instance=instance, url=url, host=host, version_field=version_field)
+    """Return a question, of the parts of a URL."""
+    parts = urlsplit(url)
+    path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    return probe.Question(
+        instance=instance,
+        scheme=parts.scheme,
+        address=parts.hostname or "",
+        port=parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0),
+        path=path,
+        host=host,
+        version_field=version_field,
+    )
+
+
+def ask(
+    questions: Sequence[probe.Question], seconds: float, limits: Limits | None = None
+) -> list[probe.Answer]:
+    """Ask as the deployed probe does, but on loopback too."""
+    return probe.ask(questions, seconds, LOOPBACK, limits)
 
 
 def ask_all(*urls: str, limits: Limits = ROOMY) -> list[Outcome]:
     """Ask servers by URL; return what each answered."""
     questions = [question(url, f"i-{number}") for number, url in enumerate(urls)]
-    answers = probe.ask(questions, 2 * limits.whole + 60, limits)
+    answers = ask(questions, 2 * limits.whole + 60, limits)
     assert [answer["instance"] for answer in answers] == [asked["instance"] for asked in questions]
     return [(answer["version"], answer["reason"]) for answer in answers]
 

@@ -24,7 +24,7 @@ from typing import Final
 from terminator.probe import ask as probe
 from terminator.probe.ask import Limits
 from tests.fakes.hostile import self_signed, serving
-from tests.probe.asking import GOOD, question
+from tests.probe.asking import GOOD, LOOPBACK, question
 from tests.probe.catalogue import Endpoint, endpoints
 
 _KIB: Final = 1024
@@ -49,7 +49,7 @@ def ask(url: str) -> Asked:
     before = _resident()
     tracemalloc.start()
     began = time.monotonic()
-    [answer] = probe.ask([question(url)], 60)
+    [answer] = probe.ask([question(url)], 60, LOOPBACK)
     seconds = time.monotonic() - began
     _, allocated = tracemalloc.get_traced_memory()
     tracemalloc.stop()

@@ -15,9 +15,19 @@ import httpx
 import pytest
 import respx
 
-from terminator.probe.ask import LONGEST_REASON, Limits, ask
+from terminator.probe.ask import LONGEST_REASON, Limits
 from terminator.probe.transport import ResponseTooLongError
-from tests.probe.asking import BOMB, PATIENT, TIMEOUT, TOO_LONG, Outcome, ask_all, packed, question
+from tests.probe.asking import (
+    BOMB,
+    PATIENT,
+    TIMEOUT,
+    TOO_LONG,
+    Outcome,
+    ask,
+    ask_all,
+    packed,
+    question,
+)
 
 VERSION = ("1.0.274", None)
 URL = "http://10.0.3.17:8080/version"

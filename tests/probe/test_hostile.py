@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from terminator.probe.ask import Answer, Limits, ask
+from terminator.probe.ask import Answer, Limits
 from terminator.report.record import Record
 from terminator_cli.plan import show
 from tests.fakes.hostile import message, says, self_signed, serving
-from tests.probe.asking import GOOD, PATIENT, ask_all, question
+from tests.probe.asking import GOOD, PATIENT, ask, ask_all, question
 from tests.probe.catalogue import METADATA, NASTY, TIMEOUT, endpoints
 from tests.search.faults import BROKEN, OTHER, Ran, Stage
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from terminator.probe.ask import Limits, ask
+from terminator.probe.ask import Limits
 from terminator.probe.transport import ResponseTooLongError, Transport
 from tests.fakes.hostile import (
     GIB,
@@ -43,6 +43,7 @@ from tests.probe.asking import (
     TIMEOUT,
     TOO_LONG,
     Outcome,
+    ask,
     ask_all,
     ask_each,
     ask_one,
@@ -102,9 +103,7 @@ def test_a_host_header_that_cannot_be_sent_has_a_reason_and_is_not(host: str) ->
     assert hears.heads == []
 
 
-@pytest.mark.parametrize(
-    "url", ["", "http://[", "http:///version", "http://127.0.0.1:99999/", "gopher://127.0.0.1/"]
-)
+@pytest.mark.parametrize("url", ["", "http:///version", "gopher://127.0.0.1/", "http://evil/"])
 def test_a_url_that_cannot_be_asked_has_a_reason_and_harms_no_other(url: str) -> None:
     with serving(GOOD) as server:
         (version, reason), good = ask_all(url, server.url())
@@ -349,9 +348,13 @@ def test_a_certificate_is_not_verified(tls: ssl.SSLContext) -> None:
 
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 def test_an_address_of_ipv6_is_asked_over_its_own_kind_of_socket(
-    tls: ssl.SSLContext, *, secure: bool
+    tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, *, secure: bool
 ) -> None:
-    """One that stands for an address of IPv4, so that a server on 127.0.0.1 hears it."""
+    """One that stands for an address of IPv4, so that a server on 127.0.0.1 hears it.
+
+    The probe refuses such a one, so here it does not look.
+    """
+    monkeypatch.setattr("terminator.probe.ask.refusal", lambda *_: None)
     hears = Hears(message(VERSION))
     with serving(hears, tls=tls if secure else None) as server:
         url = server.url().replace("127.0.0.1", "[::ffff:127.0.0.1]")

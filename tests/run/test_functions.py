@@ -12,10 +12,9 @@ from terminator.invoke import ReconcileError, ask_reconcile, probe_through, run_
 from terminator.observe.versions import ProbeError
 from terminator.probe.ask import Question
 from tests.fakes.cloud import refusal
+from tests.probe.asking import question
 
-ASKED: list[Question] = [
-    {"instance": "i-1", "url": "http://10.0.0.1/", "host": None, "version_field": "version"}
-]
+ASKED: list[Question] = [question("http://10.0.0.1/", "i-1")]
 
 
 class Lambda:

@@ -102,7 +102,7 @@ def test_others_are_asked_as_their_own_group_says() -> None:
     cloud.groups["z-api"].tags["terminator:port"] = "8080"
 
     def probe(vpc: str, questions: Sequence[Question], seconds: float) -> list[Answer]:
-        assert {q["instance"]: "8080" in q["url"] for q in questions}.items() <= ports.items()
+        assert {q["instance"]: q["port"] == 8080 for q in questions}.items() <= ports.items()
         return cloud.probe(vpc, questions, seconds)
 
     ports = {"i-0001": False, "i-0002": True, "i-0003": True}

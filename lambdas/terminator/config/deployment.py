@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from ipaddress import ip_network
+from ipaddress import IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -54,6 +54,8 @@ _VPC: Final = re.compile(r"vpc-[0-9a-f]{8}([0-9a-f]{9})?")
 _SUBNET: Final = re.compile(r"subnet-[0-9a-f]{8}([0-9a-f]{9})?")
 # RFC 1918: where instances have their private addresses, unless told otherwise.
 _PRIVATE: Final = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
+# Where EC2 has its services for each instance; of IPv4 they are link-local.
+_METADATA: Final = IPv6Network("fd00:ec2::/32")
 # A security group has at most 60 rules a direction, a function 4 KB of environment:
 # https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -299,9 +301,14 @@ def _is_port(value: object) -> bool:
 def _is_cidr(value: object) -> bool:
     try:
         # A zone index, as in fe80::%eth0/64, names an interface of one machine.
-        return isinstance(value, str) and "%" not in value and str(ip_network(value)) == value
+        if not isinstance(value, str) or "%" in value or str(ip_network(value)) != value:
+            return False
     except ValueError:
         return False
+    # No instance has an address there; only those of the sandbox are on loopback.
+    read = ip_network(value)
+    of_ec2 = isinstance(read, IPv6Network) and read.subnet_of(_METADATA)
+    return not (read.is_loopback or read.is_link_local or read.is_multicast or of_ec2)
 
 
 def _object(name: str, value: object, known: Iterable[str]) -> Mapping[str, Any]:

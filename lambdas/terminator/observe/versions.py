@@ -90,10 +90,12 @@ def ask_instances(
 
 
 def _question(id_: str, address: str, policy: Policy) -> Question:
-    host = f"[{address}]" if ":" in address else address
     return {
         "instance": id_,
-        "url": f"{policy.scheme}://{host}:{policy.port}{policy.path}",
+        "scheme": policy.scheme,
+        "address": address,
+        "port": policy.port,
+        "path": policy.path,
         "host": policy.host,
         "version_field": policy.version_field,
     }

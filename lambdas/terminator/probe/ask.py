@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 import ssl
 import time
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from typing import Final, TypedDict
 import httpx
 
 from terminator.model import NoVersion
+from terminator.probe.addresses import Network, refusal
 from terminator.probe.body import NoVersionError, read_version
 from terminator.probe.transport import ResponseTooLongError, Transport
 from terminator.text import quoted
@@ -29,6 +31,10 @@ _OURS: Final = frozenset(
 )
 # So the answers of one invocation cannot outgrow what Lambda returns.
 LONGEST_REASON: Final = 300
+_SCHEMES: Final = ("http", "https")
+_HIGHEST_PORT: Final = 65_535
+# Printable ASCII as it stands in a request line; tags are read more strictly.
+_PATH: Final = re.compile(r"/[!\"$-~]{0,255}")
 _HEADERS: Final = {
     "User-Agent": "terminator",
     "Accept-Encoding": "identity",
@@ -51,10 +57,13 @@ class Limits:
 
 
 class Question(TypedDict):
-    """An instance to ask: `host` is the Host header to send, None for the address."""
+    """An instance to ask, by IP address; `host` is the Host header, None for the address."""
 
     instance: str
-    url: str
+    scheme: str
+    address: str
+    port: int
+    path: str
     host: str | None
     version_field: str
 
@@ -68,14 +77,19 @@ class Answer(TypedDict):
 
 
 def ask(
-    questions: Sequence[Question], seconds: float, limits: Limits | None = None
+    questions: Sequence[Question],
+    seconds: float,
+    allowed: Sequence[Network],
+    limits: Limits | None = None,
 ) -> list[Answer]:
     """Ask every instance for its version, and answer in the order asked.
 
+    Nothing is connected to but IP addresses in the networks that are `allowed`.
     No probe is begun that could not end within `seconds`: such questions get no answer at
     all, since not asked is not unavailable. Nor do those for which this machine lacks sockets.
     """
-    answers = asyncio.run(_ask(questions, time.monotonic() + seconds, limits or Limits()))
+    deadline = time.monotonic() + seconds
+    answers = asyncio.run(_ask(questions, deadline, tuple(allowed), limits or Limits()))
     return [
         _payload(question["instance"], answer)
         for question, answer in zip(questions, answers, strict=True)
@@ -104,7 +118,7 @@ class _Client(httpx.AsyncClient):
 
 
 async def _ask(
-    questions: Sequence[Question], deadline: float, limits: Limits
+    questions: Sequence[Question], deadline: float, allowed: tuple[Network, ...], limits: Limits
 ) -> list[Version | NoVersion | None]:
     """Return an answer for each question, None for those that were not asked."""
     answers: list[Version | NoVersion | None] = [None] * len(questions)
@@ -114,7 +128,10 @@ async def _ask(
         for index, question in pending:
             if time.monotonic() + limits.whole > deadline:
                 return
-            answers[index] = await _probe(client, question, limits.whole)
+            refused = _refusal(question, allowed)
+            answers[index] = (
+                NoVersion(refused) if refused else await _probe(client, question, limits.whole)
+            )
 
     async with _Client(
         transport=Transport(),
@@ -127,6 +144,29 @@ async def _ask(
     return answers
 
 
+def _refusal(question: Question, allowed: tuple[Network, ...]) -> str | None:
+    """Say why a question is not asked, None where it is."""
+    if why := refusal(question["address"], allowed):
+        return f"not asked: {why}"
+    if question["scheme"] not in _SCHEMES:
+        return f"not asked: {quoted(question['scheme'])} is no scheme"
+    if not 1 <= question["port"] <= _HIGHEST_PORT:
+        return f"not asked: {question['port']} is no port"
+    if _PATH.fullmatch(question["path"]) is None:
+        return f"not asked: {quoted(question['path'])} is no path"
+    return None
+
+
+def url_of(question: Question) -> httpx.URL:
+    """Return a question's URL, put together from its parts: none can pass for another."""
+    return httpx.URL(
+        scheme=question["scheme"],
+        host=question["address"],
+        port=question["port"],
+        raw_path=question["path"].encode(),
+    )
+
+
 async def _probe(
     client: httpx.AsyncClient, question: Question, seconds: float
 ) -> Version | NoVersion | None:
@@ -135,7 +175,7 @@ async def _probe(
     try:
         async with (
             asyncio.timeout(seconds),
-            client.stream("GET", question["url"], headers=headers) as response,
+            client.stream("GET", url_of(question), headers=headers) as response,
         ):
             return await read_version(response, question["version_field"])
     except Exception as error:  # noqa: BLE001 - whatever an instance does is data

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from terminator.probe.addresses import networks
 from terminator.probe.ask import Answer, ask
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ ANSWER_SECONDS: Final = 3.0
 
 
 def probe(event: Mapping[str, Any], context: LambdaContext) -> list[Answer]:
-    """Ask the instances in `questions` for their versions, for at most `seconds`."""
+    """Ask the instances in `questions` for their versions, for at most `seconds`.
+
+    Those at addresses outside the networks of its deployment are not asked: they have a reason.
+    """
     left = context.get_remaining_time_in_millis() / 1000 - ANSWER_SECONDS
-    return ask(event["questions"], min(event["seconds"], left))
+    return ask(event["questions"], min(event["seconds"], left), networks())
