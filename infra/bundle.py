@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,9 +14,14 @@ import jsii
 from aws_cdk import BundlingOptions, IgnoreMode, ILocalBundling
 from aws_cdk import aws_lambda as lambda_
 
+from terminator.config.deployment import Architecture
+
 LAMBDAS: Final = Path(__file__).resolve().parent.parent / "lambdas"
 RUNTIME: Final = lambda_.Runtime.PYTHON_3_13
-_PLATFORM: Final = "aarch64-manylinux2014"
+_PLATFORMS: Final[Mapping[Architecture, str]] = {
+    "arm64": "aarch64-manylinux2014",
+    "x86_64": "x86_64-manylinux2014",
+}
 # What Python and its installers leave behind in a folder of sources.
 _LEFTOVERS: Final = ("__pycache__", "*.egg-info")
 _POWERTOOLS: Final = "aws_lambda_powertools"
@@ -27,15 +33,18 @@ _NEEDED: Final = "jmespath_utils"
 class LocalBundling:
     """Puts the bundle together with uv, for the functions' platform whatever this one is."""
 
+    def __init__(self, architecture: Architecture) -> None:
+        self._architecture = architecture
+
     def try_bundle(self, output_dir: str, *_options: Any, **_more: Any) -> bool:  # noqa: ANN401
         """Write the bundle into the folder; raise where that fails, never fall back to Docker."""
-        put_together(Path(output_dir))
+        put_together(Path(output_dir), self._architecture)
         if (python := runtime_python()) is not None:
             add_bytecode(Path(output_dir), python)
         return True
 
 
-def code() -> lambda_.Code:
+def code(architecture: Architecture) -> lambda_.Code:
     """Return the bundle as an asset; its hash is that of the sources, pins included."""
     # Part of the hash, so that what is bundled otherwise is deployed anew.
     maker = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
@@ -44,14 +53,17 @@ def code() -> lambda_.Code:
         exclude=[f"**/{each}" for each in _LEFTOVERS],
         ignore_mode=IgnoreMode.GLOB,
         bundling=BundlingOptions(
-            image=RUNTIME.bundling_image, local=LocalBundling(), environment={"MADE_BY": maker}
+            image=RUNTIME.bundling_image,
+            local=LocalBundling(architecture),
+            environment={"MADE_BY": maker, "MADE_FOR": architecture},
         ),
     )
 
 
-def put_together(folder: Path) -> None:
+def put_together(folder: Path, architecture: Architecture = "arm64") -> None:
     """Install the pinned requirements and copy the package into the folder."""
-    wheels = ["--python-platform", _PLATFORM, "--python-version", "3.13", "--only-binary=:all:"]
+    platform = ["--python-platform", _PLATFORMS[architecture]]
+    wheels = [*platform, "--python-version", "3.13", "--only-binary=:all:"]
     # What is put together is changed below, so it must not be linked to uv's cache.
     quiet = ["--quiet", "--no-deps", "--link-mode=copy"]
     pins = ["--requirement", str(LAMBDAS / "requirements.txt"), "--target", str(folder)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
@@ -14,7 +14,12 @@ from constructs import Construct
 
 from infra import grants
 from infra.bundle import RUNTIME
-from terminator.config.deployment import Deployment
+from terminator.config.deployment import Architecture, Deployment
+
+_ARCHITECTURES: Final[Mapping[Architecture, lambda_.Architecture]] = {
+    "arm64": lambda_.Architecture.ARM_64,
+    "x86_64": lambda_.Architecture.X86_64,
+}
 
 
 class TerminatorFunction(Construct):
@@ -66,7 +71,7 @@ class TerminatorFunction(Construct):
             "Function",
             function_name=name,
             runtime=RUNTIME,
-            architecture=lambda_.Architecture.ARM_64,
+            architecture=_ARCHITECTURES[deployment.architecture],
             handler=f"terminator.{handler}",
             code=code,
             # What may be done stands in the statements: the constructs would grant more.

@@ -10,6 +10,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
@@ -42,7 +43,7 @@ class TerminatorStack(Stack):
         **options: Any,  # noqa: ANN401 - Stack's own
     ) -> None:
         super().__init__(scope, id_, **options)
-        self._deployment, self._code = deployment, bundle.code()
+        self._deployment, self._code = deployment, bundle.code(deployment.architecture)
         self._dead_letters = sqs.Queue(
             self,
             "DeadLetters",
@@ -81,6 +82,12 @@ class TerminatorStack(Stack):
             dead_letters=self._dead_letters,
         )
 
+    @property
+    def _kms_key(self) -> str | None:
+        """The ARN of the customer's key of the releases bucket."""
+        bucket = self._deployment.config.bucket
+        return None if bucket is None else bucket.kms_key
+
     def _bucket(self) -> s3.IBucket | None:
         """Return the releases bucket: made here, or one that there is."""
         bucket = self._deployment.config.bucket
@@ -93,7 +100,7 @@ class TerminatorStack(Stack):
             "Releases",
             bucket_name=bucket.name,
             versioned=True,
-            encryption=s3.BucketEncryption.S3_MANAGED,
+            **_encryption(self, bucket.kms_key),
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             enforce_ssl=True,
             removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
@@ -143,6 +150,7 @@ class TerminatorStack(Stack):
                 queue=self._dead_letters.queue_arn,
                 reconcile=reconcile.function.function_arn,
                 bucket=bucket.bucket_arn,
+                kms_key=self._kms_key,
             ),
             timeout=_RELEASE_TIMEOUT,
             on_failure=destinations.SqsDestination(self._dead_letters),
@@ -227,3 +235,13 @@ class TerminatorStack(Stack):
             code=self._code,
             **options,
         )
+
+
+def _encryption(scope: Construct, kms_key: str | None) -> dict[str, Any]:
+    """Return how a bucket is encrypted: with the customer's key, or with S3's own."""
+    if kms_key is None:
+        return {"encryption": s3.BucketEncryption.S3_MANAGED}
+    key = kms.Key.from_key_arn(scope, "ReleasesKey", kms_key)
+    # One key for the bucket's objects of a while: a call of KMS for each object costs more.
+    made = {"encryption": s3.BucketEncryption.KMS, "encryption_key": key}
+    return {**made, "bucket_key_enabled": True}

@@ -65,7 +65,7 @@ def examine(aws: Aws, config: Config, groups: Iterable[OptedIn]) -> Iterator[Fin
     policies = [group.policy for group in groups]
     apps = sorted({policy.app for policy in policies if not policy.problems})
     bucket = look_at_bucket(aws.s3, config.bucket.name)
-    yield from check_bucket(bucket)
+    yield from check_bucket(bucket, aws.session.region_name, config.bucket.kms_key)
     if not isinstance(bucket.exists, Unseen):
         keys = [
             key for app in apps for key in (config.bucket.template.prefix(app), pointer_key(app))
@@ -104,8 +104,13 @@ def look_at_bucket(s3: S3Client, name: str) -> BucketSeen:
     )
 
 
-def check_bucket(seen: BucketSeen) -> Iterator[Finding]:
-    """Check a bucket; of one that is not there nothing else is said."""
+def check_bucket(
+    seen: BucketSeen, region: str | None = None, kms_key: str | None = None
+) -> Iterator[Finding]:
+    """Check a bucket; of one that is not there nothing else is said.
+
+    `region` is where Terminator is, `kms_key` the key that its functions may decrypt with.
+    """
     bucket = about("bucket", seen.name)
     if isinstance(seen.exists, Unseen):
         told = f"cannot be reached: {seen.exists.why}"
@@ -113,6 +118,11 @@ def check_bucket(seen: BucketSeen) -> Iterator[Finding]:
         yield bucket.problem("exists", told, remedy)
         return
     yield bucket.ok("exists", "it can be reached")
+    its_region = seen.exists.get("BucketRegion")
+    if region and its_region and its_region != region:
+        told = f"in {its_region}, not in {region}: its events stay there, so that an upload waits "
+        remedy = f"release to a bucket in {region}, or replicate this one to one there"
+        yield bucket.warning("region", f"{told}for the schedule", remedy)
     if isinstance(seen.versioning, Unseen):
         yield bucket.unseen("versioning", seen.versioning, "s3:GetBucketVersioning")
     elif seen.versioning.get("Status") == "Enabled":
@@ -125,7 +135,7 @@ def check_bucket(seen: BucketSeen) -> Iterator[Finding]:
         yield bucket.warning("versioning", seen.versioning.get("Status", "off").lower(), remedy)
     yield _notifications(seen)
     if seen.encryption is not None:
-        yield _encryption(seen.name, seen.encryption)
+        yield _encryption(seen.name, seen.encryption, kms_key)
 
 
 def check_lifecycle(seen: BucketSeen, keys: Sequence[str]) -> Iterator[Finding]:
@@ -174,7 +184,7 @@ def _notifications(seen: BucketSeen) -> Finding:
     return bucket.warning("events", "not sent to EventBridge", remedy)
 
 
-def _encryption(name: str, seen: Mapping[str, Any] | Unseen) -> Finding:
+def _encryption(name: str, seen: Mapping[str, Any] | Unseen, kms_key: str | None) -> Finding:
     bucket = about("bucket", name)
     if isinstance(seen, Unseen):
         return bucket.unseen("encryption", seen, "s3:GetEncryptionConfiguration")
@@ -183,8 +193,16 @@ def _encryption(name: str, seen: Mapping[str, Any] | Unseen) -> Finding:
     key = next((each["KMSMasterKeyID"] for each in used if each.get("KMSMasterKeyID")), None)
     if key is None:
         return bucket.ok("encryption", used[0].get("SSEAlgorithm", "none") if used else "none")
-    remedy = "encrypt it with S3's own keys: the functions may not use yours"
-    return bucket.problem("encryption", f"with the KMS key {key}", remedy)
+    told = f"with the KMS key {key}"
+    # AWS's own key for S3 lets everybody in the account use it who may read the object.
+    is_ours = kms_key is not None and (key == kms_key or kms_key.endswith(f"/{key}"))
+    if is_ours or key.endswith("alias/aws/s3"):
+        return bucket.ok("encryption", told)
+    if kms_key and "alias/" in key:
+        remedy = "see that releases.kms_key is the ARN of the key that it stands for"
+        return bucket.warning("encryption", told, remedy)
+    remedy = "set releases.kms_key to its ARN, make deploy, and let its key policy allow it"
+    return bucket.problem("encryption", f"{told}, which the functions may not use", remedy)
 
 
 def look_at_app(s3: S3Client, bucket: Bucket, app: str) -> AppSeen:

@@ -260,12 +260,67 @@ def rule(**default: str) -> dict[str, Any]:
         ),
         (
             BucketSeen("acme", {}, ENABLED, FINE, rule(SSEAlgorithm="aws:kms", KMSMasterKeyID="k")),
-            [("encryption", "problem", "with the KMS key k")],
+            [("encryption", "problem", "with the KMS key k, which the functions may not use")],
         ),
     ],
 )
 def test_a_bucket_is_checked(seen: BucketSeen, complaints: list[tuple[str, str, str]]) -> None:
     assert bad(releases.check_bucket(seen)) == complaints
+
+
+KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+ALIAS = "arn:aws:kms:eu-west-1:111122223333:alias/releases"
+
+
+@pytest.mark.parametrize(
+    ("used", "configured", "level"),
+    [
+        (KEY, KEY, "ok"),
+        (KEY.rpartition("/")[2], KEY, "ok"),
+        ("arn:aws:kms:eu-west-1:111122223333:alias/aws/s3", None, "ok"),
+        ("alias/aws/s3", None, "ok"),
+        (KEY, None, "problem"),
+        (KEY, KEY.replace("1234abcd", "00000000"), "problem"),
+        (ALIAS, None, "problem"),
+        (ALIAS, KEY, "warning"),
+    ],
+)
+def test_a_key_of_the_bucket_is_one_that_the_functions_may_use(
+    used: str, configured: str | None, level: str
+) -> None:
+    seen = BucketSeen("acme", {}, ENABLED, FINE, rule(SSEAlgorithm="aws:kms", KMSMasterKeyID=used))
+    [finding] = [
+        each for each in releases.check_bucket(seen, None, configured) if each.check == "encryption"
+    ]
+    assert finding.level == level
+
+
+ELSEWHERE = (
+    "in us-east-1, not in eu-west-1: its events stay there, so that an upload waits for the "
+)
+ELSEWHERE += "schedule"
+
+
+@pytest.mark.parametrize(
+    ("there", "complaints"),
+    [
+        ({"BucketRegion": "eu-west-1"}, []),
+        ({}, []),
+        (
+            {"BucketRegion": "us-east-1"},
+            [
+                (
+                    "region",
+                    "warning",
+                    ELSEWHERE,
+                )
+            ],
+        ),
+    ],
+)
+def test_a_bucket_in_another_region_is_told(there: Any, complaints: list[Any]) -> None:
+    seen = BucketSeen("acme", there, ENABLED, FINE)
+    assert bad(releases.check_bucket(seen, "eu-west-1")) == complaints
 
 
 EXPIRES = "the rule old expires releases or pointers: an expired release is taken back as if "

@@ -528,6 +528,48 @@ def test_other_networks_are_refused(cidrs: object) -> None:
     )
 
 
+KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        KEY,
+        KEY.replace("arn:aws:", "arn:aws-cn:"),
+        KEY.replace("arn:aws:", "arn:aws-us-gov:"),
+        "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab",
+    ],
+)
+def test_a_kms_key_is_named_by_its_arn(key: str) -> None:
+    bucket = read(releases={"bucket": "acme", "kms_key": key}).config.bucket
+    assert bucket is not None
+    assert bucket.kms_key == key
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "*",
+        "alias/releases",
+        KEY.partition("/")[2],
+        KEY.replace(":key/", ":alias/"),
+        f"{KEY}*",
+        7,
+    ],
+)
+def test_another_name_of_a_kms_key_is_refused(key: object) -> None:
+    accepted = f"the ARN of a KMS key, not of an alias, such as {KEY}"
+    told = refusal(releases={"bucket": "acme", "kms_key": key})
+    assert told == says("releases.kms_key", key, accepted)
+
+
+def test_functions_are_for_arm64_unless_said_otherwise() -> None:
+    assert read().architecture == "arm64"
+    assert read(architecture="x86_64").architecture == "x86_64"
+    assert refusal(architecture="arm") == says("architecture", "arm", "arm64 or x86_64")
+
+
 @pytest.mark.parametrize("days", [1, 7, 14, 30, 90, 180, 365, 731])
 def test_logs_are_kept_for_so_many_days(days: int) -> None:
     assert read(log_retention_days=days).log_retention_days == days
@@ -601,7 +643,7 @@ def test_an_unknown_setting_is_refused_with_the_nearest_and_all_that_are_known()
     message = refusal(shedule="rate(5 minutes)")
     assert message.startswith('terminator: unknown setting "shedule"; did you mean schedule? ')
     assert message.partition("accepted are ")[2].split(", ") == [
-        *("alarm_email", "dry_run", "example", "group_metrics", "groups", "limits"),
+        *("alarm_email", "architecture", "dry_run", "example", "group_metrics", "groups", "limits"),
         *(
             "log_retention_days",
             "name",

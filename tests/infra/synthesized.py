@@ -18,6 +18,7 @@ from terminator.config.deployment import deployment_from_settings
 
 VPC: Final = "vpc-0123456789abcdef0"
 SUBNETS: Final = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
+KMS_KEY: Final = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 # Everything that can be asked for at once.
 FULL: Final[Mapping[str, Any]] = {
     "name": "keeper",
@@ -35,7 +36,8 @@ FULL: Final[Mapping[str, Any]] = {
 OTHER: Final[Mapping[str, Any]] = {
     "schedule": "rate(1 hour)",
     "groups": {"names": ["live_asg_web"], "tagged": True},
-    "releases": {"bucket": "theirs"},
+    "releases": {"bucket": "theirs", "kms_key": KMS_KEY},
+    "architecture": "x86_64",
     "vpcs": {VPC: {"subnets": SUBNETS[:1]}},
     "reserve_concurrency": False,
     "tracing": True,

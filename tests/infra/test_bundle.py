@@ -23,6 +23,7 @@ from sandbox import fleet, store
 from sandbox.fleet import Fleet
 from sandbox.local_aws import LocalAws
 from sandbox.store import Program
+from terminator.config.deployment import Architecture
 from terminator.probe.addresses import SANDBOX_NETWORKS
 from tests.fakes import runtime_api
 from tests.fakes.lambda_server import functions, serving
@@ -34,6 +35,7 @@ from tests.probe import asking
 BOTO3: Final = ("boto3", "botocore", "dateutil", "s3transfer", "six", "urllib3")
 RUNTIME: Final = ("awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py")
 ELF_AARCH64: Final = 183
+ELF_X86_64: Final = 62
 HAS_RUNTIME: Final = importlib.util.find_spec("awslambdaric") is not None
 awslambdaric = pytest.mark.skipif(not HAS_RUNTIME, reason="awslambdaric has no wheel here")
 
@@ -379,10 +381,10 @@ def lambdas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return copy
 
 
-def asset() -> str:
+def asset(architecture: Architecture = "arm64") -> str:
     """Return the key of the asset, which has its hash."""
     stack = Stack(App(context=UNBUNDLED))
-    location = bundle.code().bind(stack).s3_location
+    location = bundle.code(architecture).bind(stack).s3_location
     assert location is not None
     return location.object_key
 
@@ -404,6 +406,23 @@ def test_a_changed_source_or_pin_changes_the_bundle(lambdas: Path, changed: str)
     before = asset()
     write(lambdas / changed)
     assert asset() != before
+
+
+def test_another_architecture_is_another_bundle(lambdas: Path) -> None:
+    assert lambdas.is_dir()
+    assert asset("arm64") != asset("x86_64")
+
+
+def test_a_bundle_for_x86_64_is_of_the_same_packages(bundled: Path, tmp_path: Path) -> None:
+    bundle.put_together(tmp_path, "x86_64")
+    made = {path.name for path in tmp_path.iterdir()}
+    assert made == {path.name for path in bundled.iterdir()}
+    machines = {
+        int.from_bytes(head[18:20], "little")
+        for path in tmp_path.rglob("*")
+        if path.is_file() and (head := path.read_bytes()[:20]).startswith(b"\x7fELF")
+    }
+    assert machines <= {ELF_X86_64}
 
 
 def write(path: Path) -> None:

@@ -26,6 +26,7 @@ from tests.fakes.lambda_like import HANDLERS
 from tests.fakes.recorder import Recorder, run_all
 from tests.infra.synthesized import (
     FULL,
+    KMS_KEY,
     LEAST,
     OTHER,
     functions,
@@ -127,6 +128,10 @@ def of_lambda(of: dict[str, Any], handler: str) -> Iterator[Use]:
         yield from map(Use, NETWORK)
     else:
         yield Use("sqs:SendMessage", f"${{{queue}.Arn}}")
+    told = functions(of)[handler].get("Environment", {}).get("Variables", {})
+    if "kms_key" in told.get("TERMINATOR_CONFIG", ""):
+        # S3 decrypts what it reads with the caller's permission.
+        yield Use("kms:Decrypt", KMS_KEY)
     if "TracingConfig" in functions(of)[handler]:
         yield from map(Use, TRACING)
 

@@ -11,6 +11,7 @@ import pytest
 from terminator.config.deployment import from_settings
 from tests.infra.synthesized import (
     FULL,
+    KMS_KEY,
     LEAST,
     OTHER,
     SUBNETS,
@@ -90,10 +91,11 @@ def test_there_are_no_functions_but_those_that_are_needed(of: Settings, handlers
 
 
 @ALL
-def test_every_function_is_python_3_13_on_arm64_and_from_the_one_bundle(of: Settings) -> None:
+def test_every_function_is_python_3_13_and_from_the_one_bundle(of: Settings) -> None:
     made = functions(template(of)).values()
     assert {each["Runtime"] for each in made} == {"python3.13"}
-    assert [each["Architectures"] for each in made] == [["arm64"]] * len(made)
+    architecture = of.get("architecture", "arm64")
+    assert [each["Architectures"] for each in made] == [[architecture]] * len(made)
     assert len({json.dumps(each["Code"], sort_keys=True) for each in made}) == 1
 
 
@@ -228,6 +230,17 @@ def test_the_bucket_that_is_made_is_versioned_encrypted_and_private() -> None:
         "IgnorePublicAcls": True,
         "RestrictPublicBuckets": True,
     }
+
+
+def test_the_bucket_that_is_made_is_encrypted_with_the_key_that_is_given() -> None:
+    releases = {**FULL["releases"], "kms_key": KMS_KEY}
+    bucket = only(template({**FULL, "releases": releases}), "AWS::S3::Bucket")
+    [encrypted] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encrypted["ServerSideEncryptionByDefault"] == {
+        "SSEAlgorithm": "aws:kms",
+        "KMSMasterKeyID": KMS_KEY,
+    }
+    assert encrypted["BucketKeyEnabled"] is True
 
 
 def test_the_bucket_that_is_made_tells_eventbridge() -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from ipaddress import IPv6Network, ip_network
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar, get_args
 
 from terminator.config.release_keys import KeyTemplate, KeyTemplateError
 from terminator.config.tags import (
@@ -29,14 +29,17 @@ from terminator.config.values import HIGHEST_PORT
 from terminator.text import quoted
 
 Read = TypeVar("Read")
+# Lambda's names; in a few Regions there is no arm64.
+Architecture = Literal["arm64", "x86_64"]
+_ARCHITECTURES: Final[tuple[Architecture, ...]] = get_args(Architecture)
 
 # What the functions and the command line read, and what only a deployment does.
 _OF_CONFIG: Final = (
     *("dry_run", "group_metrics", "groups", "limits", "name", "policy", "releases"),
 )
 _OF_DEPLOYMENT: Final = (
-    *("alarm_email", "example", "log_retention_days", "reserve_concurrency", "schedule"),
-    *("tracing", "vpcs"),
+    *("alarm_email", "architecture", "example", "log_retention_days", "reserve_concurrency"),
+    *("schedule", "tracing", "vpcs"),
 )
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,35}")
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
@@ -50,6 +53,11 @@ _RATE: Final = re.compile(
 _EMAIL: Final = re.compile(
     r"(?=.{3,254}$)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
 )
+# https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id-key-ARN
+_KMS_KEY: Final = re.compile(
+    r"arn:aws[a-z-]{0,16}:kms:[a-z0-9-]{4,32}:[0-9]{12}:key/(mrk-)?[0-9a-f-]{32,36}"
+)
+_KMS_EXAMPLE: Final = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 _VPC: Final = re.compile(r"vpc-[0-9a-f]{8}([0-9a-f]{9})?")
 _SUBNET: Final = re.compile(r"subnet-[0-9a-f]{8}([0-9a-f]{9})?")
 # RFC 1918: where instances have their private addresses, unless told otherwise.
@@ -72,10 +80,15 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class Bucket:
-    """The releases bucket and how its keys are made."""
+    """The releases bucket and how its keys are made.
+
+    `kms_key` is the ARN of the customer's KMS key that its objects are encrypted with, None where
+    they are with S3's own keys.
+    """
 
     name: str
     template: KeyTemplate
+    kms_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -127,6 +140,7 @@ class Deployment:
     tracing: bool
     example: bool
     alarm_email: str | None
+    architecture: Architecture = "arm64"
 
 
 def from_file(path: Path) -> Config:
@@ -233,6 +247,9 @@ def deployment_from_settings(settings: object) -> Deployment:
     if email is not None:
         accepted = "an e-mail address such as oncall@example.com"
         email = _matching("alarm_email", email, _EMAIL, accepted)
+    architecture = given.get("architecture", _ARCHITECTURES[0])
+    if architecture not in _ARCHITECTURES:
+        raise _refused("architecture", architecture, " or ".join(_ARCHITECTURES))
     return Deployment(
         config=config,
         texts=texts,
@@ -244,18 +261,23 @@ def deployment_from_settings(settings: object) -> Deployment:
         tracing=_flag("tracing", given.get("tracing", False)),
         example=_flag("example", given.get("example", False)),
         alarm_email=email,
+        architecture=architecture,
     )
 
 
 def _bucket(value: object) -> Bucket:
-    given = _object("releases", value, ("bucket", "create", "key"))
+    given = _object("releases", value, ("bucket", "create", "key", "kms_key"))
     accepted = "the name of a bucket, such as acme-releases"
     name = _matching("releases.bucket", given.get("bucket"), _BUCKET, accepted)
     key = given.get("key", "{app}/{version}.zip")
     if not isinstance(key, str):
         raise _refused("releases.key", key, "a template such as {app}/{version}.zip")
+    kms_key = given.get("kms_key")
+    if kms_key is not None:
+        accepted = f"the ARN of a KMS key, not of an alias, such as {_KMS_EXAMPLE}"
+        kms_key = _matching("releases.kms_key", kms_key, _KMS_KEY, accepted)
     try:
-        return Bucket(name, KeyTemplate.parse(key))
+        return Bucket(name, KeyTemplate.parse(key), kms_key)
     except KeyTemplateError as error:
         raise ConfigError(f"releases.key: {error}") from error
 
