@@ -55,11 +55,13 @@ def for_reconcile(
                 "cloudwatch:DescribeAlarmHistory",
                 "cloudwatch:DescribeAlarms",
                 "ec2:DescribeInstances",
+                "ec2:DescribeLaunchTemplateVersions",
                 "elasticloadbalancing:DescribeInstanceHealth",
                 "elasticloadbalancing:DescribeTargetHealth",
             ],
             ["*"],
         ),
+        *([_resolve_images(stack)] if config.defaults.images else []),
         *terminating(stack, config),
         _put_events(bus),
         *([_invoke(probes)] if probes else []),
@@ -140,6 +142,17 @@ def _put_events(bus: str) -> iam.PolicyStatement:
     return _statement(
         "PutEvents", ["events:PutEvents"], [bus], {**ours, "Null": {"events:source": "false"}}
     )
+
+
+def _resolve_images(stack: Stack) -> iam.PolicyStatement:
+    """Allow EC2 to look up, for reconcile, the images that launch templates name by parameters.
+
+    https://docs.aws.amazon.com/autoscaling/ec2/userguide/using-systems-manager-parameters.html
+    """
+    own = stack.format_arn(service="ssm", resource="parameter", resource_name="*")
+    # AWS's public parameters belong to no account.
+    public = stack.format_arn(service="ssm", resource="parameter", resource_name="*", account="")
+    return _statement("ResolveImages", ["ssm:GetParameters"], [own, public])
 
 
 def _invoke(functions: Sequence[str]) -> iam.PolicyStatement:

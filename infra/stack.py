@@ -53,7 +53,7 @@ class TerminatorStack(Stack):
         )
         bucket = self._bucket()
         probes = {vpc.id: self._probe(vpc) for vpc in deployment.vpcs}
-        if not probes:
+        if not probes and deployment.config.defaults.follows_release:
             Annotations.of(self).add_warning_v2(
                 "terminator:noVpcs",
                 "vpcs names no VPC, so there is no probe: no instance can be asked for its version",

@@ -1,7 +1,8 @@
 """What moto does not know of AWS, and Terminator asks for.
 
-Scaling activities, an alarm's history, instance refreshes, and AWS's own word for an instance
-that is in no group. To be imported once moto's clock has been set.
+Scaling activities, what each member was launched from, targets that do not serve, an alarm's
+history, instance refreshes, and AWS's own word for an instance that is in no group. To be imported
+once moto's clock has been set.
 """
 
 from __future__ import annotations
@@ -10,19 +11,27 @@ import json
 import uuid
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import moto.core.utils
 from moto.autoscaling.exceptions import ValidationError
-from moto.autoscaling.models import AutoScalingBackend, FakeAutoScalingGroup
+from moto.autoscaling.models import AutoScalingBackend, FakeAutoScalingGroup, InstanceState
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult
+from moto.elbv2.models import FakeHealthStatus, FakeTargetGroup
+
+if TYPE_CHECKING:
+    from moto.ec2.models import EC2Backend
 
 # An instance is in service at once here, and gone at once.
 _LAUNCHED = "Launching a new EC2 instance: {}"
 _TERMINATED = "Terminating EC2 instance: {}"
 
+# A tag of the sandbox's instances: from when on a load balancer finds one healthy, or never.
+SERVES_FROM = "sandbox:serves-from"
+
+_health_for = FakeTargetGroup.health_for
 _set_desired_capacity = FakeAutoScalingGroup.set_desired_capacity
 _terminate_instance = AutoScalingBackend.terminate_instance
 
@@ -30,6 +39,8 @@ _terminate_instance = AutoScalingBackend.terminate_instance
 def add() -> None:
     """Add all of it to moto, in this process."""
     FakeAutoScalingGroup.set_desired_capacity = _noting_activities  # type: ignore[method-assign, assignment]
+    InstanceState.launch_template = property(_launch_template)  # type: ignore[method-assign, assignment]
+    FakeTargetGroup.health_for = _health  # type: ignore[method-assign, assignment]
     AutoScalingBackend.terminate_instance = _terminate  # type: ignore[method-assign, assignment]
     AutoScalingResponse.describe_scaling_activities = _describe_scaling_activities  # type: ignore[method-assign]
     AutoScalingResponse.describe_instance_refreshes = _describe_instance_refreshes  # type: ignore[attr-defined]
@@ -37,9 +48,43 @@ def add() -> None:
 
 
 def _noting_activities(group: FakeAutoScalingGroup, new_capacity: int | None) -> None:
-    """Change the capacity, as each change of a group's members does; note who came and went."""
+    """Change the capacity, as each change of a group's members does; note who came and went.
+
+    And what each was launched from: moto tells of each what the group launches from now.
+    """
     _set_desired_capacity(group, new_capacity)
     _activities(group)
+    template = group.ec2_launch_template
+    if template is None:
+        return
+    for state in group.instance_states:
+        version = template.get_version(group.launch_template_version)
+        names = {"LaunchTemplateId": template.id, "LaunchTemplateName": template.name}
+        state.__dict__.setdefault("launched_from", {**names, "Version": str(version.number)})
+
+
+def _launch_template(state: InstanceState) -> dict[str, str] | None:
+    """Return what a member was launched from, with the number of the version."""
+    launched_from: dict[str, str] | None = state.__dict__.get("launched_from")
+    return launched_from
+
+
+def _health(
+    group: FakeTargetGroup, target: dict[str, Any], ec2_backend: EC2Backend
+) -> FakeHealthStatus:
+    """Tell the health of a target: one does not serve before its tag says so."""
+    health = _health_for(group, target, ec2_backend)
+    tags = {
+        each["key"]: each["value"]
+        for each in ec2_backend.describe_tags({"resource-id": [target["Id"]]})
+    }
+    serves_from = tags.get(SERVES_FROM)
+    if health.status != "healthy" or serves_from is None:
+        return health
+    now = moto.core.utils.utcnow().replace(tzinfo=UTC)
+    if serves_from != "never" and now >= datetime.fromisoformat(serves_from):
+        return health
+    return FakeHealthStatus(target["Id"], target["Port"], None, "unhealthy", "Target.Timeout")
 
 
 def _activities(group: FakeAutoScalingGroup) -> list[dict[str, Any]]:

@@ -16,12 +16,15 @@ from sandbox.store import Program
 
 if TYPE_CHECKING:
     from types_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
+    from types_boto3_ec2.type_defs import RequestLaunchTemplateDataTypeDef
 
 # All addresses under 127.0.0.0/8 are loopback on Linux, so these instances are on this machine.
 _NETWORK: Final = "127.1.0.0/16"
 _TEMPLATE: Final = "sandbox"
 # Machines boot from a zip, so the image need not exist.
 _IMAGE: Final = "ami-00000000"
+# The tag that tells the local AWS from when on a load balancer finds an instance healthy.
+_SERVES_FROM: Final = "sandbox:serves-from"
 BOOT: Final = timedelta(minutes=2)
 
 # The two groups of the demo, of which many tests make use too.
@@ -74,7 +77,8 @@ class Watch:
 class Fleet:
     """Groups, machines and releases on a local AWS; `boot` is how long a machine takes.
 
-    `machines` are the instances that there are, by id, and `gone` those that there were.
+    `machines` are the instances that there are, by id, and `gone` those that there were. `images`
+    maps the ids of images to the programs that were baked into them.
     """
 
     local: LocalAws
@@ -83,6 +87,7 @@ class Fleet:
     machines: dict[str, Machine] = field(default_factory=dict)
     gone: list[Machine] = field(default_factory=list)
     watches: dict[str, Watch] = field(default_factory=dict)
+    images: dict[str, Program] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make the network and the launch template."""
@@ -97,12 +102,48 @@ class Fleet:
             LaunchTemplateData={"ImageId": _IMAGE, "InstanceType": "t4g.nano"},
         )
 
+    def bake(self, template: str, program: Program) -> int:
+        """Bake an image with a program in it, and make a version of a launch template with it.
+
+        Makes the template, by name, with its first version. Return the version's number.
+        """
+        image = f"ami-{len(self.images) + 1:08x}"
+        self.images[image] = program
+        data: RequestLaunchTemplateDataTypeDef = {"ImageId": image, "InstanceType": "t4g.nano"}
+        ec2 = self.aws.ec2
+        names = {
+            each["LaunchTemplateName"]
+            for each in ec2.describe_launch_templates()["LaunchTemplates"]
+        }
+        if template not in names:
+            ec2.create_launch_template(LaunchTemplateName=template, LaunchTemplateData=data)
+            return 1
+        made = ec2.create_launch_template_version(
+            LaunchTemplateName=template, LaunchTemplateData=data
+        )
+        return made["LaunchTemplateVersion"]["VersionNumber"]
+
+    def pin(self, group: str, template: str, version: str) -> None:
+        """Have a group launch from a version of a template: a number, `$Latest` or `$Default`."""
+        self.aws.autoscaling.update_auto_scaling_group(
+            AutoScalingGroupName=group,
+            LaunchTemplate={"LaunchTemplateName": template, "Version": version},
+        )
+
     def create_group(
-        self, name: str, desired: int, *, grace: int = 1, tags: Mapping[str, str] | None = None
+        self,
+        name: str,
+        desired: int,
+        *,
+        grace: int = 1,
+        tags: Mapping[str, str] | None = None,
+        template: str | None = None,
     ) -> None:
         """Make a group that opted in, on the endpoints' port.
 
-        `grace` is in seconds, at least 1: the local AWS takes 0 for its default.
+        `grace` is in seconds, at least 1: the local AWS takes 0 for its default. A group with a
+        `template` of its own runs what is baked into the image of its latest version, behind a load
+        balancer.
         """
         port = {"terminator:enabled": "true", "terminator:port": str(self.endpoints.port)}
         self.aws.autoscaling.create_auto_scaling_group(
@@ -110,7 +151,11 @@ class Fleet:
             MinSize=0,
             MaxSize=1000,
             DesiredCapacity=desired,
-            LaunchTemplate={"LaunchTemplateName": _TEMPLATE},
+            LaunchTemplate={
+                "LaunchTemplateName": template or _TEMPLATE,
+                "Version": "$Latest" if template else "$Default",
+            },
+            TargetGroupARNs=[self._target_group(name)] if template else [],
             VPCZoneIdentifier=self.subnet,
             HealthCheckGracePeriod=grace,
             Tags=[
@@ -118,6 +163,12 @@ class Fleet:
                 for key, value in {**port, **(tags or {})}.items()
             ],
         )
+
+    def _target_group(self, name: str) -> str:
+        made = self.aws.elbv2.create_target_group(
+            Name=name.replace("_", "-"), Protocol="HTTP", Port=80, VpcId=self.vpc
+        )
+        return made["TargetGroups"][0]["TargetGroupArn"]
 
     def wait(self, span: timedelta) -> None:
         """Let time pass, in which machines come up."""
@@ -158,11 +209,20 @@ class Fleet:
             id_, launched = row["InstanceId"], row["LaunchTime"]
             group = homes[id_]["AutoScalingGroupName"]
             tags = {tag["Key"]: tag.get("Value", "") for tag in homes[id_]["Tags"]}
-            app = tags.get("terminator:app", group)
-            if app not in programs:
-                programs[app] = store.boot(self.aws, app)
             address, up_at = row["PrivateIpAddress"], launched + self.boot
-            self.machines[id_] = Machine(id_, address, group, launched, up_at, programs[app])
+            program = self.images.get(row.get("ImageId", ""))
+            if program is not None:
+                self._tell_when_it_serves(id_, up_at if program.behaviour == "answers" else None)
+            else:
+                app = tags.get("terminator:app", group)
+                if app not in programs:
+                    programs[app] = store.boot(self.aws, app)
+                program = programs[app]
+            self.machines[id_] = Machine(id_, address, group, launched, up_at, program)
+
+    def _tell_when_it_serves(self, id_: str, at: datetime | None) -> None:
+        text = "never" if at is None else at.isoformat()
+        self.aws.ec2.create_tags(Resources=[id_], Tags=[{"Key": _SERVES_FROM, "Value": text}])
 
     def fail(self, group: str) -> None:
         """Let the programs of a group stop answering, which nobody's termination is behind."""

@@ -15,7 +15,7 @@ from terminator.report.record import InstanceRecord, Record, shown
 from terminator_cli import options, output, reach
 from terminator_cli.exits import DONE, FAILED
 from terminator_cli.options import Asked
-from terminator_cli.records import on_target, standing
+from terminator_cli.records import follows_releases, on_target, standing
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,6 +76,8 @@ def _title(record: Record) -> Text:
     if record.available is not None:
         target = shown(record.target or "none")
         title.append(f"  app {shown(record.app or '')}, target {target}")
+        if follows_releases(record) and record.template:
+            title.append(f" on {shown(record.template)}")
         title.append(
             f"\n{record.available} available of {record.desired} desired, "
             f"{record.unavailable} unavailable, {record.in_flight} in flight, "
@@ -91,7 +93,7 @@ def _table(record: Record, *, roomy: bool) -> Table:
     for instance in record.instances:
         in_service = (instance.lifecycle, instance.health) == ("InService", "Healthy")
         state = shown(f"{instance.lifecycle}, {instance.health}").removesuffix(", Healthy")
-        wanted = on_target(instance.version, record)
+        wanted = on_target(instance.version, record) and instance.cause != "template"
         style = "red" if instance.reason else "green" if wanted else "yellow"
         created = output.moment(instance.created) if instance.created else ""
         table.add_row(
@@ -114,5 +116,7 @@ def _note(instance: InstanceRecord, record: Record) -> str:
         return f"deferred: {record.deferred[instance.id]}"
     if instance.id in record.to_terminate and record.dry_run:
         return "would go"
+    if instance.cause == "template":
+        return f"launched from {instance.template}" if follows_releases(record) else ""
     is_coming = instance.counted and instance.version is not None and not instance.available
     return instance.reason or ("in flight" if is_coming else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from terminator.report.record import Record, shown
 from terminator.text import count
-from terminator.version import Version
+from terminator.version import NotAVersionError, Version
 from terminator_cli.output import STYLES
 
 # What the last line of a group's block is about, by its standing.
@@ -27,11 +27,15 @@ _LABELS: Final = {
 _SOURCES: Final[Mapping[str | None, str]] = {
     "released": "released",
     "highest": "the highest that runs",
+    "template": "what launches use",
 }
 
 
 def versions(record: Record) -> Counter[str]:
-    """Count the versions that a group's instances answered with."""
+    """Count the versions that a group's instances answered with.
+
+    Where the group follows its launch template alone: what they were launched from.
+    """
     return Counter(each.version for each in record.instances if each.version)
 
 
@@ -45,15 +49,35 @@ def without_version(record: Record) -> Counter[str]:
     return Counter(states)
 
 
+def follows_releases(record: Record) -> bool:
+    """Say whether the versions of a record are releases, and not what is launched from."""
+    return record.target_source != "template"
+
+
 def newest_first(counted: Iterable[str]) -> list[str]:
-    """Return versions, the highest first."""
-    return sorted(counted, key=lambda text: (Version.parse(text), text), reverse=True)
+    """Return versions, or what instances were launched from, the highest first."""
+    return sorted(counted, key=by_version, reverse=True)
+
+
+def by_version(text: str) -> tuple[bool, Any, str]:
+    """Return what a version is ordered by; what is launched from is below all, by its number."""
+    try:
+        return True, Version.parse(text), text
+    except NotAVersionError:
+        template, _, version = text.partition(" ")[0].rpartition(":")
+        number = int(version) if version.isdecimal() else 0
+        return False, (template, number), text
 
 
 def on_target(version: str | None, record: Record) -> bool:
-    """Say whether a version is known, and of equal precedence to the group's target."""
+    """Say whether a version is known, and of equal precedence to the group's target.
+
+    What was launched from a template is on target where nothing of it has to be replaced.
+    """
     if version is None or record.target is None:
         return False
+    if not follows_releases(record):
+        return all(each.cause is None for each in record.instances if each.version == version)
     return Version.parse(version) == Version.parse(record.target)
 
 
@@ -103,7 +127,9 @@ def block(record: Record) -> RenderableType:
             f"{record.minimum}, {record.unavailable} unavailable, {record.in_flight} in flight"
         )
         rows.add_row("  runs", _runs(record))
-        rows.add_row("  wants", Text(f"{wants} ({source})"))
+        also = follows_releases(record) and record.template
+        on = f", launched from {shown(record.template or '')}" if also else ""
+        rows.add_row("  wants", Text(f"{wants} ({source}){on}"))
         rows.add_row("  has", Text(has))
     rows.add_row(f"  {_LABELS[record.standing]}", Text(shown(record.reason)))
     return Group(title(record), rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from terminator.text import count, plain, quoted
 from terminator.version import Version, same_release
 from terminator_cli import options, output, reach
 from terminator_cli.options import Asked
-from terminator_cli.records import newest_first, versions
+from terminator_cli.records import follows_releases, newest_first, versions
 from terminator_cli.stream import WHY, Stream, an_app, bucket_of, is_app, read_stream, released
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ def releases(asked: Asked, app: str | None) -> None:
     bucket, aws = bucket_of(config), reach.aws()
     if app is None:
         policies = [group.policy for group in reach.groups(aws, config)]
-        apps = sorted({policy.app for policy in policies if not policy.problems})
+        followed = (each for each in policies if not each.problems and each.follows_release)
+        apps = sorted({policy.app for policy in followed})
     else:
         apps = [an_app(app)]
     streams = [read_stream(aws.s3, bucket, each) for each in apps if is_app(each)]
@@ -77,7 +78,7 @@ def releases(asked: Asked, app: str | None) -> None:
         released(streams[0].wanted)
     records, trouble = reach.attempt_run(asked, replace(config, dry_run=True), Scope(app=app))
     found = [
-        Seen(stream, None if records is None else [r for r in records if r.app == stream.app])
+        Seen(stream, None if records is None else _of_app(records, stream.app))
         for stream in streams
     ]
     if asked.as_json:
@@ -92,6 +93,10 @@ def releases(asked: Asked, app: str | None) -> None:
             output.note(f"{quoted(each)} is no name of an app: set the tag terminator:app")
     if trouble:
         output.note(f"who runs what is not known: {trouble}")
+
+
+def _of_app(records: Iterable[Record], app: str) -> list[Record]:
+    return [each for each in records if each.app == app and follows_releases(each)]
 
 
 def _document(seen: Seen) -> Mapping[str, object]:

@@ -21,7 +21,7 @@ from terminator_cli import options, output, reach
 from terminator_cli.exits import FailedError, confirm
 from terminator_cli.options import Asked
 from terminator_cli.output import STYLES
-from terminator_cli.records import newest_first, versions, without_version
+from terminator_cli.records import follows_releases, newest_first, versions, without_version
 from terminator_cli.stream import WHY, Stream, Why, bucket_of, read_stream, released
 
 _NEWEST: Final = "newest"
@@ -159,7 +159,7 @@ def _effects(asked: Asked, change: Change) -> tuple[list[Effect] | None, str | N
         records, trouble = reach.attempt_run(asked, config, scope)
     if records is None:
         return None, trouble
-    mine = (record for record in records if record.app == app)
+    mine = (record for record in records if record.app == app and follows_releases(record))
     return [_effect(record, target, planned=asked.local) for record in mine], trouble
 
 

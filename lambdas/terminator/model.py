@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from terminator.version import Version, same_release
 
-Source = Literal["released", "highest"]
+# Where a target comes from: the bucket, the available instances, or what the group launches from.
+Source = Literal["released", "highest", "template"]
+# What makes an instance one to replace.
+Cause = Literal["release", "template"]
 Kind = Literal["replace", "canary", "hold", "converged"]
 # Why a group is held, in one word. decide/holds.py has the rules, docs/runbook.md explains each.
 HoldName = Literal[
@@ -20,6 +24,7 @@ HoldName = Literal[
     "weighted_capacity",
     "traffic_unknown",
     "no_release",
+    "template_unknown",
     "release_in_future",
     "nothing_available",
     "nothing_outdated",
@@ -57,6 +62,11 @@ class NoVersion:
     reason: str
 
 
+@dataclass(frozen=True)
+class NotProbed:
+    """EC2 runs an instance that is not asked: its group follows its launch template alone."""
+
+
 Answer = Version | NoVersion
 
 
@@ -85,6 +95,61 @@ class Traffic:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What an instance was launched from, or what a launch would use now.
+
+    `template` is the id of a launch template and `version` its version, or it is the name of a
+    launch configuration, which has none. `image` is the id of the image, None where that does
+    not matter.
+    """
+
+    template: str
+    version: int | None = None
+    image: str | None = None
+
+    def __str__(self) -> str:
+        named = self.template if self.version is None else f"{self.template}:{self.version}"
+        return named if self.image is None else f"{named} {self.image}"
+
+    def fits(self, other: Origin) -> bool:
+        """Say whether this is what the other asks for."""
+        images = {self.image, other.image} - {None}
+        same = (self.template, self.version) == (other.template, other.version)
+        return same and len(images) <= 1
+
+
+@dataclass(frozen=True)
+class Launches:
+    """What launches of a group use now.
+
+    `own` is the group's own template or launch configuration, and `overrides` are those of a
+    mixed instances policy with the instance type each is for, None for any. `dated` is when the
+    newest of the template versions was made, None where nothing dates it.
+    """
+
+    own: Origin
+    overrides: tuple[tuple[str | None, Origin], ...] = ()
+    dated: datetime | None = None
+
+    @property
+    def images(self) -> bool:
+        """Whether images matter: an alias was looked up, or an override names one."""
+        return any(each.image for each in (self.own, *(of for _, of in self.overrides)))
+
+    def of(self, instance_type: str) -> tuple[Origin, ...]:
+        """Return what a launch of an instance type would use: any of these."""
+        found = [origin for of, origin in self.overrides if of in {None, instance_type}]
+        return tuple(found) or (self.own,)
+
+
+@dataclass(frozen=True)
+class NoTemplate:
+    """What a group launches from does not exist, or cannot be read; `reason` says what and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Instance:
     """A member of a group as this run saw it.
 
@@ -93,7 +158,8 @@ class Instance:
     does not list it. `in_service_since` is when Auto Scaling put it in service, None where that
     is unknown, `taken_from_pool` when it was taken from a warm pool, `began_leaving` when it
     began to be terminated. `answer` is what it answered at `/version`, None where it was not
-    asked. `weight` is its WeightedCapacity.
+    asked. `weight` is its WeightedCapacity, `type` its instance type. `origin` is what it was
+    launched from, None where that is not known, as of one attached by hand, or does not matter.
     """
 
     id: str
@@ -105,10 +171,12 @@ class Instance:
     in_service_since: datetime | None = None
     taken_from_pool: datetime | None = None
     began_leaving: datetime | None = None
-    answer: Answer | None = None
+    answer: Answer | NotProbed | None = None
     traffic: Traffic = field(default_factory=Traffic)
     protected: bool = False
     weight: str | None = None
+    type: str = ""
+    origin: Origin | None = None
 
     @property
     def version(self) -> Version | None:
@@ -137,9 +205,10 @@ class Instance:
 
     @property
     def serves(self) -> bool:
-        """Whether it answered with a version and takes traffic at every load balancer."""
+        """Whether it takes traffic at every load balancer and, where asked, answered a version."""
         takes_traffic = self.traffic.refused is None and not self.traffic.unknown
-        return self.in_service and self.version is not None and takes_traffic
+        answered = isinstance(self.answer, Version | NotProbed)
+        return self.in_service and answered and takes_traffic
 
 
 @dataclass(frozen=True)
@@ -224,11 +293,12 @@ class Preflight:
 class Group:
     """An Auto Scaling group as one run saw it.
 
-    `released` is None where no releases bucket is configured. `status` is set while the group
-    is being deleted. `warmup` is its DefaultInstanceWarmup, `healthy_percentage` its instance
-    maintenance policy's MinHealthyPercentage, each None where it has none. `operator` names a
-    service that manages it, `unknown_sources` its traffic sources whose health cannot be known.
-    `failed_launches` are when launches of it failed or were abandoned, the newest first.
+    `released` is None where no releases bucket is configured, or it does not follow releases.
+    `launches` is what a launch would use now, None where it does not follow that. `status` is set
+    while the group is being deleted. `warmup` is its DefaultInstanceWarmup, `healthy_percentage`
+    its instance maintenance policy's MinHealthyPercentage, each None where it has none. `operator`
+    names a service that manages it, `unknown_sources` its traffic sources whose health cannot be
+    known. `failed_launches` are when launches of it failed or were abandoned, the newest first.
     """
 
     name: str
@@ -236,6 +306,7 @@ class Group:
     grace: timedelta
     instances: tuple[Instance, ...]
     released: Released | NoRelease | None = None
+    launches: Launches | NoTemplate | None = None
     status: str | None = None
     suspended: frozenset[str] = frozenset()
     capacity_type: str | None = None
@@ -255,21 +326,48 @@ class Group:
         members = [instance for instance in self.instances if instance.counted]
         if len(members) < self.desired or not all(member.serves for member in members):
             return False
+        if isinstance(self.launches, NoTemplate) or any(map(self.drifted, members)):
+            return False
         versions = [member.version for member in members if member.version]
         if isinstance(self.released, Released):
             target = self.released.release.version
             return all(same_release(version, target) for version in versions)
         return self.released is None and len(set(versions)) <= 1
 
+    def drifted(self, instance: Instance) -> bool:
+        """Say whether an instance is known to be of something else than a launch would use now."""
+        if instance.origin is None or not isinstance(self.launches, Launches):
+            return False
+        return not any(map(instance.origin.fits, self.launches.of(instance.type)))
+
+    def above_template(self, instance: Instance) -> bool:
+        """Say whether an instance is of a later version of the template than a launch would use.
+
+        Versions of different templates have no order.
+        """
+        origin = instance.origin
+        if origin is None or origin.version is None or not isinstance(self.launches, Launches):
+            return False
+        versions = [
+            wanted.version
+            for wanted in self.launches.of(instance.type)
+            if wanted.template == origin.template and wanted.version is not None
+        ]
+        return bool(versions) and origin.version > max(versions)
+
 
 @dataclass(frozen=True)
 class Figures:
     """What a decision rests on; versions are None where nothing is available.
 
+    Where the group follows its launch template alone, `target`, `lowest` and `highest` are what
+    it launches from and what its instances were launched from.
+
     `stale` counts stale boots, and `overdue` the unavailable instances that have been in
     service for longer than any boot may take. `since` is when the target became the target,
     and `behind` for how long the group could have followed it; both None where unknown.
-    `available_ids` are the ids of the available instances.
+    `template` is what launches use, None where the group does not follow that. `available_ids`
+    are the ids of the available instances, and `causes` says of those to replace why.
     """
 
     available: int
@@ -277,15 +375,17 @@ class Figures:
     in_flight: int
     outdated: int
     minimum: int
-    target: Version | None
+    target: str | None
     source: Source
-    lowest: Version | None
-    highest: Version | None
+    lowest: str | None
+    highest: str | None
     stale: int
     overdue: int
     since: datetime | None
     behind: timedelta | None
+    template: str | None = None
     available_ids: frozenset[str] = field(default=frozenset(), compare=False)
+    causes: Mapping[str, Cause] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Final
 
 from terminator.config.tags import Policy
 from terminator.errors import explain
-from terminator.model import Group, Instance, Unobserved
+from terminator.model import Group, Instance, NotProbed, Unobserved
 from terminator.observe.snapshot import GROUP_SECONDS, OptedIn, Snapshot, World, look
 from terminator.text import count
 from terminator.version import Version
@@ -29,8 +29,10 @@ def asked_with(instances: Sequence[str], group: Group, seen: Snapshot) -> frozen
     """Return the ids of those to ask again with the instances in doubt.
 
     They are those of the group that answered or, where there are none, a few instances of the
-    VPC that answered.
+    VPC that answered. Nobody is asked for a group whose instances are not.
     """
+    if not any(each.answer and not isinstance(each.answer, NotProbed) for each in group.instances):
+        return frozenset()
     answered = {id_ for id_, answer in seen.answers.items() if isinstance(answer, Version)}
     if own := frozenset(each.id for each in group.instances if each.id in answered):
         return own - frozenset(instances)

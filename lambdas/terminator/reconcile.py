@@ -48,7 +48,10 @@ if TYPE_CHECKING:
 
 EVERYTHING: Final = Scope()
 # What was read with one of these says nothing under another.
-_LOOKED_WITH: Final = ("app", "scheme", "port", "path", "host", "version_field", "alarm_names")
+_LOOKED_WITH: Final = (
+    *("app", "scheme", "port", "path", "host", "version_field", "alarm_names"),
+    *("follow", "images"),
+)
 
 
 class ServedInPartError(KnownError):
@@ -287,6 +290,9 @@ def _confirm(run: Run, seen: Snapshot, served: Served) -> Served:
     policy, before = now.policy, served.opted_in.policy
     if any(getattr(policy, name) != getattr(before, name) for name in _LOOKED_WITH):
         changed = "its settings have changed since this run began"
+        return replace(served, decision=hold("group_changed", changed, state))
+    if now.specifications != served.opted_in.specifications:
+        changed = "what it launches from has changed since this run began"
         return replace(served, decision=hold("group_changed", changed, state))
     group = as_seen(now.described, policy, seen, served.spared)
     decision = plan(group, policy, world.clock())

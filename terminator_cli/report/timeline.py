@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import median
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from terminator.decide.holds import HOLDS
 from terminator.report.record import InstanceRecord, Record
-from terminator.version import NotAVersionError, Version
+from terminator_cli.records import by_version
 
 # The schedule's, where the records are too few to tell.
 _PERIOD: Final = timedelta(minutes=5)
@@ -236,11 +236,9 @@ def available(record: Record) -> tuple[str, ...]:
 def in_order(versions: Iterable[str]) -> tuple[str, ...]:
     """Return versions by precedence, the lowest first; what is none comes last."""
 
-    def precedence(text: str) -> tuple[bool, Version, str]:
-        try:
-            return False, Version.parse(text), text
-        except NotAVersionError:
-            return True, Version("", ()), text
+    def precedence(text: str) -> tuple[Any, ...]:
+        is_version, *order = by_version(text)
+        return not is_version, *order
 
     return tuple(sorted(versions, key=precedence))
 

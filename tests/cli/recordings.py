@@ -32,6 +32,8 @@ def instance(id_: str, version: str | None = "1.0", *, up: float = 600, **more: 
         "version": version,
         "reason": "timeout" if version is None else None,
         "available": more.get("lifecycle", "InService") == "InService" and version is not None,
+        "template": None,
+        "cause": None,
         **more,
     }
 
@@ -51,6 +53,7 @@ def fields(minutes: float, *instances: Fields, group: str = WEB, **more: Any) ->
         "minimum": 1,
         "target": versions[-1] if versions else None,
         "target_source": "highest",
+        "template": None,
         "lowest": versions[0] if versions else None,
         "highest": versions[-1] if versions else None,
         "available": len(available),

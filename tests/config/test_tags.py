@@ -46,6 +46,10 @@ READ = [
     ("terminator:alarm", "web 5xx: too many", "alarm", "web 5xx: too many"),
     ("terminator:alarms", "web-5xx web-latency", "alarms", ("web-5xx", "web-latency")),
     ("terminator:alarms", " a  b a ", "alarms", ("a", "b")),
+    ("terminator:follow", "release", "follow", frozenset({"release"})),
+    ("terminator:follow", "template", "follow", frozenset({"template"})),
+    ("terminator:follow", "template  release", "follow", frozenset({"template", "release"})),
+    ("terminator:images", "false", "images", False),
 ]
 ACCEPTED = {
     "app": "letters, digits, '-', '_' and '.', such as web",
@@ -63,6 +67,8 @@ ACCEPTED = {
     "window": f"always, or days, hours and zone: {OFFICE_HOURS}",
     "alarm": "the name of a CloudWatch alarm, spaces and all",
     "alarms": "names of CloudWatch alarms, separated by spaces",
+    "follow": "release, template, or both: release template",
+    "images": "true or false",
 }
 HOSTILE = [
     "@evil/",
@@ -88,6 +94,8 @@ REFUSED = {
     "window": ["", "Always", "never", "09:00-17:00", "Mon-Fri 09:00-17:00"],
     "alarm": ["", "a\nb", "a\x1b[2Jb"],
     "alarms": ["", "  ", "a\nb", "a\tb", "a\x1b[2Jb"],
+    "follow": ["", "  ", "image", "Template", "release, template", "release release"],
+    "images": ["", "True", "yes", "1", "true "],
     "path": [*HOSTILE, "", "version", "http://evil/", "/x\n", "/\t", "/<x>", "/\x00", "///"],
     "host": [*HOSTILE, "", "a b", "evil/x", "user@evil", "evil:", "evil:123456", "x\n", "a?b"],
 }
@@ -108,6 +116,8 @@ DEFAULTS = Policy(
     window=None,
     alarm=None,
     alarms=(),
+    follow=frozenset({"release"}),
+    images=False,
     problems=(),
 )
 
@@ -400,3 +410,18 @@ def test_what_each_question_carries_is_as_long_as_a_tag_at_most(name: str) -> No
     assert getattr(defaults({name: longest}), name) == longest
     with pytest.raises(SettingError, match=f"policy.{name.replace('_', '-')} says"):
         defaults({name: longest + "a"})
+
+
+def test_images_behind_parameters_are_followed_with_the_template_only() -> None:
+    assert tagged(follow="template", images="true").images
+    assert tagged(follow="release template", images="true").problems == ()
+    said = "tag terminator:images says true, but terminator:follow does not name template"
+    assert tagged(images="true").problems == (said,)
+
+
+def test_a_deployment_whose_images_are_followed_holds_no_group_that_follows_releases() -> None:
+    base = defaults({"images": True})
+    assert for_group("g", {}, base, named=True).problems == ()
+    assert not for_group("g", {"terminator:images": "false"}, base, named=True).images
+    with pytest.raises(SettingError, match=r"policy.follow says"):
+        defaults({"follow": True})

@@ -11,7 +11,7 @@ import pytest
 from terminator.decide.holds import HOLDS
 from terminator.decide.holds import hold as hold_of
 from terminator.decide.plan import plan
-from terminator.model import Alarm, Group, HoldName, Instance, NoRelease, Preflight
+from terminator.model import Alarm, Group, HoldName, Instance, NoRelease, NoTemplate, Preflight
 from tests.decide.builders import (
     FAST,
     ILL,
@@ -87,6 +87,12 @@ STANDING: list[tuple[dict[str, Any], dict[str, str], str, str]] = [
         {},
         "no_release",
         "no release of web in s3://r",
+    ),
+    (
+        {"launches": NoTemplate("version 7 of launch template lt-1 does not exist")},
+        {"follow": "release template"},
+        "template_unknown",
+        "version 7 of launch template lt-1 does not exist",
     ),
     (
         {"released": released("1.0.275", since=-5)},
@@ -282,6 +288,7 @@ NAMED: dict[str, tuple[Group, dict[str, str]]] = {
     "weighted_capacity": (ready(capacity_type="vcpu"), {}),
     "traffic_unknown": (ready(unknown_sources=("x",)), {}),
     "no_release": (ready(released=NoRelease("none")), {}),
+    "template_unknown": (ready(launches=NoTemplate("none")), {"follow": "release template"}),
     "release_in_future": (ready(released=released("1.0.275", since=-5)), {}),
     "nothing_available": (group(member("i-a", None)), {}),
     "nothing_outdated": (group(member("i-n", "1.0.274"), member("i-x", None)), {}),
@@ -339,6 +346,7 @@ AT_ONCE = {
     "weighted_capacity",
     "traffic_unknown",
     "no_release",
+    "template_unknown",
     "alarm",
     "zip_unreadable",
 }

@@ -10,7 +10,6 @@ import pytest
 
 from terminator.decide.plan import confirmed, plan
 from terminator.model import Decision, Figures, Group, Instance, Traffic
-from terminator.version import Version
 from tests.decide.builders import (
     FAST,
     ILL,
@@ -566,10 +565,10 @@ def test_a_decision_carries_the_figures_that_it_rests_on() -> None:
         in_flight=4,
         outdated=3,
         minimum=4,
-        target=Version.parse("1.0.275"),
+        target="1.0.275",
         source="released",
-        lowest=Version.parse("1.0.266"),
-        highest=Version.parse("1.0.274"),
+        lowest="1.0.266",
+        highest="1.0.274",
         stale=3,
         overdue=1,
         since=ago(300),

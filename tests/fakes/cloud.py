@@ -33,6 +33,7 @@ from tests.fakes.groups import (
     FakeGroup,
     Machine,
     Program,
+    Template,
     minutes,
     number_of,
 )
@@ -86,7 +87,9 @@ class Cloud:
     `deaf_until` of questions no instance answers. `lag` is how old the groups are that a describe
     shows, `skew` how far S3's clock is ahead; `repeats` says whether terminating what is leaving
     already is accepted. Lifecycle rules expire objects after `expires_after`, and delete versions
-    that are no longer the latest after `keeps`. `alarms` are states by name; when they changed
+    that are no longer the latest after `keeps`. `templates` are launch templates, by id, with their
+    versions, the default one of each in `default_versions`, and `parameters` are images by the
+    names that templates may give in their place. `alarms` are states by name; when they changed
     is noted as time passes.
     """
 
@@ -97,6 +100,9 @@ class Cloud:
     bucket: bool = True
     versioned: bool = True
     stored: list[Stored] = field(default_factory=list)
+    templates: dict[str, list[Template]] = field(default_factory=dict)
+    default_versions: dict[str, int] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
     expires_after: timedelta | None = None
     keeps: timedelta | None = None
     comes_up: dict[tuple[str, str], Boots | Program] = field(default_factory=dict)
@@ -194,6 +200,32 @@ class Cloud:
             for each in expired(self.stored, self.now, self.keeps):
                 self.stored.remove(each)
 
+    # Launch templates.
+
+    def make_version(
+        self, template: str, image: str | None = None, boots: Boots | Program = "good"
+    ) -> Template:
+        """Make a version of a launch template, and the template with its first."""
+        versions = self.templates.setdefault(template, [])
+        number = max((each.number for each in versions), default=0) + 1
+        when = self.now.replace(microsecond=0)
+        image = image or f"ami-{template}-{number}"
+        versions.append(Template(template, number, image, when, boots))
+        self.default_versions.setdefault(template, number)
+        return versions[-1]
+
+    def template_version(self, template: str, version: str) -> Template | None:
+        """Return a version of a template as it is named, None where it does not exist."""
+        versions = self.templates.get(template, [])
+        newest = max((each.number for each in versions), default=0)
+        named = {"$Latest": newest, "$Default": self.default_versions.get(template, 0)}
+        number = named[version] if version in named else int(version)
+        return next((each for each in versions if each.number == number), None)
+
+    def image_of(self, template: Template) -> str:
+        """Return the image that a launch from this would use, its parameter looked up."""
+        return self.parameters.get(template.image, template.image)
+
     # Groups and their instances.
 
     def add_group(
@@ -233,7 +265,8 @@ class Cloud:
     ) -> Machine:
         """Start a new instance of a group."""
         self._launches += 1
-        version, how = what or self._booted(group)
+        template = self.template_version(group.template or "", group.template_version)
+        version, how = what or self._booted(group, template)
         program = PROGRAMS[how] if isinstance(how, str) else how
         id_ = f"i-{self._launches:04}"
         if self._happens(program.hangs, id_, "hangs"):
@@ -250,6 +283,9 @@ class Cloud:
             flaps=program.flaps,
             sick=program.refused,
             program=program,
+            template=template,
+            configuration=group.more.get("LaunchConfigurationName"),
+            image=self.image_of(template) if template else None,
         )
         group.start(machine, at)
         if group.launching == "hangs" and what is None:
@@ -257,7 +293,11 @@ class Cloud:
         group.machines.append(machine)
         return machine
 
-    def _booted(self, group: FakeGroup) -> tuple[str | None, Boots | Program]:
+    def _booted(
+        self, group: FakeGroup, template: Template | None
+    ) -> tuple[str | None, Boots | Program]:
+        if template is not None and template.boots != "good":
+            return OLD, template.boots
         if not self.bucket:
             return group.image
         version = group.boots(self.release(group.app))

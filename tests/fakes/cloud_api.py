@@ -77,7 +77,8 @@ def clients(cloud: Cloud) -> Any:
         autoscaling=autoscaling,
         terminating=autoscaling,
         ec2=SimpleNamespace(
-            get_paginator=_paginators(describe_instances=partial(_instances, cloud))
+            get_paginator=_paginators(describe_instances=partial(_instances, cloud)),
+            describe_launch_template_versions=partial(_template_versions, cloud),
         ),
         elb=SimpleNamespace(describe_instance_health=partial(_instance_health, cloud)),
         elbv2=SimpleNamespace(describe_target_health=partial(_target_health, cloud)),
@@ -139,10 +140,19 @@ def _group(group: FakeGroup, at: datetime) -> dict[str, Any]:
         "Tags": [{"Key": key, "Value": value} for key, value in group.tags.items()],
         "TargetGroupARNs": [f"arn:x:targetgroup/{group.name}/1"] if group.balanced else [],
         "Instances": [_member(machine, at) for machine in group.members(at)],
+        **_template(group.template, group.template_version),
         **warmup,
         **pool,
         **group.more,
     }
+
+
+def _template(template: str | None, version: str) -> dict[str, Any]:
+    """Return a launch template as a group, or its member, lists it."""
+    if template is None:
+        return {}
+    names = {"LaunchTemplateId": template, "LaunchTemplateName": f"{template}-by-name"}
+    return {"LaunchTemplate": {**names, "Version": version}}
 
 
 def _seconds(span: timedelta) -> int:
@@ -154,11 +164,22 @@ def _member(machine: Machine, at: datetime) -> dict[str, Any]:
     return {
         "InstanceId": machine.id,
         "AvailabilityZone": machine.zone,
+        "InstanceType": machine.type,
         "LifecycleState": machine.state(at),
         "HealthStatus": machine.health,
         "ProtectedFromScaleIn": machine.protected,
         **weight,
+        **_origin(machine),
     }
+
+
+def _origin(machine: Machine) -> dict[str, Any]:
+    """Return what a member was launched from: the number of a version, however it was named."""
+    if machine.template is not None:
+        return _template(machine.template.id, str(machine.template.number))
+    if machine.configuration is not None:
+        return {"LaunchConfigurationName": machine.configuration}
+    return {}
 
 
 def _activities(
@@ -242,6 +263,8 @@ def _instance(machine: Machine) -> dict[str, Any]:
         "LaunchTime": machine.launched,
         "VpcId": machine.vpc,
         "State": {"Name": "stopped" if warm else machine.ec2},
+        "Tags": [{"Key": key, "Value": value} for key, value in machine.labels.items()],
+        **({"ImageId": machine.image} if machine.image else {}),
     }
     if machine.ec2 == "terminated":
         return row
@@ -255,6 +278,32 @@ def _instance(machine: Machine) -> dict[str, Any]:
         row["PrivateIpAddress"] = address
     row["Placement"] = {"AvailabilityZone": machine.zone}
     return {**row, "NetworkInterfaces": [interface]}
+
+
+def _template_versions(
+    cloud: Cloud,
+    LaunchTemplateId: str,
+    Versions: Sequence[str],
+    ResolveAlias: bool,  # noqa: FBT001 - as boto3 has it
+) -> Any:
+    """Answer with a version; one that was deleted, or never was, fails the call."""
+    cloud.called("DescribeLaunchTemplateVersions", LaunchTemplateId)
+    if LaunchTemplateId not in cloud.templates:
+        raise refusal("InvalidLaunchTemplateId.NotFound", f"{LaunchTemplateId} does not exist")
+    [version] = Versions
+    found = cloud.template_version(LaunchTemplateId, version)
+    if found is None:
+        raise refusal("InvalidLaunchTemplateId.VersionNotFound", f"no version {version}")
+    image = cloud.image_of(found) if ResolveAlias else found.image
+    row = {
+        "LaunchTemplateId": found.id,
+        "LaunchTemplateName": f"{found.id}-by-name",
+        "VersionNumber": found.number,
+        "CreateTime": found.created,
+        "DefaultVersion": cloud.default_versions[found.id] == found.number,
+        "LaunchTemplateData": {"ImageId": image},
+    }
+    return {"LaunchTemplateVersions": [row]}
 
 
 # Load balancers: each group has its own, of its name; nothing uses any other.

@@ -57,6 +57,17 @@ PROGRAMS: Mapping[Boots, Program] = {
 
 
 @dataclass(frozen=True)
+class Template:
+    """A version of a launch template: its image, and how what is on that comes up."""
+
+    id: str
+    number: int
+    image: str
+    created: datetime
+    boots: Boots | Program = "good"
+
+
+@dataclass(frozen=True)
 class LaunchHook:
     """Holds what launches in Pending:Wait.
 
@@ -77,7 +88,8 @@ class Machine:
     that it was put in by hand, `target` what its load balancer says of it, `ec2` the state in
     which EC2 lists it and has for `ec2_since`. `deaf` never answers again, `unheard` only the
     probe gets no answer, `flaps` misses every third question, `sick` is unhealthy at the load
-    balancer, and `hidden` is unknown to DescribeInstances. It dies at `dies`.
+    balancer, and `hidden` is unknown to DescribeInstances. It dies at `dies`. It was launched from
+    `template`, or `configuration`, and runs `image`; `labels` are its own tags.
     """
 
     id: str
@@ -106,6 +118,11 @@ class Machine:
     dies: datetime | None = None
     waits_from: datetime | None = None
     program: Program = field(default_factory=Program)
+    template: Template | None = None
+    configuration: str | None = None
+    image: str | None = None
+    type: str = "t4g.nano"
+    labels: dict[str, str] = field(default_factory=dict)
 
     def state(self, now: datetime) -> str:
         """Return its lifecycle state."""
@@ -148,7 +165,8 @@ class FakeGroup:
     becomes of a launch, `replaces` whether unhealthy members are; `checks` says whether what its
     load balancer calls unhealthy is. That balancer gets traffic in `served_zones` (None: all)
     that no zonal shift has left (`shifted`). `waits_for_warmup` says whether scaling activities
-    end with the warm-up. `more` is what a describe shows besides.
+    end with the warm-up. It launches from a version of a template, if it has a `template`: a
+    number, `$Latest` or `$Default`. `more` is what a describe shows besides.
     """
 
     name: str
@@ -166,6 +184,8 @@ class FakeGroup:
     served_zones: frozenset[str] | None = None
     shifted: frozenset[str] = frozenset()
     waits_for_warmup: bool = False
+    template: str | None = None
+    template_version: str = "$Latest"
     more: dict[str, Any] = field(default_factory=dict)
     machines: list[Machine] = field(default_factory=list)
     activities: list[Activity] = field(default_factory=list)

@@ -85,17 +85,21 @@ def run_all(local: Fleet, patch: pytest.MonkeyPatch) -> Recorder:
     """
     _attach(local, WEB)
     opted = {"ResourceId": WEB, "ResourceType": "auto-scaling-group"}
-    alarms = {**opted, "Key": "terminator:alarms", "Value": "errors", "PropagateAtLaunch": False}
-    local.aws.autoscaling.create_or_update_tags(Tags=[alarms])  # type: ignore[list-item]
+    settings = {"alarms": "errors", "follow": "release template"}
+    tags = [
+        {**opted, "Key": f"terminator:{name}", "Value": text, "PropagateAtLaunch": False}
+        for name, text in settings.items()
+    ]
+    local.aws.autoscaling.create_or_update_tags(Tags=tags)  # type: ignore[arg-type]
     enabled = {**opted, "Key": "terminator:enabled"}
     local.aws.autoscaling.delete_tags(Tags=[enabled])  # type: ignore[list-item]
     recorder = Recorder(local)
-    settings = {
+    deployed = {
         "dry_run": False,
         "groups": {"names": [WEB], "tagged": True},
         "releases": {"bucket": store.BUCKET},
     }
-    deploy(patch, Aws(recorder.session()), settings, {local.vpc: "probe"})
+    deploy(patch, Aws(recorder.session()), deployed, {local.vpc: "probe"})
     recorder.run("release", store.upload(local.aws, "web", Program("1.0.274")))
     recorder.run("release", store.point(local.aws, "api", "1.0.266"))
     recorder.run("release", store.put(local.aws, "api/1.0.300.zip", b"no zip"))

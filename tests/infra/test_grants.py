@@ -73,6 +73,7 @@ ANYWHERE: Final = (
         "cloudwatch:DescribeAlarmHistory",
         "cloudwatch:DescribeAlarms",
         "ec2:DescribeInstances",
+        "ec2:DescribeLaunchTemplateVersions",
         "elasticloadbalancing:DescribeInstanceHealth",
         "elasticloadbalancing:DescribeTargetHealth",
     }

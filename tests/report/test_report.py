@@ -62,7 +62,7 @@ def test_instances_that_are_not_counted_are_listed() -> None:
     assert listed[-1] == {
         "id": "i-x", "zone": "eu-west-1a", "lifecycle": "Terminating", "health": "Healthy",
         "created": NOW.isoformat(), "in_service_since": None, "version": None, "reason": None,
-        "available": False,
+        "available": False, "template": None, "cause": None,
     }  # fmt: skip
 
 

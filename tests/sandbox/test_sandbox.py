@@ -141,3 +141,42 @@ def test_a_large_fleet_is_all_seen_and_asked(empty_fleet: Fleet) -> None:
     run = runs.run(empty_fleet)
     assert sum(record.available or 0 for record in run.records) == 1010
     assert {record.decision for record in run.records} == {"converged"}
+
+
+def test_a_group_that_is_deployed_by_image_needs_neither_bucket_nor_probe(
+    empty_fleet: Fleet,
+) -> None:
+    """A release, a bad image and the way back, by versions of its launch template alone."""
+    fleet, group = empty_fleet, "live_asg_img"
+    tags = {**FAST, "terminator:follow": "template"}
+    fleet.bake("img", Program("image 1"))
+    fleet.create_group(group, 3, grace=60, tags=tags, template="img")
+    fleet.wait(timedelta(hours=1))
+
+    def until(image: str, most: int) -> int:
+        for number in range(most):
+            record = runs.run(fleet, runs.settings(bucket=False)).about(group)
+            now = [machine.program.version for machine in fleet.of(group)]
+            if record and record.decision == "converged" and set(now) == {image}:
+                return number
+            fleet.wait(FIVE)
+        raise AssertionError(record)
+
+    assert until("image 1", 1) == 0
+    assert fleet.bake("img", Program("image 2")) == 2
+    until("image 2", 6)
+    assert len(fleet.gone) == 3
+
+    fleet.wait(timedelta(hours=1))
+    assert fleet.bake("img", Program("image 3", "silent")) == 3
+    for _ in range(6):
+        fleet.wait(FIVE)
+        held = runs.run(fleet, runs.settings(bucket=False)).about(group)
+    assert held is not None
+    assert (held.hold, held.target_source) == ("canary_not_come_up", "template")
+    assert len(fleet.gone) == 4
+
+    fleet.pin(group, "img", "2")
+    until("image 2", 8)
+    assert len(fleet.gone) == 5
+    assert fleet.watches[group].lowest == 1

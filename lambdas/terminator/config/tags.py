@@ -14,11 +14,13 @@ from difflib import get_close_matches
 from typing import Final
 
 from terminator.config import values
-from terminator.config.values import Amount, Scheme, Window
+from terminator.config.values import Amount, Followed, Scheme, Window
 from terminator.text import quoted
 
 TAG_PREFIX: Final = "terminator:"
 ENABLED_TAG: Final = "terminator:enabled"
+# On an instance, not on a group: from when on it is due to be replaced.
+REPLACE_AFTER_TAG: Final = "terminator:replace-after"
 
 _HALF: Final = Amount(50, percent=True)
 _QUARTER: Final = Amount(25, percent=True)
@@ -69,8 +71,20 @@ class Policy:
     window: Window | None = None
     alarm: str | None = None
     alarms: tuple[str, ...] = ()
+    follow: frozenset[Followed] = frozenset({"release"})
+    images: bool = False
     limits: Limits = Limits()
     problems: tuple[str, ...] = ()
+
+    @property
+    def follows_release(self) -> bool:
+        """Whether its instances should run its app's release."""
+        return "release" in self.follow
+
+    @property
+    def follows_template(self) -> bool:
+        """Whether its instances should be of what a launch would use now."""
+        return "template" in self.follow
 
     @property
     def alarm_names(self) -> tuple[str, ...]:
@@ -146,6 +160,8 @@ _SETTINGS: Final[Mapping[str, _Setting]] = {
     ),
     "alarm": _Setting(values.alarm, "the name of a CloudWatch alarm, spaces and all"),
     "alarms": _Setting(values.alarms, "names of CloudWatch alarms, separated by spaces"),
+    "follow": _Setting(values.follow, "release, template, or both: release template"),
+    "images": _Setting(values.flag, "true or false"),
 }
 # Names that are refused, with the name to write instead.
 _RENAMED: Final = {"batch": "max-unavailable", "soak": "bake-time"}
@@ -154,8 +170,9 @@ _RENAMED: Final = {"batch": "max-unavailable", "soak": "bake-time"}
 def defaults(texts: Mapping[str, object]) -> Policy:
     """Return the policy that a deployment's configuration sets for every group.
 
-    `texts` maps the names of settings to text, or to whole numbers. Raise SettingError for one
-    that does not exist, cannot be read, is given twice, or belongs to one group only.
+    `texts` maps the names of settings to text, whole numbers, or true and false. Raise
+    SettingError for one that does not exist, cannot be read, is given twice, or belongs to one
+    group only.
     """
     read: dict[str, object] = {}
     known = [name for name in _SETTINGS if name != "app"]
@@ -168,7 +185,8 @@ def defaults(texts: Mapping[str, object]) -> Policy:
             raise SettingError(f"{where} is given twice: once with - and once with _")
         number = isinstance(value, int) and not isinstance(value, bool)
         shown = value if isinstance(value, str) else json.dumps(value)
-        text = shown if number or isinstance(value, str) else None
+        is_flag = isinstance(value, bool) and _SETTINGS[name].read is values.flag
+        text = shown if number or is_flag or isinstance(value, str) else None
         read[field] = _read(where, name, text, shown)
     return replace(Policy(app=""), **read)  # type: ignore[arg-type]
 
@@ -231,7 +249,11 @@ def for_group(name: str, tags: Mapping[str, str], base: Policy, *, named: bool) 
                 read[setting.replace("-", "_")] = _read(f"tag {tag}", setting, text, text)
             except SettingError as error:
                 problems.append(str(error))
-    return replace(base, **read, problems=tuple(problems))  # type: ignore[arg-type]
+    policy: Policy = replace(base, **read, problems=tuple(problems))  # type: ignore[arg-type]
+    if policy.images and "images" in read and not policy.follows_template:
+        told = f"tag {TAG_PREFIX}images says true, but {TAG_PREFIX}follow does not name template"
+        policy = replace(policy, problems=(*problems, told))
+    return policy
 
 
 def known_names(name: str, known: Iterable[str], prefix: str = "") -> str:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 Scheme = Literal["http", "https"]
+# What a group follows: its app's releases, what it launches from, or both.
+Followed = Literal["release", "template"]
 
 HIGHEST_PORT: Final = 65_535
 _LONGEST_ALARM: Final = 255
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LONGEST: Final = timedelta(days=30)
+_SHORTEST_AGE, _LONGEST_AGE = timedelta(hours=1), timedelta(days=366)
 # Each question to an instance carries these, so they are as long as a tag may be at most:
 # https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Tag.html
 _SHORT: Final = r"(?=.{1,256}\Z)"
@@ -75,11 +78,20 @@ def positive_amount(text: str) -> Amount:
 
 def duration(text: str) -> timedelta:
     """Read `90s`, `30m`, `2h` or `1d`, at most 30 days."""
-    match = re.fullmatch(r"([0-9]{1,7})([smhd])", text)
+    return _span(text, timedelta(0), _LONGEST)
+
+
+def age(text: str) -> timedelta:
+    """Read `12h` or `30d`, from an hour to 366 days."""
+    return _span(text, _SHORTEST_AGE, _LONGEST_AGE)
+
+
+def _span(text: str, shortest: timedelta, longest: timedelta) -> timedelta:
+    match = re.fullmatch(r"([0-9]{1,8})([smhd])", text)
     if match is None:
         raise ValueError(text)
     read = timedelta(**{_UNITS[match[2]]: int(match[1])})
-    if read > _LONGEST:
+    if not shortest <= read <= longest:
         raise ValueError(text)
     return read
 
@@ -152,6 +164,40 @@ def alarms(text: str) -> tuple[str, ...]:
     if not names or not text.isprintable():
         raise ValueError(text)
     return names
+
+
+def follow(text: str) -> frozenset[Followed]:
+    """Read `release`, `template`, or both, separated by spaces."""
+    read: list[Followed] = []
+    for word in text.split():
+        match word:
+            case "release" | "template" if word not in read:
+                read.append(word)
+            case _:
+                raise ValueError(text)
+    if not read:
+        raise ValueError(text)
+    return frozenset(read)
+
+
+def flag(text: str) -> bool:
+    """Read `true` or `false`."""
+    match text:
+        case "true":
+            return True
+        case "false":
+            return False
+        case _:
+            raise ValueError(text)
+
+
+def moment(text: str) -> datetime:
+    """Read a time as ISO 8601 has it, such as `2026-11-30T06:00:00Z`; without a zone it is UTC."""
+    try:
+        read = datetime.fromisoformat(text)
+        return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(text) from error
 
 
 def _matching(pattern: re.Pattern[str], text: str) -> str:

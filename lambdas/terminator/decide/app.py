@@ -79,7 +79,7 @@ def let_others_first(decision: Decision, planned: Planned, app: Sequence[Planned
 def wait_for(others: Sequence[str], state: GroupState) -> Decision:
     """Return the hold of a group that waits for the canary of others."""
     names = few([plain(name) for name in others])
-    reason = f"one canary for the app: {state.target} is tried in {names} first"
+    reason = f"one canary for the app: {state.goal} is tried in {names} first"
     return hold("another_group_first", reason, state)
 
 
@@ -99,4 +99,10 @@ def name_who_waits(decision: Decision, planned: Planned, app: Sequence[Planned])
 
 
 def _same(one: GroupState, other: GroupState) -> bool:
+    """Say whether two groups try the same: one release or, where both follow that alone, template.
+
+    Where a release is followed it is what is tried, whatever it is launched from.
+    """
+    if "template" in {one.source, other.source}:
+        return one.source == other.source and one.group.launches == other.group.launches
     return one.target is not None and one.target == other.target

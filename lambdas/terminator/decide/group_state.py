@@ -11,10 +11,12 @@ from typing import Final
 from terminator.config.tags import Policy
 from terminator.model import (
     CLOCK_DOUBT,
-    Figures,
     Group,
     Instance,
+    Launches,
     NoRelease,
+    NoTemplate,
+    Origin,
     Preflight,
     Released,
     Source,
@@ -24,6 +26,8 @@ from terminator.version import Version, same_release
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _MOST_RETRIES: Final = 32
 DAY: Final = timedelta(days=1)
+# What instances of a group are ordered by: all of them have a version, or none has.
+Rank = tuple[int] | tuple[Version, int]
 # For so long launches may fail, or a canary be overdue, before a person has to act.
 TROUBLED: Final = timedelta(hours=3)
 
@@ -62,7 +66,7 @@ class GroupState:
 
     @cached_property
     def available(self) -> tuple[Instance, ...]:
-        """In service for the warm-up, take traffic, and answered with a version."""
+        """In service for the warm-up, take traffic and, where asked, answered with a version."""
         return tuple(each for each in self.past_warmup if each.serves)
 
     @cached_property
@@ -164,6 +168,8 @@ class GroupState:
     @property
     def source(self) -> Source:
         """Where the target comes from."""
+        if not self.policy.follows_release:
+            return "template"
         return "highest" if self.group.released is None else "released"
 
     @property
@@ -173,15 +179,35 @@ class GroupState:
 
     @cached_property
     def target(self) -> Version | None:
-        """The version to converge on; None without a release, or with nothing available."""
+        """The version to converge on; None without a release, or with nothing available.
+
+        None too where the group follows its launch template alone.
+        """
         if self.released is not None:
             return self.released.release.version
         return self.highest if self.source == "highest" else None
 
     @property
+    def origin(self) -> Origin | None:
+        """What the group itself launches from now; None where it does not follow that."""
+        return self.group.launches.own if isinstance(self.group.launches, Launches) else None
+
+    @property
+    def goal(self) -> str:
+        """What all instances should be: a version, what they are launched from, or both."""
+        if self.origin is None:
+            return str(self.target)
+        return f"{self.target} on {self.origin}" if self.target else str(self.origin)
+
+    @cached_property
     def since(self) -> datetime | None:
-        """When the target became the target; None where that is unknown."""
-        return self.released.since if self.released else None
+        """When the target became the target; None where that is unknown.
+
+        It is where anything has drifted: a group may be pointed at a template at any time.
+        """
+        if self.released is None or any(map(self.group.drifted, self.members)):
+            return None
+        return self.released.since
 
     @property
     def doubt(self) -> timedelta:
@@ -203,7 +229,11 @@ class GroupState:
         return [i.version for i in self.available if i.version is not None]
 
     def on_target(self, instance: Instance) -> bool:
-        """Say whether the instance is known to run the target."""
+        """Say whether the instance is known to run the target, and has not drifted."""
+        if self.group.drifted(instance):
+            return False
+        if self.source == "template":
+            return instance.origin is not None
         if instance.version is None or self.target is None:
             return False
         if self.source == "highest":
@@ -211,10 +241,16 @@ class GroupState:
         return same_release(instance.version, self.target)
 
     def above_target(self, instance: Instance) -> bool:
-        """Say whether the instance is known to run a version higher than the target."""
+        """Say whether the instance is known to run a version higher than the target.
+
+        Or of a later version of its launch template than a launch would use; and of nothing lower.
+        """
+        later, drifted = self.group.above_template(instance), self.group.drifted(instance)
         if instance.version is None or self.target is None:
+            return later and self.source == "template"
+        if drifted and not later:
             return False
-        return instance.version > self.target
+        return instance.version > self.target or (later and instance.version == self.target)
 
     def answered_another(self, instance: Instance) -> bool:
         """Say whether the instance answered a version that is outdated.
@@ -226,12 +262,26 @@ class GroupState:
             return False
         if self.source == "highest":
             return instance.version < self.target
-        return not self.on_target(instance)
+        return not same_release(instance.version, self.target)
+
+    def is_outdated(self, instance: Instance) -> bool:
+        """Say whether the instance answered a version that is outdated, or has drifted."""
+        return self.answered_another(instance) or self.group.drifted(instance)
 
     @cached_property
     def outdated(self) -> tuple[Instance, ...]:
-        """Available, and not on target."""
-        return tuple(each for each in self.available if self.answered_another(each))
+        """Available, and outdated."""
+        return tuple(filter(self.is_outdated, self.available))
+
+    def rank(self, instance: Instance) -> Rank:
+        """Return what instances are ordered by: the version, then that of the launch template.
+
+        Versions of other templates than the group's own have no order.
+        """
+        origin = instance.origin
+        of_own = origin and self.origin and origin.template == self.origin.template
+        template = origin.version or 0 if origin and of_own else -1
+        return (template,) if instance.version is None else (instance.version, template)
 
     # What came since the target became the target.
 
@@ -257,10 +307,10 @@ class GroupState:
         """Canaries that have not come up: unavailable, and of since then.
 
         One that answers another version is none within the doubt, for it may be a boot of before.
-        Where nobody knows since when, they are the last to be created.
+        Where nobody knows since when, they are the last to be created of what may have tried it.
         """
         if self.since is None:
-            last = latest(self.past_warmup, began)
+            last = latest(filter(self._may_have_tried, self.past_warmup), began)
             return tuple(each for each in last if not (each.serves or is_unused(each)))
         return tuple(
             each
@@ -271,24 +321,32 @@ class GroupState:
             and not is_unused(each)
         )
 
+    def _may_have_tried(self, instance: Instance) -> bool:
+        """Say whether an instance may be a boot of the target: what has drifted never was."""
+        if self.group.launches is None:
+            return True
+        return not self.group.drifted(instance) and not self._ran_another(instance)
+
     @cached_property
     def stale(self) -> tuple[Instance, ...]:
-        """Stale boots: of since then by more than the doubt, and yet another version."""
+        """Stale boots: of since then by more than the doubt, and yet outdated."""
         return tuple(filter(self._is_stale, self.past_warmup))
 
     def _is_stale(self, instance: Instance) -> bool:
         """Say whether this is a stale boot.
 
         Where nobody knows since when, it is of after the first that runs the target or, where
-        none does, of after the zip's upload; what is above the target was then rolled back.
+        none does, of after the zip's upload; what is above the target was then rolled back, as
+        was what is of a later version of its launch template.
         """
-        if not self.answered_another(instance):
+        if not self.is_outdated(instance):
             return False
         if self.since is not None:
             return began(instance) > self.since + self.doubt
         if self._first_on_target is not None:
-            return began(instance) > self._first_on_target
-        if self.released is None or self.above_target(instance):
+            rolled_back = self.group.above_template(instance)
+            return began(instance) > self._first_on_target and not rolled_back
+        if self.released is None or self.above_target(instance) or self.group.drifted(instance):
             return False
         return began(instance) > self.released.release.modified + self.doubt
 
@@ -317,13 +375,18 @@ class GroupState:
         One that is silent is spared where a load balancer calls it healthy.
         """
         failed = {each.id for each in self.failed_boots}
-        known = [each for each in self.overdue if self.answered_another(each)]
+        known = [i for i in self.overdue if not i.silent and self.is_outdated(i)]
         presumed = [
             each
             for each in self.overdue
             if each.silent
             and not each.traffic.healthy
-            and (each.id in failed or self._ran_another(each) or self._is_lost_before(each))
+            and (
+                each.id in failed
+                or self.group.drifted(each)
+                or self._ran_another(each)
+                or self._is_lost_before(each)
+            )
         ]
         return tuple(sorted([*known, *presumed], key=oldest_first))
 
@@ -436,7 +499,9 @@ class GroupState:
     @cached_property
     def converged(self) -> bool:
         """Whether every member is available and on target, and nothing is in flight."""
-        if isinstance(self.group.released, NoRelease):
+        if isinstance(self.group.released, NoRelease) or isinstance(
+            self.group.launches, NoTemplate
+        ):
             return False
         return not (self.outdated or self.unavailable or self.in_flight)
 
@@ -445,12 +510,14 @@ class GroupState:
         """For how long the group could have followed its target; None where unknown.
 
         Where nothing dates the target it is since the first that runs it was created, or
-        since the zip was uploaded.
+        since the zip was uploaded or the version of its launch template made.
         """
         if self.since is not None:
             return self.now - self.since
         dates = [self.released.release.modified] if self.released else []
         dates += [self._first_on_target] if self._first_on_target else []
+        if isinstance(self.group.launches, Launches) and self.group.launches.dated:
+            dates.append(self.group.launches.dated)
         return self.now - max(dates) if dates else None
 
     @cached_property
@@ -464,26 +531,6 @@ class GroupState:
         failed = [at for at in self.group.failed_launches if last is None or at > last]
         return min(failed, default=None) if self.in_flight else None
 
-    @cached_property
-    def figures(self) -> Figures:
-        """The figures that a decision is reported with."""
-        return Figures(
-            available=len(self.available),
-            unavailable=len(self.unavailable),
-            in_flight=self.in_flight,
-            outdated=len(self.outdated),
-            minimum=self.minimum,
-            target=self.target,
-            source=self.source,
-            lowest=self.lowest,
-            highest=self.highest,
-            stale=len(self.stale),
-            overdue=len(self.overdue),
-            since=self.since,
-            behind=self.behind,
-            available_ids=frozenset(each.id for each in self.available),
-        )
-
 
 def created(instance: Instance) -> datetime:
     """Return when the instance was created; far in the future where that is unknown."""
@@ -496,11 +543,11 @@ def began(instance: Instance) -> datetime:
 
 
 def is_unused(instance: Instance) -> bool:
-    """Say whether this answers in a zone that gets no traffic, whatever runs there.
+    """Say whether this is not silent in a zone that gets no traffic, whatever runs there.
 
     It neither proves the target nor has it failed to come up.
     """
-    return instance.version is not None and instance.traffic.unused
+    return not instance.silent and instance.traffic.unused
 
 
 def oldest_first(instance: Instance) -> tuple[datetime, str]:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from terminator.decide.figures import figures
 from terminator.decide.group_state import DAY, TROUBLED, GroupState, began, latest
-from terminator.model import Alarm, Decision, HoldName, Instance, NoRelease, Released
+from terminator.model import Alarm, Decision, HoldName, Instance, NoRelease, NoTemplate, Released
 from terminator.text import ago, count, few, left, plain, quoted
 
 # The processes without which a replacement cannot go well:
@@ -52,8 +53,8 @@ def hold(name: HoldName, reason: str, state: GroupState | None = None) -> Decisi
     """Return the decision to do nothing, by the name of the hold and its reason."""
     rule = HOLDS[name]
     attention = rule.never_ends or (state is not None and is_late(state, rule.patience))
-    figures = state.figures if state else None
-    return Decision("hold", reason, figures, hold=name, needs_attention=attention)
+    counted = figures(state) if state else None
+    return Decision("hold", reason, counted, hold=name, needs_attention=attention)
 
 
 def is_late(state: GroupState, patience: timedelta = TROUBLED) -> bool:
@@ -117,6 +118,11 @@ def _no_release(state: GroupState) -> str | None:
     return released.reason if isinstance(released, NoRelease) else None
 
 
+def _template_unknown(state: GroupState) -> str | None:
+    launches = state.group.launches
+    return launches.reason if isinstance(launches, NoTemplate) else None
+
+
 def _in_the_future(state: GroupState) -> str | None:
     released = state.group.released
     if not isinstance(released, Released) or released.since is None:
@@ -170,7 +176,7 @@ def _proof_on_its_way(state: GroupState) -> str | None:
     wait = left(state.group.grace - max(map(state.age, state.newest)))
     runs = "runs" if len(state.newest) == 1 else "run"
     return (
-        f"no proof yet: {_ids(state.newest)} {runs} {state.target}; the health check grace "
+        f"no proof yet: {_ids(state.newest)} {runs} {state.goal}; the health check grace "
         f"period has {wait} to go"
     )
 
@@ -194,8 +200,8 @@ def _boots_stale(state: GroupState) -> str | None:
     if wait <= _NOTHING:
         return None
     return (
-        f"no proof yet: {newest.id} created {ago(state.now - began(newest))} still reports "
-        f"{newest.version}{_pool(state)}; next canary in {left(wait)}"
+        f"no proof yet: {newest.id} created {ago(state.now - began(newest))} still "
+        f"{_runs(newest)}{_pool(state)}; next canary in {left(wait)}"
     )
 
 
@@ -217,7 +223,7 @@ def baking(state: GroupState) -> str | None:
     """Say for how long the target still bakes, None where it has baked."""
     if state.baking <= _NOTHING:
         return None
-    return f"baking {state.target} for {left(state.baking).replace(' ', ' more ', 1)}"
+    return f"baking {state.goal} for {left(state.baking).replace(' ', ' more ', 1)}"
 
 
 def no_budget(state: GroupState) -> str:
@@ -299,6 +305,7 @@ STANDING: Final = (
     HoldRule("weighted_capacity", _weighted, never_ends=True),
     HoldRule("traffic_unknown", _traffic_unknown, never_ends=True),
     HoldRule("no_release", _no_release, never_ends=True),
+    HoldRule("template_unknown", _template_unknown, never_ends=True),
     HoldRule("release_in_future", _in_the_future, counts_time=True),
     HoldRule("nothing_available", _nothing_available),
     HoldRule("nothing_outdated", _nothing_outdated),
@@ -341,6 +348,12 @@ HOLDS: Final[Mapping[HoldName, HoldRule]] = {
         *_FOUND_ELSEWHERE,
     )
 }
+
+
+def _runs(instance: Instance) -> str:
+    if instance.version is not None:
+        return f"reports {instance.version}"
+    return f"comes from {instance.origin}"
 
 
 def _pool(state: GroupState) -> str:

@@ -14,11 +14,11 @@ from itertools import islice
 
 from terminator.config.tags import Policy
 from terminator.decide import holds
-from terminator.decide.group_state import GroupState, created, is_unused, oldest_first
+from terminator.decide.figures import figures
+from terminator.decide.group_state import GroupState, Rank, created, is_unused, oldest_first
 from terminator.decide.holds import HoldRule, hold
 from terminator.model import Decision, Group, Instance, Kind, Preflight
 from terminator.text import count, few, left
-from terminator.version import Version
 
 
 def plan(group: Group, policy: Policy, now: datetime) -> Decision:
@@ -32,8 +32,8 @@ def plan(group: Group, policy: Policy, now: datetime) -> Decision:
     state = GroupState(group, policy, now)
     if state.converged:
         running = count(len(state.available), "instance")
-        reason = f"{running} on {state.target}" if state.available else "no instance is wanted"
-        return Decision("converged", reason, state.figures)
+        reason = f"{running} on {state.goal}" if state.available else "no instance is wanted"
+        return Decision("converged", reason, figures(state))
     return holds.first(holds.STANDING, state) or _choose(state, state.dead, state.outdated)
 
 
@@ -72,7 +72,7 @@ def _may_go_under(rule: HoldRule, state: GroupState, instance: Instance) -> bool
     newest = max(map(created, state.available), default=None)
     if instance in state.dead and (newest is None or created(instance) > newest):
         return True
-    if rule.name == "window_closed" or state.since_then(instance):
+    if rule.name == "window_closed" or state.since is None or state.since_then(instance):
         return False
     return all(alarm.at_since for alarm in holds.holding_alarms(state))
 
@@ -141,7 +141,7 @@ def _dead_that_may_go(
         room, waits = int(not busy and not state.not_come_up), f"{busy} in flight"
         if not busy:
             last = state.not_come_up or dead
-            waits = f"{last[0].id} may be a boot of {state.target} that has not come up"
+            waits = f"{last[0].id} may be a boot of {state.goal} that has not come up"
     going: list[Instance] = []
     could_serve = min(len(state.available) + len(state.overdue), state.group.desired)
     for instance in old:
@@ -165,7 +165,7 @@ def _replace_dead(state: GroupState, going: Sequence[Instance]) -> Decision:
 def _replace_outdated(state: GroupState, candidates: Sequence[Instance]) -> Decision:
     chosen = list(islice(_in_order(state, candidates), state.budget if state.proof else 1))
     if not state.proof:
-        return _act(state, "canary", f"{chosen[0].id} goes first, to prove {state.target}", chosen)
+        return _act(state, "canary", f"{chosen[0].id} goes first, to prove {state.goal}", chosen)
     fit = "fits" if len(chosen) == 1 else "fit"
     outdated = count(len(state.outdated), "outdated instance")
     return _act(state, "replace", f"{len(chosen)} of {outdated} {fit} the budget", chosen)
@@ -176,7 +176,7 @@ def _act(state: GroupState, kind: Kind, reason: str, chosen: Sequence[Instance])
     return Decision(
         kind,
         reason,
-        state.figures,
+        figures(state),
         tuple(instance.id for instance in chosen),
         look_again=chosen[0] in state.dead,
         needs_attention=holds.is_late(state),
@@ -189,15 +189,16 @@ def _in_order(state: GroupState, candidates: Iterable[Instance]) -> Iterator[Ins
     Above the target the highest first, then the lowest first; of one version from the
     Availability Zone with most available instances left, then the oldest, then by id.
     """
-    tiers: dict[Version, list[Instance]] = defaultdict(list)
+    above: dict[Rank, list[Instance]] = defaultdict(list)
+    others: dict[Rank, list[Instance]] = defaultdict(list)
     for instance in sorted(candidates, key=oldest_first):
-        if instance.version is not None:
-            tiers[instance.version].append(instance)
-    above = {version for version in tiers if state.above_target(tiers[version][0])}
+        tiers = above if state.above_target(instance) else others
+        tiers[state.rank(instance)].append(instance)
     left = Counter(instance.zone for instance in state.available)
-    for version in (*sorted(above, reverse=True), *sorted(tiers.keys() - above)):
+    highest_first = [above[rank] for rank in sorted(above, reverse=True)]
+    for tier in (*highest_first, *(others[rank] for rank in sorted(others))):
         zones: dict[str, deque[Instance]] = defaultdict(deque)
-        for instance in tiers[version]:
+        for instance in tier:
             zones[instance.zone].append(instance)
         while zones:
             zone = min(zones, key=lambda name: (-left[name], oldest_first(zones[name][0])))

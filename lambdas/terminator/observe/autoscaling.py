@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError, ParamValidationError
 
-from terminator.config.tags import ENABLED_TAG
+from terminator.config.tags import ENABLED_TAG, REPLACE_AFTER_TAG
 from terminator.errors import KnownError, code, explain
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ class Ec2Instance:
 
     `created` is the earlier of its LaunchTime, which moves when it is stopped and started, and
     its primary network interface's AttachTime. `address` is its private IPv4 address, else its
-    IPv6 address. `zone` is its Availability Zone.
+    IPv6 address. `zone` is its Availability Zone. `replace_after` is the text of its tag of that
+    name, None where it has none.
     """
 
     id: str
@@ -102,6 +103,8 @@ class Ec2Instance:
     address: str | None
     vpc: str
     zone: str = ""
+    image: str | None = None
+    replace_after: str | None = None
 
     @classmethod
     def of(cls, row: InstanceTypeDef) -> Ec2Instance:
@@ -113,6 +116,8 @@ class Ec2Instance:
         ]
         attachments = [interface["Attachment"] for interface in primary]
         attached = [each["AttachTime"] for each in attachments if "AttachTime" in each]
+        tags = row.get("Tags", ())
+        texts = (each.get("Value", "") for each in tags if each.get("Key") == REPLACE_AFTER_TAG)
         return cls(
             id=row["InstanceId"],
             running=row.get("State", {}).get("Name") == "running",
@@ -120,6 +125,8 @@ class Ec2Instance:
             address=address_of(row),
             vpc=row.get("VpcId", ""),
             zone=row.get("Placement", {}).get("AvailabilityZone", ""),
+            image=row.get("ImageId"),
+            replace_after=next(texts, None),
         )
 
 

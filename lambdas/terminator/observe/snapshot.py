@@ -15,7 +15,10 @@ from terminator.model import (
     Answer,
     Group,
     Instance,
+    Launches,
     NoRelease,
+    NoTemplate,
+    NotProbed,
     NoVersion,
     Released,
     Unobserved,
@@ -39,6 +42,14 @@ from terminator.observe.load_balancers import (
     traffic,
 )
 from terminator.observe.releases import Listing, ListingTooLongError, chosen, list_releases, no_app
+from terminator.observe.templates import (
+    Described,
+    Specification,
+    describe_version,
+    launches_of,
+    origin_of,
+    specifications,
+)
 from terminator.observe.versions import OVERRUN_SECONDS, Probe, ask_instances
 from terminator.text import few, plain
 from terminator.version import Version
@@ -158,6 +169,13 @@ class OptedIn:
         return self.policy.app
 
     @property
+    def specifications(self) -> list[Specification]:
+        """The versions of launch templates that it follows; none where it does not."""
+        if self.policy.problems or not self.policy.follows_template:
+            return []
+        return specifications(self.described, aliases=self.policy.images)
+
+    @property
     def members(self) -> list[Instance]:
         """Its members, as Auto Scaling describes them."""
         return [_instance(member) for member in self.described.get("Instances", ())]
@@ -170,7 +188,8 @@ class Snapshot:
     `instances` are the members that EC2 lists; `unlisted` says of those that could not be
     described why not. `answers` is what each answered, or why it was not asked. `released` maps
     an app to what it should run (None without a bucket), and `activities` the names of groups
-    that have not converged to their scaling activities; either may be unobserved. Groups that
+    that have not converged to their scaling activities; either may be unobserved. `templates` are
+    the versions of launch templates that groups follow, as they were described. Groups that
     are `whole` have converged whatever its dates: for them `undated` has what an app should run.
     """
 
@@ -180,6 +199,7 @@ class Snapshot:
     health: Mapping[LoadBalancer, Health | Unobserved] = field(default_factory=dict)
     released: Mapping[str, Released | NoRelease | Unobserved | None] = field(default_factory=dict)
     activities: Mapping[str, Activities | Unobserved] = field(default_factory=dict)
+    templates: Mapping[Specification, Described] = field(default_factory=dict)
     whole: frozenset[str] = frozenset()
     undated: Mapping[str, Released | NoRelease | Unobserved | None] = field(default_factory=dict)
     now: datetime = _NOT_YET
@@ -238,7 +258,7 @@ def take_snapshot(
     readable = [each for each in groups if not each.policy.problems]
     listings: dict[str, Listing] = {}
 
-    apps = sorted({each.policy.app for each in readable})
+    apps = sorted({each.policy.app for each in readable if each.policy.follows_release})
 
     def released(app: str) -> Released | NoRelease | None:
         if config.bucket is None or (problem := no_app(app)):
@@ -249,7 +269,9 @@ def take_snapshot(
         return chosen(s3, bucket.name, app, listings[app])
 
     targets = {**_ask_each(world, apps, released), **supposed}
-    seen = look(world, readable, _to_ask(readable), Snapshot(released=targets))
+    named = sorted({named for each in readable for named in each.specifications})
+    templates = _ask_each(world, named, partial(describe_version, world.aws.ec2))
+    seen = look(world, readable, _to_ask(readable), Snapshot(released=targets, templates=templates))
     now, settled = world.clock(), {each.name: _is_settled(each, seen) for each in readable}
     moving = [each for each in readable if settled[each.name] is False]
     whole = [each for each in readable if settled[each.name]]
@@ -388,7 +410,8 @@ def look(
 
     `to_ask` maps the ids of the instances, of these groups or of others, to their groups'
     policies: those that EC2 runs are asked for their version, but members of these groups that
-    are not in service. What was seen of them before does not count any more.
+    are not in service, or whose group follows its launch template alone. What was seen of them
+    before does not count any more.
     """
     attached = {each for group in groups for each in attached_to(group.described)}
     in_time = partial(world.require, GROUP_SECONDS, "it was asked")
@@ -405,7 +428,9 @@ def look(
 
     out = {id_ for id_, member in members.items() if not member.in_service}
     running = {id_ for id_, row in found.items() if row.running} - out
-    asked = {id_: policy for id_, policy in to_ask.items() if id_ in running}
+    asked = {
+        id_: policy for id_, policy in to_ask.items() if id_ in running and policy.follows_release
+    }
     answers = ask_instances(world.probe, seconds, found, asked)
     old_answers = {id_: what for id_, what in before.answers.items() if id_ not in to_ask}
     old_rows = {id_: row for id_, row in before.instances.items() if id_ not in to_ask}
@@ -446,9 +471,7 @@ def as_seen(
     """
     name = described["AutoScalingGroupName"]
     activities = snapshot.activities.get(name)
-    released = None if policy.problems else snapshot.released.get(policy.app)
-    if isinstance(released, Unobserved) and name in snapshot.whole:
-        released = snapshot.undated.get(policy.app)
+    released, launches = _followed(described, policy, snapshot)
     attached = [] if policy.problems else attached_to(described)
     health = {each: snapshot.health.get(each) for each in attached if is_known(each)}
     problems = [
@@ -456,6 +479,7 @@ def as_seen(
         for what, seen in (
             (f"the releases of {plain(policy.app)}", released),
             ("its scaling activities", activities),
+            ("what it launches from", launches),
             *((f"the health at {each}", seen) for each, seen in health.items()),
         )
         if isinstance(seen, Unobserved)
@@ -466,6 +490,10 @@ def as_seen(
     unasked: dict[str, list[str]] = {}
     for member in described.get("Instances", ()):
         instance = _instance(member, snapshot, activities, spared)
+        if isinstance(launches, Launches):
+            row = snapshot.instances.get(instance.id)
+            image = row.image if row and launches.images else None
+            instance = replace(instance, origin=origin_of(member, image))
         answer = snapshot.answers.get(instance.id)
         unlisted = snapshot.unlisted.get(instance.id)
         if instance.counted and unlisted is not None and not policy.problems:
@@ -474,11 +502,18 @@ def as_seen(
             unasked.setdefault(answer.reason, []).append(instance.id)
         elif instance.in_service and isinstance(answer, Version | NoVersion):
             instance = replace(instance, answer=answer, traffic=traffic(instance.id, known))
+        elif instance.in_service and not policy.problems and not policy.follows_release:
+            seen_of_it = traffic(instance.id, known)
+            instance = replace(instance, answer=NotProbed(), traffic=seen_of_it)
         instances.append(instance)
     problems += [f"{few(ids)}: {reason}" for reason, ids in unasked.items()]
     if problems:
         raise UnobservedError(f"could not be observed: {few(problems, '; ')}")
-    if isinstance(released, Unobserved) or isinstance(activities, Unobserved):
+    if (
+        isinstance(released, Unobserved)
+        or isinstance(activities, Unobserved)
+        or isinstance(launches, Unobserved)
+    ):
         raise TypeError(name)
     warmup = described.get("DefaultInstanceWarmup", -1)
     healthy = described.get("InstanceMaintenancePolicy", {}).get("MinHealthyPercentage", -1)
@@ -488,6 +523,7 @@ def as_seen(
         grace=timedelta(seconds=described.get("HealthCheckGracePeriod", 0)),
         instances=tuple(instances),
         released=released,
+        launches=launches,
         status=described.get("Status"),
         suspended=frozenset(
             each.get("ProcessName", "") for each in described.get("SuspendedProcesses", ())
@@ -500,6 +536,24 @@ def as_seen(
         unknown_sources=tuple(str(each) for each in attached if not is_known(each)),
         failed_launches=activities.failed_launches if activities else (),
     )
+
+
+def _followed(
+    described: AutoScalingGroupTypeDef, policy: Policy, snapshot: Snapshot
+) -> tuple[
+    Released | NoRelease | Unobserved | None,
+    Launches | NoTemplate | Unobserved | None,
+]:
+    """Return the release and what launches use now, each None where a group does not follow it."""
+    if policy.problems:
+        return None, None
+    released = snapshot.released.get(policy.app) if policy.follows_release else None
+    if isinstance(released, Unobserved) and described["AutoScalingGroupName"] in snapshot.whole:
+        released = snapshot.undated.get(policy.app)
+    if not policy.follows_template:
+        return released, None
+    templates = snapshot.templates
+    return released, launches_of(described, aliases=policy.images, described=templates)
 
 
 def _instance(
@@ -519,6 +573,7 @@ def _instance(
         created=row.created if row else None,
         protected=member.get("ProtectedFromScaleIn", False) or id_ in spared,
         weight=member.get("WeightedCapacity"),
+        type=member.get("InstanceType", ""),
     )
     if snapshot is None or not isinstance(activities, Activities):
         return instance

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar, cast, get_args
 
-from terminator.model import ASIDE, Decision, Group, Kind, Source
+from terminator.model import ASIDE, Decision, Group, Instance, Kind, NotProbed, Source
 from terminator.terminate import Terminations
 from terminator.text import quoted
 
@@ -43,6 +43,8 @@ class InstanceRecord:
     version: str | None
     reason: str | None
     available: bool
+    template: str | None = None
+    cause: str | None = None
 
     @property
     def counted(self) -> bool:
@@ -67,6 +69,7 @@ class Record:
     minimum: int | None = None
     target: str | None = None
     target_source: Source | None = None
+    template: str | None = None
     lowest: str | None = None
     highest: str | None = None
     available: int | None = None
@@ -108,10 +111,11 @@ class Record:
             app=app,
             desired=group.desired if group else None,
             minimum=figures.minimum if figures else None,
-            target=str(figures.target) if figures and figures.target else None,
+            target=figures.target if figures else None,
             target_source=figures.source if figures else None,
-            lowest=str(figures.lowest) if figures and figures.lowest else None,
-            highest=str(figures.highest) if figures and figures.highest else None,
+            template=figures.template if figures else None,
+            lowest=figures.lowest if figures else None,
+            highest=figures.highest if figures else None,
             available=figures.available if figures else None,
             unavailable=figures.unavailable if figures else None,
             in_flight=figures.in_flight if figures else None,
@@ -136,7 +140,9 @@ class Record:
                     health=each.health,
                     created=each.created,
                     in_service_since=each.in_service_since,
-                    version=str(each.version) if each.version else None,
+                    version=_runs(each),
+                    template=str(each.origin) if each.origin else None,
+                    cause=figures.causes.get(each.id) if figures else None,
                     reason=each.reason,
                     available=figures is not None and each.id in figures.available_ids,
                 )
@@ -181,6 +187,7 @@ class Record:
             minimum=_number(of, "minimum"),
             target=_text(of, "target"),
             target_source=cast("Source | None", _one_of(of, "target_source", get_args(Source))),
+            template=_text(of, "template"),
             lowest=_text(of, "lowest"),
             highest=_text(of, "highest"),
             available=_number(of, "available"),
@@ -208,6 +215,8 @@ class Record:
                     created=_time(each, "created"),
                     in_service_since=_time(each, "in_service_since"),
                     version=_text(each, "version"),
+                    template=_text(each, "template"),
+                    cause=_text(each, "cause"),
                     reason=_text(each, "reason"),
                     available=each.get("available") is True,
                 )
@@ -215,6 +224,14 @@ class Record:
             ),
             at=_time(of, "timestamp"),
         )
+
+
+def _runs(instance: Instance) -> str | None:
+    """Return the version that an instance answered or, where it was not asked, its origin."""
+    if instance.version is not None:
+        return str(instance.version)
+    was_asked = not isinstance(instance.answer, NotProbed)
+    return None if was_asked or instance.origin is None else str(instance.origin)
 
 
 def is_record(of: object) -> bool:

@@ -1,0 +1,47 @@
+"""What a decision is reported with: the figures, and what makes each instance one to replace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from terminator.decide.group_state import GroupState
+from terminator.model import Cause, Figures, Instance
+
+
+def figures(state: GroupState) -> Figures:
+    """Return the figures that a decision about the group is reported with."""
+    lowest, highest = str(state.lowest or ""), str(state.highest or "")
+    if state.source == "template":
+        runs = [str(each.origin) for each in _by_rank(state) if each.origin]
+        lowest, highest = runs[0] if runs else "", runs[-1] if runs else ""
+    return Figures(
+        available=len(state.available),
+        unavailable=len(state.unavailable),
+        in_flight=state.in_flight,
+        outdated=len(state.outdated),
+        minimum=state.minimum,
+        target=str(state.target or state.origin or "") or None,
+        source=state.source,
+        lowest=lowest or None,
+        highest=highest or None,
+        stale=len(state.stale),
+        overdue=len(state.overdue),
+        since=state.since,
+        behind=state.behind,
+        template=str(state.origin) if state.origin else None,
+        available_ids=frozenset(each.id for each in state.available),
+        causes={each.id: why for each in state.members if (why := _cause(state, each))},
+    )
+
+
+def _by_rank(state: GroupState) -> Iterable[Instance]:
+    return sorted(state.available, key=lambda each: (state.rank(each), str(each.origin)))
+
+
+def _cause(state: GroupState, instance: Instance) -> Cause | None:
+    """Return what makes an instance one to replace, None where nothing does."""
+    if state.answered_another(instance):
+        return "release"
+    if state.group.drifted(instance):
+        return "template"
+    return "release" if instance in state.dead else None
