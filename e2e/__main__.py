@@ -92,19 +92,21 @@ class Drive:
         """Return a session where alarms, queues and events are: with the stack, not the groups."""
         return replace(self.fleet.local, elsewhere={}).session()
 
-    def terminator(self, command: str) -> list[dict[str, Any]]:
+    def terminator(self, *command: str) -> list[dict[str, Any]]:
         """Run the command line on the deployment; return the records it prints."""
         config = self.deployment.folder / "cdk.json"
         config.write_text(json.dumps({"context": {"terminator": self.deployment.settings}}))
         done = subprocess.run(  # noqa: S603 - our own program
-            [Path(sys.executable).with_name("terminator"), command, "--json", "--config", config],
+            [Path(sys.executable).with_name("terminator"), *command, "--json", "--config", config],
             env=self.deployment.environment,
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode:
-            raise BrokenError(f"terminator {command} ended with {done.returncode}: {done.stderr}")
+            raise BrokenError(
+                f"terminator {' '.join(command)} ended with {done.returncode}: {done.stderr}"
+            )
         records: list[dict[str, Any]] = json.loads(done.stdout)
         return records
 
@@ -235,11 +237,11 @@ def hear_of_terminations(drive: Drive) -> None:
 
 def ask_from_the_command_line(drive: Drive) -> None:
     """Plan and apply through the deployed function, and read back from its log what it decided."""
-    for command, dry_run in (("plan", True), ("apply", False)):
+    for command, dry_run in ((("plan",), True), (("apply", "--yes"), False)):
         drive.until("the fleet has settled", lambda: len(drive.versions()) == SIZE, 30)
-        [record] = drive.terminator(command)
+        [record] = drive.terminator(*command)
         as_asked = (record["decision"], record["dry_run"]) == ("converged", dry_run)
-        drive.check(f"terminator {command} asks the function", holds=as_asked, shown=record)
+        drive.check(f"terminator {command[0]} asks the function", holds=as_asked, shown=record)
     told = sorted(id_ for record in drive.terminator("history") for id_ in record["terminated"])
     gone = sorted(machine.id for machine in drive.fleet.gone)
     drive.check("terminator history tells what was terminated", holds=told == gone, shown=told)

@@ -48,9 +48,13 @@ def told() -> Iterator[None]:
     except (ConfigError, ProfileNotFound) as error:
         raise UnusableError(str(error)) from error
     except NoRegionError as error:
-        raise UnusableError("no Region: set AWS_DEFAULT_REGION or AWS_PROFILE") from error
+        raise UnusableError(
+            "no Region: say --region, or set AWS_DEFAULT_REGION or AWS_PROFILE"
+        ) from error
     except (NoCredentialsError, PartialCredentialsError) as error:
-        lacking = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        lacking = (
+            "say --profile, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
         raise UnusableError(f"no credentials: {lacking}") from error
     except Boto3Error as error:
         raise FailedError(f"AWS says: {plain(str(error))}") from error

@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "plan": ("plan", "Show what would be done now, and why; terminate nothing."),
     "release": ("release", "Check a zip, and upload it as a release of an app."),
     "releases": ("releases", "Show the releases in S3, the one to run, and who runs what."),
+    "replace": ("replace", "Replace the instances that you name now, whatever the rules say."),
     "report": (
         "report.command",
         "Write what happened as one HTML page: versions, instances, decisions and reasons.",
@@ -70,14 +71,14 @@ def load(name: str) -> click.Command:
 def main() -> None:
     """Keep EC2 Auto Scaling groups on the release they should be running.
 
-    Account, Region and endpoint are boto3's to find: AWS_PROFILE, AWS_DEFAULT_REGION,
-    AWS_ENDPOINT_URL and so on.
+    Account, Region and endpoint are boto3's to find (AWS_PROFILE, AWS_DEFAULT_REGION,
+    AWS_ENDPOINT_URL and so on), or said with --profile and --region.
 
     \b
     Exit status:
         0  done (a hold is done)
         1  something failed, or you declined
         2  usage, configuration or credentials
-        3  status --watch: not converged in time
+        3  status --watch: not converged in time (--timeout)
       130  interrupted
     """  # noqa: D301 - \b keeps click from filling the lines

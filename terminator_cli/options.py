@@ -35,9 +35,30 @@ class Asked:
         return deployment.from_file(self.config_file)
 
 
+def _remembered(context: click.Context, option: click.Parameter, text: str | None) -> None:
+    """Keep --profile and --region for whoever makes a session (see reach.session)."""
+    context.meta[f"terminator.{option.name}"] = text
+
+
+_PROFILE: Final = click.option(
+    "--profile",
+    metavar="NAME",
+    callback=_remembered,
+    expose_value=False,
+    help="The profile of the AWS configuration to use. Default: as boto3 finds it.",
+)
+_REGION: Final = click.option(
+    "--region",
+    metavar="NAME",
+    callback=_remembered,
+    expose_value=False,
+    help="The Region to look at, such as eu-west-1. Default: as boto3 finds it.",
+)
+
+
 def config_file(meaning: str) -> Callable[[Command], Command]:
-    """Declare --config."""
-    return click.option(
+    """Declare --config, and with it --profile and --region."""
+    config = click.option(
         "--config",
         "config_file",
         type=click.Path(path_type=Path),
@@ -45,6 +66,11 @@ def config_file(meaning: str) -> Callable[[Command], Command]:
         show_default=True,
         help=meaning,
     )
+
+    def declared(command: Command) -> Command:
+        return config(_PROFILE(_REGION(command)))
+
+    return declared
 
 
 _CONFIG: Final = config_file("The file whose context.terminator holds the settings.")

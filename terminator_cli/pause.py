@@ -115,7 +115,8 @@ def _opted_in(autoscaling: AutoScalingClient, config: Config, group: str) -> dic
     """Return the tags of a group that opted in; raise UnusableError for another."""
     described = describe_groups(autoscaling, [group], tagged=False)
     if not described:
-        raise UnusableError(f"no Auto Scaling group is named {quoted(group, _LONGEST_REASON)}")
+        named = quoted(group, _LONGEST_REASON)
+        raise UnusableError(f"no Auto Scaling group is named {named}{reach.where()}")
     tags = tags_of(described[0])
     if group in config.names or (config.tagged and tags.get(ENABLED_TAG) == "true"):
         return tags

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 from rich.text import Text
@@ -12,8 +12,9 @@ from rich.text import Text
 from terminator.observe.snapshot import Scope
 from terminator.report.log_lines import nothing_to_serve
 from terminator.report.record import InstanceRecord, Record, shown
+from terminator.text import few
 from terminator_cli import options, output, reach
-from terminator_cli.exits import DONE, FAILED
+from terminator_cli.exits import DONE, FAILED, confirm
 from terminator_cli.options import Asked
 from terminator_cli.records import follows_releases, on_target, standing
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 # Below this what matters least makes room.
 _ROOMY_WIDTH: Final = 90
+_ALL_THE_SAME: Final = "dry_run is true in the settings: apply terminates all the same"
 
 
 @click.command()
@@ -33,30 +35,50 @@ def plan(asked: Asked, groups: tuple[str, ...]) -> None:
 
     Example: terminator plan --group live_asg_web
     """
-    _run(asked, groups, dry_run=True)
+    config = replace(asked.config, dry_run=True)
+    _end(asked, reach.run(asked, config, Scope(groups=frozenset(groups) or None)))
 
 
 @click.command()
 @options.groups
+@options.yes
 @options.dry_run
 @options.observing
-def apply(asked: Asked, groups: tuple[str, ...], *, dry_run: bool) -> None:
+def apply(asked: Asked, groups: tuple[str, ...], *, yes: bool, dry_run: bool) -> None:
     """Do now what is due: terminate what the rules let go.
 
-    Example: terminator apply --json
-    """
-    _run(asked, groups, dry_run=dry_run)
+    Shows who would go, and asks; --yes acts at once. Where nobody would go nothing is asked. It
+    acts though dry_run is true in the settings, and says so.
+
+    \b
+    Examples: terminator apply
+              terminator apply --yes --json
+    """  # noqa: D301 - \b keeps click from filling the lines
+    scope, config = Scope(groups=frozenset(groups) or None), replace(asked.config, dry_run=True)
+    if not dry_run and not yes:
+        records = reach.run(asked, config, scope)
+        due = [id_ for record in records for id_ in record.to_terminate]
+        if not due:
+            _end(asked, records)
+        if not asked.as_json:
+            show(output.console(), records)
+        if asked.config.dry_run:
+            output.note(_ALL_THE_SAME)
+        confirm(f"Terminate {few(due)}, or what is due by then?", yes=False)
+    records = reach.run(asked, replace(config, dry_run=dry_run), scope)
+    if yes and not dry_run and asked.config.dry_run:
+        output.note(_ALL_THE_SAME)
+    _end(asked, records)
 
 
-def _run(asked: Asked, groups: Sequence[str], *, dry_run: bool) -> None:
-    config = replace(asked.config, dry_run=dry_run)
-    records = reach.run(asked, config, Scope(groups=frozenset(groups) or None))
+def _end(asked: Asked, records: Sequence[Record]) -> NoReturn:
+    """Print the records, and end with the status that they come to."""
     if asked.as_json:
         output.document([record.to_json() for record in records])
     elif records:
         show(output.console(), records)
     else:
-        output.note(nothing_to_serve().text)
+        output.note(nothing_to_serve().text + reach.where())
     raise SystemExit(FAILED if any(record.has_failed for record in records) else DONE)
 
 

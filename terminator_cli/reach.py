@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from threading import Lock
@@ -12,29 +12,62 @@ from typing import TYPE_CHECKING, Final
 
 import boto3
 import click
+from botocore.config import Config as BotoConfig
 from rich.console import Console
 
 from terminator.clients import Aws
 from terminator.config.deployment import Config
+from terminator.errors import AWS_ERRORS
 from terminator.invoke import run_reconcile
 from terminator.observe.autoscaling import describe_groups
 from terminator.observe.snapshot import OptedIn, Scope, World, opted_in
 from terminator.reconcile import Supposing, reconcile
 from terminator.report.record import Record, RecordError
+from terminator.text import plain
 from terminator_cli.exits import FailedError, UnusableError, told
 from terminator_cli.options import Asked
 
 if TYPE_CHECKING:
+    from terminator.model import Request
     from terminator.probe.ask import Answer, Question
     from terminator.report.log_lines import Line
 
+_IMPATIENT: Final = BotoConfig(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2})
 # The deployed reconcile may take five minutes.
 _LONGEST_RUN: Final = 330
 
 
+def session() -> boto3.Session:
+    """Return a session of the profile and the Region that were asked for, else boto3's own."""
+    context = click.get_current_context(silent=True)
+    asked = context.meta if context else {}
+    return boto3.Session(
+        profile_name=asked.get("terminator.profile"), region_name=asked.get("terminator.region")
+    )
+
+
+def where(here: Aws | None = None) -> str:
+    """Return ` (account 123456789012, eu-west-1)`: what was looked at, where nothing was found."""
+    here = here or aws()
+    return f" (account {caller(here).get('Account', 'unknown')}, {here.session.region_name})"
+
+
+def caller(here: Aws) -> Mapping[str, str]:
+    """Return the `Account` and the `Arn` of who asks; nothing where STS does not say.
+
+    Nobody needs a permission to ask it:
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+    """
+    try:
+        told = here.session.client("sts", config=_IMPATIENT).get_caller_identity()
+    except AWS_ERRORS:
+        return {}
+    return {name: plain(told[name]) for name in ("Account", "Arn")}
+
+
 def aws() -> Aws:
     """Return AWS as boto3's environment has it, or say what that environment lacks."""
-    here = Aws(boto3.Session(), invoke_seconds=_LONGEST_RUN)
+    here = Aws(session(), invoke_seconds=_LONGEST_RUN)
     try:
         here.autoscaling  # noqa: B018 - making a client is what looks at the environment
     except ValueError as error:
@@ -48,33 +81,39 @@ def groups(here: Aws, config: Config) -> list[OptedIn]:
     return [opted_in(group, config) for group in described]
 
 
-def run(
+def run(  # noqa: PLR0913 - what a run is told
     asked: Asked,
     config: Config,
     scope: Scope,
     *,
     supposing: Supposing | None = None,
+    request: Request | None = None,
     quiet: bool = False,
 ) -> list[Record]:
     """Run reconcile once, deployed or here, and return its records by group.
 
     `config.dry_run` decides whether it acts. `supposing` counts here only: what is deployed
-    takes tags and releases as they are. `quiet` shows neither waits nor log lines, where
+    takes tags and releases as they are. `request` is what a person asks for in place of what the
+    rules say. `quiet` shows neither waits nor log lines, where
     something else is shown.
     """
     if asked.local:
         world = _world(verbose=asked.verbose and not quiet, quiet=quiet)
-        return reconcile(world, config, scope, supposing)
-    name, functions = f"{config.name}-reconcile", aws().functions
+        return reconcile(world, config, scope, supposing, request)
+    here = aws()
+    name, functions = f"{config.name}-reconcile", here.functions
     event: dict[str, object] = {"dry_run": config.dry_run}
     if scope.app is not None:
         event["app"] = scope.app
     if scope.groups is not None:
         event["groups"] = sorted(scope.groups)
+    if request is not None:
+        event |= {"replace": list(request.ids), "requested_by": request.by}
     try:
         return [Record.from_json(each) for each in run_reconcile(functions, name, event)]
     except functions.exceptions.ResourceNotFoundException as error:
-        raise UnusableError(f"no function {name} is deployed here; see --local") from error
+        there = f"no function {name} is deployed here{where(here)}; see --local"
+        raise UnusableError(there) from error
     except functions.exceptions.TooManyRequestsException as error:
         raise FailedError("a run is in progress; ask again in a minute") from error
     except RecordError as error:

@@ -17,14 +17,13 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import boto3
 import click
 from botocore.config import Config
 
 from terminator.config import deployment
 from terminator.report.record import Record, RecordError, is_record, shown
 from terminator.text import count, quoted
-from terminator_cli import options, output
+from terminator_cli import options, output, reach
 from terminator_cli.exits import UnusableError
 
 if TYPE_CHECKING:
@@ -205,7 +204,7 @@ def _from_log(wanted: Wanted, now: datetime) -> tuple[str, Found]:
     retries: Any = {"mode": "standard", "total_max_attempts": 5}
     patience = Config(connect_timeout=2, read_timeout=30, retries=retries)
     try:
-        client = boto3.Session().client("logs", config=patience)
+        client = reach.session().client("logs", config=patience)
     except ValueError as error:
         raise UnusableError(f"AWS_ENDPOINT_URL: {error}") from error
     try:

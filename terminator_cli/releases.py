@@ -87,7 +87,8 @@ def releases(asked: Asked, app: str | None) -> None:
         for seen in found:
             _show(output.console(), seen)
     if not apps:
-        output.note("no group has opted in, so there is no app to show; name one with --app")
+        none = f"no group has opted in{reach.where(aws)}"
+        output.note(f"{none}, so there is no app to show; name one with --app")
     for each in apps:
         if not is_app(each):
             output.note(f"{quoted(each)} is no name of an app: set the tag terminator:app")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from terminator.clients import Aws
     from terminator.config.deployment import Config
+    from terminator.model import Request
     from terminator.observe.snapshot import Scope
     from terminator.report.log_lines import Line
     from terminator.report.record import Record
@@ -51,9 +52,10 @@ def reconcile(event: Mapping[str, Any], context: LambdaContext) -> list[dict[str
     """Serve the groups, and return the record of each as JSON.
 
     The event may narrow the run to an `app` or to `groups` (names), and say `dry_run`; on a
-    schedule it says none of these. Raise RunFailedError where anything failed: its message
-    names the groups or, where the event asks for `records`, is their records as JSON; where
-    the groups could not be listed, it says why.
+    schedule it says none of these. With `replace` (ids of instances) and `requested_by` it is
+    what a person asks for, in place of what the rules say. Raise RunFailedError where anything
+    failed: its message names the groups or, where the event asks for `records`, is their records
+    as JSON; where the groups could not be listed, it says why.
     """
     from dataclasses import replace
 
@@ -65,7 +67,7 @@ def reconcile(event: Mapping[str, Any], context: LambdaContext) -> list[dict[str
     from terminator.report import events
     from terminator.text import count
 
-    scope = _scope(event)
+    scope, request = _scope(event), _request(event)
     config = replace(_config(), dry_run=event.get("dry_run", _config().dry_run) is not False)
     # Who asks for a plan must neither quiet an alarm nor ring one.
     is_asked_for_a_plan = event.get("dry_run") is True
@@ -92,7 +94,7 @@ def reconcile(event: Mapping[str, Any], context: LambdaContext) -> list[dict[str
     )
     failure: str | None = None
     try:
-        records = run(world, config, scope)
+        records = run(world, config, scope, request=request)
     except ServedInPartError as error:
         records, failure = error.records, str(error)
     except Exception as error:
@@ -101,7 +103,8 @@ def reconcile(event: Mapping[str, Any], context: LambdaContext) -> list[dict[str
         announce([events.of_failed_run(explain(error), dry_run=config.dry_run)])
         raise RunFailedError(failure) from error
     if not is_asked_for_a_plan:
-        _measure(records, config, scope, is_whole=failure is None)
+        is_whole = failure is None and request is None
+        _measure(records, config, scope, is_whole=is_whole)
     entries = events.of_records(records)
     if failure:
         logger.error(failure)
@@ -169,6 +172,21 @@ def _scope(event: Mapping[str, Any]) -> Scope:
     if not isinstance(groups, list) or not all(isinstance(name, str) for name in groups):
         raise EventError("groups must be a list of names")
     return Scope(app, frozenset(groups))
+
+
+def _request(event: Mapping[str, Any]) -> Request | None:
+    from terminator.model import Request
+
+    ids, by = event.get("replace"), event.get("requested_by")
+    if ids is None:
+        return None
+    if not isinstance(ids, list) or not ids or not all(isinstance(id_, str) for id_ in ids):
+        raise EventError("replace must be a list of instance ids")
+    if not isinstance(by, str) or not by:
+        raise EventError("requested_by must say who asks to replace instances")
+    if "app" in event or "groups" in event:
+        raise EventError("replace names instances; app and groups do not go with it")
+    return Request(tuple(ids), by)
 
 
 def _log(line: Line) -> None:

@@ -46,6 +46,7 @@ HoldName = Literal[
     "group_changed",
     "instance_spared",
     "terminations_limit",
+    "request_refused",
 ]
 
 # Prefixes of lifecycle states whose instances are listed, never touched, never counted:
@@ -354,6 +355,14 @@ class Group:
             if wanted.template == origin.template and wanted.version is not None
         ]
         return bool(versions) and origin.version > max(versions)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asks for: to replace the instances with these `ids`; `by` says who asks."""
+
+    ids: tuple[str, ...]
+    by: str
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ from terminator.decide.app import (
 from terminator.decide.group_state import GroupState
 from terminator.decide.holds import hold
 from terminator.decide.plan import confirmed, guard, plan
+from terminator.decide.replace import replace_named
 from terminator.errors import KnownError, explain
-from terminator.model import Decision, Group, NoRelease, Preflight, Released
+from terminator.model import Decision, Group, NoRelease, Preflight, Released, Request
 from terminator.observe.autoscaling import describe_groups
 from terminator.observe.preflight import ask_preflight
 from terminator.observe.snapshot import (
@@ -41,10 +42,11 @@ from terminator.recheck import asked_with, look_again, spared
 from terminator.report import log_lines
 from terminator.report.record import Record
 from terminator.terminate import Terminations, terminate
-from terminator.text import count, few
+from terminator.text import count, few, plain
 
 if TYPE_CHECKING:
     from terminator.config.deployment import Config
+    from terminator.config.tags import Policy
 
 EVERYTHING: Final = Scope()
 # What was read with one of these says nothing under another.
@@ -60,6 +62,10 @@ class ServedInPartError(KnownError):
     def __init__(self, records: list[Record], why: str) -> None:
         super().__init__(why)
         self.records = records
+
+
+class UnknownInstancesError(KnownError):
+    """A person named instances that no group which opted in has; nothing was done."""
 
 
 @dataclass(frozen=True)
@@ -117,13 +123,15 @@ class Run:
     """What the steps of a run share.
 
     `apps` maps apps to their groups, as planned before any guard was asked; `canaries` maps
-    those to the group whose canary has gone in this run. `records` are those made so far, and
-    `gone` are the ids of those that went, may have gone, or in a dry run would have gone.
+    those to the group whose canary has gone in this run. `request` is what a person asked for in
+    place of what the rules say. `records` are those made so far, and `gone` are the ids of those
+    that went, may have gone, or in a dry run would have gone.
     """
 
     world: World
     config: Config
     scope: Scope
+    request: Request | None = None
     apps: dict[str, list[Planned]] = field(default_factory=dict)
     canaries: dict[str, str] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
@@ -133,8 +141,18 @@ class Run:
         """Return the groups of an app."""
         return self.apps.get(app, ())
 
+    def plan(self, group: Group, policy: Policy, preflight: Preflight | None = None) -> Decision:
+        """Plan a group: by its rules, or what a person asked for; under guards that were asked."""
+        now = self.world.clock()
+        if self.request:
+            return replace_named(group, policy, now, self.request, preflight)
+        decision = plan(group, policy, now)
+        return guard(decision, group, policy, now, preflight) if preflight else decision
+
     def report(self, record: Record) -> Record:
         """Keep the record of a group, and say what it says."""
+        if self.request:
+            record = replace(record, requested_by=plain(self.request.by))
         self.records.append(record)
         for line in log_lines.closing(record):
             self.world.say(line)
@@ -153,19 +171,27 @@ class Run:
 
 
 def reconcile(
-    world: World, config: Config, scope: Scope = EVERYTHING, supposing: Supposing | None = None
+    world: World,
+    config: Config,
+    scope: Scope = EVERYTHING,
+    supposing: Supposing | None = None,
+    request: Request | None = None,
 ) -> list[Record]:
     """Serve every group in scope once, and return the record of each, by name.
 
     Each record is reported through `world.say` as soon as it is known. A group's failure is
     its record and never stops another; a failure to list the groups is raised, after those that
     were listed are served. With `supposing` the run ends with what would be decided: nothing is
-    terminated.
+    terminated. With `request` it does what a person asked for, to the groups of those instances
+    and in place of what the rules say; raise UnknownInstancesError where one is in no group.
     """
-    run, supposed = Run(world, config, scope), supposing or Supposing()
+    supposed = supposing or Supposing()
 
     # Observe: beside the groups in scope the others of their apps.
     groups, unknown, failure = list_groups(world, config, supposed.tags)
+    if request:
+        scope = _holding(groups, request, failure)
+    run = Run(world, config, scope, request)
     groups, unknown = scope.narrow(groups, unknown)
     if not groups and not unknown:
         world.say(log_lines.nothing_to_serve())
@@ -175,7 +201,7 @@ def reconcile(
     looked = world.clock()
 
     # Decide: every group by itself, then those in scope under their guards and their app's.
-    planned = run.each(partial(_plan, world, seen), groups)
+    planned = run.each(partial(_plan, run, seen), groups)
     for one in planned:
         run.apps.setdefault(one.app, []).append(Planned(one.state(looked), one.decision))
     served = run.each(partial(_guard, run), filter(scope.covers, planned))
@@ -198,10 +224,19 @@ def reconcile(
     return _by_name(run.records)
 
 
-def _plan(world: World, seen: Snapshot, opted_in: OptedIn) -> Served:
+def _holding(groups: Iterable[OptedIn], request: Request, failure: str | None) -> Scope:
+    """Return the groups of the instances that a person named; raise UnknownInstancesError."""
+    of = {member.id: group.name for group in groups for member in group.members}
+    if lost := sorted(set(request.ids) - of.keys()):
+        why = f"; not all groups could be listed: {failure}" if failure else ""
+        raise UnknownInstancesError(f"in no group that opted in: {few(lost)}{why}")
+    return Scope(groups=frozenset(of[id_] for id_ in request.ids))
+
+
+def _plan(run: Run, seen: Snapshot, opted_in: OptedIn) -> Served:
     """Plan a group over what was seen."""
     group = as_seen(opted_in.described, opted_in.policy, seen)
-    return Served(opted_in, group, plan(group, opted_in.policy, world.clock()))
+    return Served(opted_in, group, run.plan(group, opted_in.policy))
 
 
 def _guard(run: Run, served: Served) -> Served:
@@ -212,8 +247,11 @@ def _guard(run: Run, served: Served) -> Served:
         return replace(served, decision=name_who_waits(served.decision, planned, app))
     world.require(GROUP_SECONDS, "it was begun")
     preflight = ask_preflight(world, run.config.bucket, served.group, policy, served.decision)
-    decision = guard(served.decision, served.group, policy, world.clock(), preflight)
-    decision = let_others_first(decision, planned, app)
+    if run.request:
+        decision = run.plan(served.group, policy, preflight)
+    else:
+        decision = guard(served.decision, served.group, policy, world.clock(), preflight)
+        decision = let_others_first(decision, planned, app)
     return replace(served, decision=decision, preflight=preflight)
 
 
@@ -295,8 +333,7 @@ def _confirm(run: Run, seen: Snapshot, served: Served) -> Served:
         changed = "what it launches from has changed since this run began"
         return replace(served, decision=hold("group_changed", changed, state))
     group = as_seen(now.described, policy, seen, served.spared)
-    decision = plan(group, policy, world.clock())
-    decision = guard(decision, group, policy, world.clock(), served.preflight)
+    decision = run.plan(group, policy, served.preflight)
     return replace(served, group=group, decision=confirmed(served.decision, decision))
 
 

@@ -35,8 +35,8 @@ def recording() -> Iterator[set[str]]:
         api = f"{model.service_model.service_name}:{model.name}"
         made.add(_RENAMED.get(api, api))
 
-    def session() -> boto3.Session:
-        new = real()
+    def session(**asked: Any) -> boto3.Session:
+        new = real(**asked)
         new.events.register("before-parameter-build", note)
         return new
 

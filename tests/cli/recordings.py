@@ -72,6 +72,7 @@ def fields(minutes: float, *instances: Fields, group: str = WEB, **more: Any) ->
         "deferred": {},
         "failed": {},
         "dry_run": False,
+        "requested_by": None,
         "instances": list(instances),
         **more,
     }

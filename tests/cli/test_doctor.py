@@ -255,8 +255,8 @@ def test_settings_that_a_deployment_refuses_are_a_problem_and_the_rest_is_looked
     ("text", "environment", "told"),
     [
         ("{", {}, "not JSON"),
-        (None, {}, "no Region: set AWS_DEFAULT_REGION"),
-        (None, {"AWS_DEFAULT_REGION": REGION}, "no credentials: set AWS_PROFILE"),
+        (None, {}, "no Region: say --region, or set AWS_DEFAULT_REGION"),
+        (None, {"AWS_DEFAULT_REGION": REGION}, "no credentials: say --profile, or set AWS_PROFILE"),
         (None, {**CREDENTIALS, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "EndpointConnectionErr"),
     ],
 )

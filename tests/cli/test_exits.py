@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 COMMANDS = [
     ("plan",), ("apply", "--local"), ("status",), ("status", "--watch", "--local"), ("releases",),
     ("pause", "live_asg_web"), ("resume", "live_asg_web"), ("use", "--app", "web", "1.0.266"),
-    ("rollback", "--app", "web"), ("release", "ZIP", "--app", "web", "--version", "1.0.275"),
+    ("replace", "i-1"), ("rollback", "--app", "web"),
+    ("release", "ZIP", "--app", "web", "--version", "1.0.275"),
 ]  # fmt: skip
 OF_THE_BUCKET = [each for each in COMMANDS if each[0] in {"releases", "use", "rollback", "release"}]
 EVERY = pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -62,14 +63,16 @@ def refused(done: Result, status: int, told: str) -> None:
 def test_without_a_region_it_is_one_line_and_status_2(
     command: tuple[str, ...], config: Path
 ) -> None:
-    refused(run(command, config, CREDENTIALS), 2, "no Region: set AWS_DEFAULT_REGION")
+    refused(
+        run(command, config, CREDENTIALS), 2, "no Region: say --region, or set AWS_DEFAULT_REGION"
+    )
 
 
 @EVERY
 def test_without_credentials_it_is_one_line_and_status_2(
     command: tuple[str, ...], config: Path
 ) -> None:
-    refused(run(command, config, REGION), 2, "no credentials: set AWS_PROFILE")
+    refused(run(command, config, REGION), 2, "no credentials: say --profile, or set AWS_PROFILE")
 
 
 @EVERY

@@ -196,8 +196,8 @@ def test_what_may_not_be_read_is_exit_status_1_and_one_line(
 @pytest.mark.parametrize(
     ("environment", "told"),
     [
-        ({}, "no Region: set AWS_DEFAULT_REGION"),
-        ({"AWS_DEFAULT_REGION": "eu-west-1"}, "no credentials: set AWS_PROFILE"),
+        ({}, "no Region: say --region, or set AWS_DEFAULT_REGION"),
+        ({"AWS_DEFAULT_REGION": "eu-west-1"}, "no credentials: say --profile, or set AWS_PROFILE"),
         ({**SOMEWHERE, "AWS_ENDPOINT_URL": "127.0.0.1:9"}, "AWS_ENDPOINT_URL: Invalid endpoint"),
         ({"AWS_PROFILE": "nobody"}, "The config profile (nobody) could not be found"),
     ],

@@ -90,7 +90,9 @@ def test_a_group_is_paused_where_the_decision_cannot_be_shown(released: Fleet, o
 
 def test_only_a_group_that_opted_in_is_paused(released: Fleet, on: Caller) -> None:
     done = on.run("pause", "ghost")
-    assert (done.exit_code, done.stderr) == (2, 'Error: no Auto Scaling group is named "ghost"\n')
+    where = "(account 000000000000, eu-west-1)"
+    told = f'Error: no Auto Scaling group is named "ghost" {where}\n'
+    assert (done.exit_code, done.stderr) == (2, told)
     named = caller(released, on.config.parent, {"groups": {"names": ["other"]}})
     done = named.run("pause", WEB)
     assert done.exit_code == 2

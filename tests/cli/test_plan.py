@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from terminator.model import Group
 from terminator.report.record import Record
 from terminator.terminate import Terminations
 from terminator_cli.plan import show
-from tests.cli.runs import Caller
+from tests.cli.runs import Caller, words
 from tests.decide.builders import decide, group, member
 
 
@@ -53,6 +54,7 @@ def test_plan_prints_a_record_for_each_group_and_terminates_nothing(
         "needs_attention": False, "decision": "canary",
         "reason": f"{oldest} goes first, to prove 1.0.274",
         "to_terminate": [oldest], "terminated": [], "deferred": {}, "failed": {}, "dry_run": True,
+        "requested_by": None,
     }  # fmt: skip
     released.sync()
     assert released.gone == gone
@@ -80,7 +82,7 @@ def test_apply_does_what_its_plan_said(released: Fleet, on: Caller) -> None:
     store.upload(released.aws, "api", Program("1.0.274"))
     try:
         [planned] = on.json("plan", "--local", *group)
-        [applied] = on.json("apply", "--local", *group)
+        [applied] = on.json("apply", "--local", "--yes", *group)
     finally:
         store.delete(released.aws, "api", "1.0.274")
         released.sync()  # another one boots, 1.0.266 as before
@@ -88,6 +90,27 @@ def test_apply_does_what_its_plan_said(released: Fleet, on: Caller) -> None:
     assert applied["terminated"] == planned["to_terminate"]
     assert not applied["dry_run"]
     assert [machine.id for machine in released.gone] == planned["to_terminate"]
+
+
+def test_apply_shows_its_plan_and_asks(released: Fleet, on: Caller) -> None:
+    gone = list(released.gone)
+    status, screen = on.on_terminal("apply", "--local", columns=80, keys=b"n\n")
+    said = words(screen)
+    assert "dry_run is true in the settings: apply terminates all the same" in said
+    assert "goes first, to prove 1.0.274" in said
+    assert "or what is due by then? [y/N]" in said
+    assert (status, "nothing was changed" in said) == (1, True)
+    done = on.run("apply", "--local")
+    assert done.exit_code == 2
+    assert "Nobody can be asked here: say --yes" in done.stderr
+    released.sync()
+    assert released.gone == gone
+
+
+def test_apply_does_not_ask_where_nothing_is_due(on: Caller) -> None:
+    done = on.run("apply", "--local", "--group", fleet.API)
+    assert done.exit_code == 0
+    assert "converged: 3 instances on 1.0.266" in done.stdout
 
 
 def test_what_fails_in_a_group_is_exit_status_1(on: Caller) -> None:
@@ -99,13 +122,31 @@ def test_what_fails_in_a_group_is_exit_status_1(on: Caller) -> None:
 def test_without_a_deployed_function_it_says_so(on: Caller) -> None:
     done = on.run("plan")
     assert done.exit_code == 2
-    assert "no function terminator-reconcile is deployed here; see --local" in done.stderr
+    assert "no function terminator-reconcile is deployed here (account " in done.stderr
+    assert done.stderr.endswith("; see --local\n")
 
 
 def test_no_group_that_opted_in_is_said(on: Caller) -> None:
     done = on.elsewhere().run("plan", "--local")
     assert (done.exit_code, done.stdout) == (0, "")
-    assert done.stderr == "no group to serve: none in scope has the tag terminator:enabled = true\n"
+    assert done.stderr == (
+        "no group to serve: none in scope has the tag terminator:enabled = true "
+        "(account 000000000000, us-east-1)\n"
+    )
+
+
+def test_profile_and_region_say_where_to_look(
+    on: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = on.run("plan", "--local", "--region", "eu-central-1")
+    assert "(account 000000000000, eu-central-1)" in done.stderr
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    (tmp_path / "config").write_text("[profile other]\nregion = ap-south-1\n")
+    config = {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_DEFAULT_REGION": None}
+    done = on.run("plan", "--profile", "nobody", env=config)
+    assert (done.exit_code, "profile (nobody) could not be found" in done.stderr) == (2, True)
+    done = on.run("plan", "--profile", "other", env=config)
+    assert "no credentials" in done.stderr  # a profile that is said goes before the environment
 
 
 def recorded(of: Group, done: Terminations | None = None, **texts: str) -> Record:

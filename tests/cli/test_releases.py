@@ -76,8 +76,8 @@ def test_releases_are_shown_without_who_runs_them_where_that_is_not_known(on: Ca
     assert done.exit_code == 0
     assert "1.0.274 *" in done.stdout
     assert done.stderr == (
-        "who runs what is not known: no function terminator-reconcile is deployed here; "
-        "see --local\n"
+        "who runs what is not known: no function terminator-reconcile is deployed here "
+        "(account 000000000000, eu-west-1); see --local\n"
     )
 
 

@@ -18,7 +18,7 @@ def test_what_it_says_would_go_is_dated_as_from_now(old_fleet: Fleet, tmp_path: 
     old_fleet.boot = timedelta(0)
     store.upload(old_fleet.aws, "web", Program("1.0.274"))
     on = caller(old_fleet, tmp_path)
-    [applied] = on.json("apply", "--local", "--group", WEB)
+    [applied] = on.json("apply", "--local", "--yes", "--group", WEB)
     old_fleet.wait(timedelta(seconds=2))  # what changes within a second S3 dates alike
     assert len(applied["terminated"]) == 1
     [supposed] = on.json(*USE, "1.0.266", "--yes")["groups"]

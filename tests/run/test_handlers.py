@@ -227,6 +227,40 @@ def test_an_event_that_narrows_the_run_wrongly_is_an_error(
     assert deployed.invoked == []
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"replace": []},
+        {"replace": "i-1"},
+        {"replace": [7]},
+        {"replace": ["i-1"], "requested_by": None},
+        {"replace": ["i-1"], "requested_by": ""},
+        {"replace": ["i-1"], "app": "web"},
+        {"replace": ["i-1"], "groups": ["live_asg_web"]},
+    ],
+)
+def test_what_asks_to_replace_in_other_words_is_refused(
+    deployed: Functions, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(handlers.EventError):
+        handlers.reconcile({"requested_by": "kim", **wrong}, context())
+    assert deployed.invoked == []
+
+
+def test_a_person_may_ask_to_replace_an_instance_and_the_record_says_who(
+    deployed: Functions, local: Fleet, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    victim = min(machine.id for machine in local.of(fleet.WEB))
+    event = {"replace": [victim], "requested_by": "arn:aws:iam::1:user/kim", "dry_run": True}
+    [record] = handlers.reconcile(event, context())
+    assert (record["to_terminate"], record["requested_by"]) == ([victim], event["requested_by"])
+    assert entries(log)[-1]["requested_by"] == event["requested_by"]
+    with pytest.raises(handlers.RunFailedError, match="in no group that opted in: i-ghost"):
+        handlers.reconcile({**event, "replace": [victim, "i-ghost"]}, context())
+    assert deployed.invoked
+    assert capsys.readouterr().out == ""
+
+
 def test_a_failed_run_that_was_asked_for_records_has_them_in_its_error(
     deployed: Functions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

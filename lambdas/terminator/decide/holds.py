@@ -336,6 +336,7 @@ _FOUND_ELSEWHERE: Final = (
     HoldRule("group_changed"),
     HoldRule("instance_spared"),
     HoldRule("terminations_limit"),
+    HoldRule("request_refused"),
 )
 HOLDS: Final[Mapping[HoldName, HoldRule]] = {
     rule.name: rule

@@ -59,8 +59,9 @@ class Record:
     Figures are None where they were not asked, and times are in UTC. `decision` is None where
     the group could not be served; `reason` then says why. `to_terminate` are the ids of those
     chosen to go, of which `terminated` AWS accepted; `deferred` and `failed` map the ids of
-    others to AWS's reason. `hold` is the name of the hold, which another version of Terminator may
-    have had. `at` is when it was decided, None where nothing says so.
+    others to AWS's reason. `requested_by` is the person who asked to replace instances by name,
+    None where the rules decided. `hold` is the name of the hold, which another version of
+    Terminator may have had. `at` is when it was decided, None where nothing says so.
     """
 
     group: str
@@ -88,6 +89,7 @@ class Record:
     deferred: Mapping[str, str] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     dry_run: bool = False
+    requested_by: str | None = None
     instances: tuple[InstanceRecord, ...] = ()
     at: datetime | None = None
 
@@ -206,6 +208,7 @@ class Record:
             deferred=_reasons(of, "deferred"),
             failed=_reasons(of, "failed"),
             dry_run=of.get("dry_run") is True,
+            requested_by=_text(of, "requested_by"),
             instances=tuple(
                 InstanceRecord(
                     id=_named(each, "id"),
