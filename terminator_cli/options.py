@@ -136,10 +136,12 @@ groups: Final = click.option(
 )
 
 
-def app(*, required: bool = True) -> Callable[[Command], Command]:
+def app(
+    *, required: bool = True, default: str = "those of all groups that opted in"
+) -> Callable[[Command], Command]:
     """Declare --app."""
     meaning = "The app whose releases are meant."
-    default = "" if required else " Default: those of all groups that opted in."
+    default = "" if required else f" Default: {default}."
     return click.option(
         "--app", metavar="NAME", required=required, shell_complete=names, help=meaning + default
     )

@@ -25,6 +25,8 @@ from terminator.config.values import duration
 from terminator.observe.snapshot import Scope
 from terminator.report.log_lines import nothing_to_serve
 from terminator.report.record import Record, shown
+from terminator.text import few
+from terminator.version import Version, same_release
 from terminator_cli import options, output, reach
 from terminator_cli.exits import DONE, FAILED, UNCONVERGED, UnusableError, told
 from terminator_cli.options import Asked
@@ -37,6 +39,7 @@ from terminator_cli.records import (
     versions,
     without_version,
 )
+from terminator_cli.stream import a_version, an_app
 
 
 def _timeout(
@@ -50,7 +53,14 @@ def _timeout(
 
 @click.command()
 @options.groups
+@options.app(required=False, default="all groups that opted in")
 @click.option("-w", "--watch", is_flag=True, help="Look again until all have converged.")
+@click.option(
+    "--version",
+    "wanted",
+    metavar="VERSION",
+    help="With --watch: until all run this version, whatever they should run now.",
+)
 @click.option(
     "--interval",
     type=click.FloatRange(min=1, max=3600),
@@ -66,11 +76,13 @@ def _timeout(
     help="With --watch: end after this time, such as 30m, with exit status 3.",
 )
 @options.observing
-def status(
+def status(  # noqa: PLR0913 - the options it declares
     asked: Asked,
     groups: tuple[str, ...],
     *,
+    app: str | None,
     watch: bool,
+    wanted: str | None,
     interval: float,
     timeout: timedelta | None,
 ) -> None:
@@ -78,26 +90,28 @@ def status(
 
     It changes nothing. With --watch it stays until every group has converged; not on a terminal
     it prints a line for each change instead, or with --json an object. Exit status: 0 shown, or
-    converged; 1 something failed in some group; 3 not converged within --timeout; 130
-    interrupted.
+    converged; 1 something failed in some group, or with --watch there is none to serve; 3 not
+    converged within --timeout; 130 interrupted.
 
     \b
     Examples: terminator status --group live_asg_web
-              terminator status --watch --timeout 30m
+              terminator status --watch --app web --version 1.0.275 --timeout 30m
     """  # noqa: D301 - \b keeps click from filling the lines
     source = click.get_current_context().get_parameter_source
-    for name in () if watch else ("interval", "timeout"):
+    names = {"interval": "interval", "timeout": "timeout", "wanted": "version"}
+    for parameter, name in () if watch else names.items():
         # Who gives one of them expects to wait, and would take a single look for the end of it.
-        if source(name) is not ParameterSource.DEFAULT:
+        if source(parameter) is not ParameterSource.DEFAULT:
             raise UnusableError(f"--{name} is for a watch: add --watch")
-    config = asked.config
+    version = None if wanted is None else a_version(wanted)
+    config, app = asked.config, None if app is None else an_app(app)
     only_looks = config.dry_run and not asked.local
-    config, scope = replace(config, dry_run=True), Scope(groups=frozenset(groups) or None)
+    config, scope = replace(config, dry_run=True), Scope(app, frozenset(groups) or None)
     if watch:
         remark = "dry_run is true in the settings: what is deployed only looks"
         look = partial(reach.run, asked, config, scope, quiet=True)
         with _shown(asked, timeout, remark if only_looks else "") as show:
-            raise SystemExit(follow(look, show, Watch(interval, timeout)))
+            raise SystemExit(follow(look, show, Watch(interval, timeout, version)))
     records = reach.run(asked, config, scope)
     if asked.as_json:
         output.document([summary(record) for record in records])
@@ -106,7 +120,7 @@ def status(
         for record in records:
             console.print(block(record), "")
     else:
-        output.note(nothing_to_serve().text)
+        output.note(nothing_to_serve().text + reach.where())
     raise SystemExit(FAILED if any(record.has_failed for record in records) else DONE)
 
 
@@ -122,10 +136,27 @@ def summary(record: Record) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Watch:
-    """How to watch: seconds between looks, and when to give up (None: never)."""
+    """How to watch: seconds between looks, when to give up (None: never), and until what runs.
+
+    Without a `version` it is whatever each group should run.
+    """
 
     interval: float
     timeout: timedelta | None = None
+    version: Version | None = None
+
+    def is_over(self, record: Record) -> bool:
+        """Say whether a group has got where the watch ends."""
+        if not has_converged(record):
+            return False
+        return self.version is None or (bool(record.instances) and self.runs(record))
+
+    def runs(self, record: Record) -> bool:
+        """Say whether all the available instances run the version that was asked for."""
+        found = [each.version for each in record.instances if each.counted]
+        return self.version is not None and all(
+            text is not None and same_release(Version.parse(text), self.version) for text in found
+        )
 
 
 # Shows what a look saw, why the last one failed, and how the watch ended (each may be empty).
@@ -142,7 +173,7 @@ def follow(
     """Look until every group has converged, and return the exit status.
 
     The first look may raise; a later one that fails is shown, and made again. A name that
-    matches no group ends it, for no time will mend that.
+    matches no group, or no group at all, ends it as failed, for no time will mend that.
     """
     end = math.inf if how.timeout is None else clock() + how.timeout.total_seconds()
     records, trouble = look(), ""
@@ -150,11 +181,15 @@ def follow(
         if any(record.app is None for record in records):
             show(records, trouble, "")
             return FAILED
-        if all(map(has_converged, records)):
-            show(records, trouble, "all have converged" if records else "no group to serve")
+        if not records:
+            show(records, trouble, "no group to serve: nothing can converge")
+            return FAILED
+        if all(map(how.is_over, records)):
+            runs = f" on {how.version}" if how.version else ""
+            show(records, trouble, f"all have converged{runs}")
             return DONE
         if clock() + how.interval > end:
-            show(records, trouble, "not converged in time")
+            show(records, trouble, _not_in_time(records, how))
             return UNCONVERGED
         show(records, trouble, "")
         sleep(how.interval)
@@ -163,6 +198,14 @@ def follow(
                 records, trouble = look(), ""
         except click.ClickException as error:
             trouble = error.message
+
+
+def _not_in_time(records: Sequence[Record], how: Watch) -> str:
+    """Say that time is up and, where all converged on another version than asked for, on which."""
+    if how.version is None or not all(map(has_converged, records)):
+        return "not converged in time"
+    others = [f"{shown(r.group)} wants {r.target or 'none'}" for r in records if not how.is_over(r)]
+    return f"not on {how.version} in time: {few(others)}"
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def test_in_an_empty_account_every_command_says_so(
         ("plan", "--local"): (0, "no group to serve"),
         ("apply", "--local"): (0, "no group to serve"),
         ("status", "--local"): (0, "no group to serve"),
-        ("status", "--local", "--watch"): (0, "no group to serve"),
+        ("status", "--local", "--watch"): (1, "no group to serve"),
         ("releases", "--local"): (0, "no group has opted in"),
         ("pause", WEB): (2, 'no Auto Scaling group is named "live_asg_web"'),
         ("resume", WEB): (2, 'no Auto Scaling group is named "live_asg_web"'),

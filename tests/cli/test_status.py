@@ -153,8 +153,28 @@ def test_no_look_is_made_after_the_timeout(minutes: int, looked: int) -> None:
     assert shown == [["hold"]] * looked + ["end: not converged in time"]
 
 
-def test_no_group_at_all_is_nothing_to_wait_for() -> None:
-    assert followed([[]]) == (0, [[], "end: no group to serve"], 0)
+def test_no_group_at_all_is_nothing_to_wait_for_and_a_gate_must_not_open() -> None:
+    assert followed([[]]) == (1, [[], "end: no group to serve: nothing can converge"], 0)
+
+
+def test_a_gate_for_a_version_opens_when_all_run_it(on: Caller) -> None:
+    gate = ("status", "--local", "--watch", "--app", "api", "--timeout", "1s", "--version")
+    done = on.run(*gate, "1.0.266")
+    assert (done.exit_code, done.stderr) == (0, "all have converged on 1.0.266\n")
+    done = on.run(*gate, "1.0.275")
+    assert done.exit_code == 3
+    assert done.stderr == "not on 1.0.275 in time: live_asg_api wants 1.0.266\n"
+
+
+def test_a_gate_for_an_app_that_no_group_serves_is_status_1(on: Caller) -> None:
+    done = on.run("status", "--local", "--watch", "--app", "nobody")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "no group to serve" in done.stderr
+
+
+def test_an_app_narrows_what_is_shown(on: Caller) -> None:
+    [api] = on.json("status", "--local", "--app", "api")
+    assert api["group"] == "live_asg_api"
 
 
 def test_what_is_deployed_is_asked_for_a_dry_run(on: Caller) -> None:
