@@ -13,6 +13,7 @@ from typing import Final
 
 from terminator.config.tags import Policy
 from terminator.decide import holds
+from terminator.decide.figures import figures
 from terminator.decide.group_state import GroupState
 from terminator.decide.holds import HoldRule, hold
 from terminator.model import Decision, Group, Instance, Preflight, Request
@@ -28,7 +29,9 @@ _KEPT_NAMES: Final = frozenset(
 _KEPT: Final = tuple(r for r in (*holds.STANDING, *holds.GUARDS) if r.name in _KEPT_NAMES)
 # What a person overrides, and is told of: what is wrong with the target, and what it waits for.
 _TARGET: Final = tuple(
-    rule for rule in holds.STANDING if rule.name in {"no_release", "release_in_future"}
+    rule
+    for rule in holds.STANDING
+    if rule.name in {"no_release", "template_unknown", "release_in_future"}
 )
 _OTHERS: Final = tuple(rule for rule in holds.GUARDS if rule.name not in _KEPT_NAMES)
 
@@ -60,7 +63,7 @@ def replace_named(
     return Decision(
         "replace",
         "; ".join([*said, kept] if kept else said),
-        state.figures,
+        figures(state),
         tuple(each.id for each in going),
         needs_attention=holds.is_late(state),
     )
