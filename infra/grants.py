@@ -42,7 +42,6 @@ def for_reconcile(
     stack: Stack, config: Config, *, queue: str, probes: Sequence[str], bucket: str | None
 ) -> list[iam.PolicyStatement]:
     """Allow what reconcile does; queue, probe functions and bucket are named by their ARNs."""
-    bus = stack.format_arn(service="events", resource="event-bus", resource_name="default")
     return [
         _report_failures(queue),
         _statement(
@@ -63,17 +62,22 @@ def for_reconcile(
         ),
         *([_resolve_images(stack)] if config.defaults.images else []),
         *terminating(stack, config),
-        _put_events(bus),
+        _put_events(_default_bus(stack)),
         *([_invoke(probes)] if probes else []),
         *(_read_releases(bucket, _key_of(config), history=True) if bucket is not None else []),
     ]
 
 
 def for_release(
-    *, queue: str, reconcile: str, bucket: str, kms_key: str | None
+    stack: Stack, *, queue: str, reconcile: str, bucket: str, kms_key: str | None
 ) -> list[iam.PolicyStatement]:
     """Allow what release does; queue, function, bucket and KMS key are named by their ARNs."""
-    return [_report_failures(queue), *_read_releases(bucket, kms_key), _invoke([reconcile])]
+    return [
+        _report_failures(queue),
+        *_read_releases(bucket, kms_key),
+        _invoke([reconcile]),
+        _put_events(_default_bus(stack)),
+    ]
 
 
 def for_probe() -> list[iam.PolicyStatement]:
@@ -129,6 +133,10 @@ def _read_releases(
         _statement("ReadReleases", ["s3:GetObject", *of_objects], [f"{bucket}/*"]),
         *decrypt,
     ]
+
+
+def _default_bus(stack: Stack) -> str:
+    return stack.format_arn(service="events", resource="event-bus", resource_name="default")
 
 
 def _put_events(bus: str) -> iam.PolicyStatement:

@@ -77,6 +77,15 @@ _TELLS: Final[Mapping[str, str]] = {
         "DO: look at what the instances of the group boot: launch template, image, boot script, "
         "cache. Set the tag terminator:pause to stop further tries."
     ),
+    "passed-over": (
+        "WHAT: a zip was uploaded that does not become the release to run: its key names no "
+        "version, it cannot be read, or another release is newer. Nothing is replaced for it. "
+        "WHERE: the log group of the function {name}-release says which zip and why; so does "
+        "terminator releases. "
+        "SINCE: {span} ago at most; it is OK again by itself. "
+        "DO: upload it by another name, mend the zip, point to it (terminator use), or, where the "
+        "scheme has changed, set releases.order."
+    ),
     "not-running": (
         "WHAT: no run of {name} has come to its end, so no group is kept on its release. "
         "Instances that run are not touched by that. "
@@ -112,6 +121,7 @@ def spans(every: timedelta) -> dict[str, Span]:
         "held": Span(lasting, periods=lasts, bad=lasts),
         "unavailable": Span(lasting, periods=lasts, bad=lasts),
         "stale": Span(lasting, periods=1, bad=1),
+        "passed-over": Span(5 * _MINUTE, periods=1, bad=1),
         "not-running": Span(-(-due // (3 * _MINUTE)) * _MINUTE, periods=3, bad=3),
     }
 
@@ -165,6 +175,7 @@ class Monitoring(Construct):
                 "held": metric(name, "NeedsAttention", "Maximum", span.period),
                 "unavailable": metric(name, "Overdue", "Minimum", span.period),
                 "stale": metric(name, "Stale", "Maximum", span.period),
+                "passed-over": metric(name, "PassedOver", "Sum", span.period),
                 "not-running": metric(name, "Available", "SampleCount", span.period),
             }
             made = _alarm(within, name, alarm, watched[alarm], span)
@@ -179,6 +190,11 @@ def _alarm(
     """Return an alarm: in ALARM where its metric is 1 or more, or for not-running has no value."""
     compared, missing = cloudwatch.ComparisonOperator, cloudwatch.TreatMissingData
     silence = name == "not-running"
+    # Between two runs there is nothing to see: the last run counts. An upload is told of once.
+    missing_data = {
+        "not-running": missing.BREACHING,
+        "passed-over": missing.NOT_BREACHING,
+    }.get(name, missing.IGNORE)
     over, under = compared.GREATER_THAN_OR_EQUAL_TO_THRESHOLD, compared.LESS_THAN_THRESHOLD
     tells = _TELLS[name].format(name=deployment, span=left(span.period * span.periods))
     return cloudwatch.Alarm(
@@ -191,8 +207,7 @@ def _alarm(
         comparison_operator=under if silence else over,
         evaluation_periods=span.periods,
         datapoints_to_alarm=span.bad,
-        # Between two runs there is nothing to see: the last run counts.
-        treat_missing_data=missing.BREACHING if silence else missing.IGNORE,
+        treat_missing_data=missing_data,
     )
 
 

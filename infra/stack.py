@@ -147,6 +147,7 @@ class TerminatorStack(Stack):
             "release",
             environment={"TERMINATOR_RECONCILE": reconcile.function.function_name},
             statements=grants.for_release(
+                self,
                 queue=self._dead_letters.queue_arn,
                 reconcile=reconcile.function.function_arn,
                 bucket=bucket.bucket_arn,
@@ -155,7 +156,9 @@ class TerminatorStack(Stack):
             timeout=_RELEASE_TIMEOUT,
             on_failure=destinations.SqsDestination(self._dead_letters),
         )
-        keys = [{"suffix": ".zip"}, {"suffix": "/current"}]
+        released = self._deployment.config.bucket
+        ending = ".zip" if released is None else released.template.ending
+        keys = [{"suffix": ending}, {"suffix": "/current"}]
         detail = {"bucket": {"name": [bucket.bucket_name]}, "object": {"key": keys}}
         # A lifecycle rule may delete thousands of old versions at once, and changes nothing that
         # could not wait for the schedule.

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from terminator.report.record import Record, shown
 from terminator.text import count
-from terminator.version import NotAVersionError, Version
+from terminator.version import NotAVersionError, Version, stands_for
 from terminator_cli.output import STYLES
 
 # What the last line of a group's block is about, by its standing.
@@ -60,7 +60,10 @@ def newest_first(counted: Iterable[str]) -> list[str]:
 
 
 def by_version(text: str) -> tuple[bool, Any, str]:
-    """Return what a version is ordered by; what is launched from is below all, by its number."""
+    """Return what a version is ordered by; what has no order by its text alone is below all.
+
+    What is launched from goes by its number.
+    """
     try:
         return True, Version.parse(text), text
     except NotAVersionError:
@@ -70,7 +73,7 @@ def by_version(text: str) -> tuple[bool, Any, str]:
 
 
 def on_target(version: str | None, record: Record) -> bool:
-    """Say whether a version is known, and of equal precedence to the group's target.
+    """Say whether a version is known, and stands for the group's target.
 
     What was launched from a template is on target where nothing of it has to be replaced.
     """
@@ -78,7 +81,7 @@ def on_target(version: str | None, record: Record) -> bool:
         return False
     if not follows_releases(record):
         return all(each.cause is None for each in record.instances if each.version == version)
-    return Version.parse(version) == Version.parse(record.target)
+    return stands_for(version, record.target)
 
 
 def has_converged(record: Record) -> bool:

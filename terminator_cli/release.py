@@ -24,7 +24,7 @@ from rich.progress import (
 
 from terminator.config.release_keys import KeyNameError
 from terminator.model import NoRelease, Release, Released
-from terminator.observe.releases import chosen
+from terminator.observe.releases import METADATA, chosen
 from terminator.observe.zips import problem_of
 from terminator.text import plain
 from terminator.version import Version, same_release
@@ -80,7 +80,11 @@ class Upload:
     @property
     def same(self) -> Release | None:
         """The release of this version that is there already, the one of this key first."""
-        found = [r for r in self.stream.releases if same_release(r.version, self.version)]
+        found = [
+            each
+            for each in self.stream.releases
+            if each.version.text == self.version.text or same_release(each.version, self.version)
+        ]
         return next((each for each in found if each.key == self.key), next(iter(found), None))
 
     @property
@@ -122,9 +126,12 @@ def release(  # noqa: PLR0913 - the options it declares
               terminator release web.zip --app web --version 1.0.275 --dry-run
     """  # noqa: D301 - \b keeps click from filling the lines
     bucket = bucket_of(asked.config)
-    check_zip(file)
-    aws = reach.aws()
-    upload = _planned(aws.s3, bucket, file, an_app(app), a_version(text))
+    if bucket.template.is_zip:
+        check_zip(file)
+    else:
+        output.note(f"{bucket.template.text} is not for zips, so the file is not looked into")
+    aws, order = reach.aws(), bucket.order_of(an_app(app))
+    upload = _planned(aws.s3, bucket, file, app, a_version(text, order))
     if upload.same is not None and not force:
         raise FailedError(f"{app} {text} exists, as {plain(upload.same.key)}; see --force")
     warnings = list(upload.warnings())
@@ -138,7 +145,7 @@ def release(  # noqa: PLR0913 - the options it declares
                 str(file),
                 bucket.name,
                 upload.key,
-                ExtraArgs={"ContentType": "application/zip"},
+                ExtraArgs=_extra(bucket, upload),
                 Callback=sent,
             )
     if asked.as_json:
@@ -182,16 +189,36 @@ def _planned(s3: S3Client, bucket: Bucket, file: Path, app: str, version: Versio
     """Return the upload, with what the app is to run once it is there."""
     key, size = bucket.template.key(app, version), file.stat().st_size
     try:
-        read = bucket.template.read(key)
+        read_app = bucket.template.app_of(key)
+        text = version.text if bucket.template.is_fixed else _version_in(bucket, app, key)
     except KeyNameError:
-        read = None
-    if read != (app, version):
+        read_app = text = ""
+    if (read_app, text) != (app, version.text):
         raise UnusableError(f"the key {plain(key)} would not be read as {app} {version}")
-    stream = read_stream(s3, bucket, app)
-    others = (each for each in stream.listing.releases if each.key != key)
-    new = Release(key, version, datetime.now(UTC), size)
+    stream, now = read_stream(s3, bucket, app), datetime.now(UTC)
+    others = [each for each in stream.listing.releases if each.key != key]
+    if stream.listing.order == "uploaded":
+        # Uploading it again moves nothing.
+        there = (each.version for each in stream.listing.releases if each.key == key)
+        version = next(there, Version.opaque(version.text, now))
+        version = Version.opaque(version.text, now) if bucket.template.is_fixed else version
+    new = Release(key, version, now, size)
     then = replace(stream.listing, releases=(*others, new))
     return Upload(version, size, key, stream, chosen(s3, bucket.name, app, then))
+
+
+def _version_in(bucket: Bucket, app: str, key: str) -> str:
+    return bucket.template.read(key, bucket.order_of(app))[1].text
+
+
+def _extra(bucket: Bucket, upload: Upload) -> dict[str, object]:
+    """Return what S3 is to store with the zip: its version, where its name does not say it."""
+    extra: dict[str, object] = {}
+    if bucket.template.is_zip:
+        extra["ContentType"] = "application/zip"
+    if bucket.template.is_fixed:
+        extra["Metadata"] = {METADATA: str(upload.version)}
+    return extra
 
 
 @contextmanager

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from terminator.model import NoRelease
+from terminator.model import NoRelease, Release
+from terminator.observe.releases import named
 from terminator.observe.snapshot import Scope
 from terminator.report.record import Record, shown
 from terminator.text import count, plain, quoted
-from terminator.version import Version, same_release
+from terminator.version import NotAVersionError, read
 from terminator_cli import options, output, reach
 from terminator_cli.options import Asked
 from terminator_cli.records import follows_releases, newest_first, versions
@@ -30,27 +31,33 @@ class Seen:
     stream: Stream
     records: Sequence[Record] | None
 
-    def runs(self, version: Version) -> Mapping[str, int] | None:
-        """Count the instances of each group that run the release of this version."""
+    def runs(self, release: Release) -> Mapping[str, int] | None:
+        """Count the instances of each group that run the release."""
         if self.records is None:
             return None
         counted = {
             record.group: sum(
                 number
                 for text, number in versions(record).items()
-                if same_release(Version.parse(text), version)
+                if self._release(text) == release
             )
             for record in self.records
         }
         return {group: number for group, number in counted.items() if number}
 
+    def _release(self, text: str) -> Release | None:
+        """Return the release that an answer stands for."""
+        try:
+            return named(self.stream.listing.releases, read(text, self.stream.listing.order))
+        except NotAVersionError:
+            return None
+
     def other(self) -> Mapping[str, Mapping[str, int]]:
         """Count what runs that is no release, by version and group."""
-        known = [release.version for release in self.stream.listing.releases]
         found: dict[str, dict[str, int]] = {}
         for record in self.records or ():
             for text, number in versions(record).items():
-                if not any(same_release(Version.parse(text), each) for each in known):
+                if self._release(text) is None:
                     found.setdefault(text, {})[record.group] = number
         return found
 
@@ -108,6 +115,8 @@ def _document(seen: Seen) -> Mapping[str, object]:
         "target": str(target.version) if target else None,
         "target_source": stream.why if target else None,
         "reason": stream.wanted.reason if isinstance(stream.wanted, NoRelease) else None,
+        "order": stream.listing.order,
+        "unread": dict(stream.listing.unread),
         "releases": [
             {
                 "version": str(release.version),
@@ -115,7 +124,7 @@ def _document(seen: Seen) -> Mapping[str, object]:
                 "size": release.size,
                 "modified": release.modified.isoformat(),
                 "target": release == target,
-                "running": seen.runs(release.version),
+                "running": seen.runs(release),
             }
             for release in stream.releases
         ],
@@ -138,7 +147,7 @@ def _show(console: Console, seen: Seen) -> None:
             Text(f"{release.version}{' *' if is_target else ''}", "green" if is_target else ""),
             Text(output.moment(release.modified), "dim"),
             Text(output.size(release.size), "dim"),
-            _who(seen.runs(release.version)),
+            _who(seen.runs(release)),
         )
     other = seen.other()
     for version in newest_first(other):
@@ -146,6 +155,8 @@ def _show(console: Console, seen: Seen) -> None:
         table.add_row(*cells, _who(other[version]))
     if table.row_count:
         console.print(table)
+    for key, why in stream.listing.unread.items():
+        console.print(f"no release: {plain(key)}: {plain(why)}", style="yellow", soft_wrap=True)
 
 
 def _who(runs: Mapping[str, int] | None) -> Text:

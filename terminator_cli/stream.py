@@ -11,7 +11,7 @@ from terminator.config.release_keys import pointer_key
 from terminator.model import NoRelease, Release, Released
 from terminator.observe.releases import Listing, chosen, list_releases, named, rank
 from terminator.text import plain, quoted
-from terminator.version import NotAVersionError, Version
+from terminator.version import NotAVersionError, Order, Version, read
 from terminator_cli.exits import FailedError, UnusableError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Stream:
 
     def named(self, text: str) -> Release:
         """Return the release that a version names; raise UnusableError where there is none."""
-        version = a_version(text)
+        version = a_version(text, self.listing.order)
         if release := named(self.listing.releases, version):
             return release
         newest = ", ".join(str(release.version) for release in self.releases[:5])
@@ -65,7 +65,8 @@ class Stream:
 
 def read_stream(s3: S3Client, bucket: Bucket, app: str) -> Stream:
     """Read what S3 has of an app; errors of S3 pass through."""
-    listing = list_releases(s3, bucket.name, bucket.template, an_app(app))
+    order = bucket.order_of(an_app(app))
+    listing = list_releases(s3, bucket.name, bucket.template, app, order)
     return Stream(app, bucket.name, listing, chosen(s3, bucket.name, app, listing))
 
 
@@ -100,9 +101,9 @@ def is_app(text: str) -> bool:
     return True
 
 
-def a_version(text: str) -> Version:
-    """Return a version; raise UnusableError for what is none."""
+def a_version(text: str, order: Order) -> Version:
+    """Return a version of an order; raise UnusableError for what is none."""
     try:
-        return Version.parse(text)
+        return read(text, order)
     except NotAVersionError as error:
         raise UnusableError(f"{plain(str(error))}; accepted is one such as 1.0.275") from error

@@ -16,9 +16,9 @@ from terminator.observe.snapshot import Scope
 from terminator.reconcile import Supposing
 from terminator.report.record import Record, shown
 from terminator.text import count
-from terminator.version import Version, same_release
+from terminator.version import Version, stands_for
 from terminator_cli import options, output, reach
-from terminator_cli.exits import FailedError, confirm
+from terminator_cli.exits import FailedError, UnusableError, confirm
 from terminator_cli.options import Asked
 from terminator_cli.output import STYLES
 from terminator_cli.records import follows_releases, newest_first, versions, without_version
@@ -114,6 +114,13 @@ def rollback(asked: Asked, app: str, *, yes: bool, dry_run: bool) -> None:
 
 def _read(asked: Asked, app: str) -> tuple[Aws, Stream]:
     bucket, aws = bucket_of(asked.config), reach.aws()
+    if bucket.template.is_fixed:
+        key = bucket.template.prefix(app)
+        raise UnusableError(
+            f"{key} has a fixed name, so there is no pointer: upload a release again, or copy an "
+            f"older version of the object over it: aws s3api copy-object --bucket {bucket.name} "
+            f"--key {key} --copy-source '{bucket.name}/{key}?versionId=ID'"
+        )
     return aws, read_stream(aws.s3, bucket, app)
 
 
@@ -165,7 +172,7 @@ def _effects(asked: Asked, change: Change) -> tuple[list[Effect] | None, str | N
 
 def _effect(record: Record, target: Version, *, planned: bool) -> Effect:
     counted = versions(record)
-    others = [text for text in counted if not same_release(Version.parse(text), target)]
+    others = [text for text in counted if not stands_for(text, str(target))]
     # A group that failed to be observed says so whoever asked.
     tells = planned or record.decision is None
     return Effect(

@@ -65,7 +65,7 @@ def test_every_hold_is_in_the_table_of_holds() -> None:
 
 def test_the_page_of_metrics_has_every_metric_and_alarm() -> None:
     listed = set(re.findall(r"^\| `([A-Z]\w+)` \|", page("metrics.md"), flags=re.MULTILINE))
-    assert listed == metrics([]).keys() | {"EventsNotPut"}
+    assert listed == metrics([]).keys() | {"EventsNotPut", "PassedOver"}
     rows = re.findall(r"^\| `([a-z-]+)` \|", page("metrics.md"), flags=re.MULTILINE)
     assert sorted(rows) == alarms()
 
@@ -93,7 +93,10 @@ def test_the_page_of_events_shows_an_event_of_the_schema() -> None:
     example = next(json.loads(block) for block in blocks if "schema_version" in block)
     validate(example, json.loads(page("events.schema.json")))
     kinds = set(re.findall(r"^\| `(Terminator \w+)` \|", page("events.md"), flags=re.MULTILINE))
-    assert kinds == set(json.loads(page("events.schema.json"))["properties"]["detail-type"]["enum"])
+    of_records = json.loads(page("events.schema.json"))["properties"]["detail-type"]["enum"]
+    assert kinds == {*of_records, "Terminator Upload"}
+    upload = next(json.loads(block) for block in blocks if '"pinned"' in block)
+    validate(upload["detail"], json.loads(page("uploads.schema.json")))
 
 
 def test_links_between_the_pages_lead_somewhere() -> None:

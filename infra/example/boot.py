@@ -24,16 +24,26 @@ from pathlib import Path
 from typing import NamedTuple
 
 Aws = Callable[..., bytes]
-Precedence = tuple[tuple[int, ...], bool, tuple[tuple[bool, int, str], ...]]
+Precedence = tuple[tuple[int, ...], tuple[int, ...], bool, tuple[tuple[str, int], ...], int]
 
 _LONGEST = 128
 _POINTER_BYTES = 256
-_IDENTIFIER = r"(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
-_VERSION = re.compile(
-    r"v?(?P<numbers>[0-9]+(?:\.[0-9]+){0,4})"
-    rf"(?:-(?P<prerelease>{_IDENTIFIER}(?:\.{_IDENTIFIER})*))?"
-    r"(?:\+(?P<build>[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?"
+_MOST_NUMBERS = 6
+_MOST_DIGITS = 6
+_DATE = re.compile(
+    r"(?P<year>20[0-9]{2})(?:"
+    r"(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12][0-9]|3[01])(?P<glued>[0-9]*)"
+    r"|[._-](?:0[1-9]|1[0-2])[._-](?:0[1-9]|[12][0-9]|3[01])(?![0-9])"
+    r"|[_-](?:0?[1-9]|1[0-2])[_-](?:0?[1-9]|[12][0-9]|3[01])(?![0-9])"
+    r")"
 )
+_NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+){0,5}(?![0-9])(?!\.[0-9])")
+_MORE_NUMBERS = re.compile(r"(?:\.[0-9]+(?![0-9A-Za-z])){0,3}(?!\.[0-9])")
+_AFTER_DATE = re.compile(r"(?:[T_-][0-9]+(?![0-9A-SU-Ya-z.]))*Z?(?![0-9A-Za-z])")
+_EPOCH = re.compile(r"[12](?:[0-9]{9}|[0-9]{12})")
+_IDENTIFIERS = re.compile(r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*")
+_DESCRIBED = re.compile(r"-(?P<commits>[0-9]+)-(?P<hash>g[0-9a-f]{4,64})(?P<dirty>-dirty)?")
+_HASH = re.compile(r"(?=[0-9]*[A-Fa-f])(?:[0-9a-f]{7,64}|[0-9A-F]{7,64})")
 
 
 class NoReleaseError(Exception):
@@ -41,10 +51,11 @@ class NoReleaseError(Exception):
 
 
 class Version(NamedTuple):
-    """A version: how it ranks, and its build metadata, which does not count in that."""
+    """A version: how it ranks, and its build metadata and hashes, which do not count in that."""
 
     precedence: Precedence
     build: str
+    hashes: tuple[str, ...]
 
 
 class Release(NamedTuple):
@@ -54,6 +65,7 @@ class Release(NamedTuple):
     modified: datetime
     key: str
     build: str
+    hashes: tuple[str, ...]
     text: str
 
 
@@ -103,7 +115,7 @@ def _release(app: str, template: str, key: str, modified: str) -> Release | None
         return None
     # Python 3.9 does not read the Z that some versions of the command print.
     when = datetime.fromisoformat(modified.replace("Z", "+00:00"))  # noqa: FURB162
-    return Release(version.precedence, when, key, version.build, match[1])
+    return Release(version.precedence, when, key, version.build, version.hashes, match[1])
 
 
 def _named(data: bytes, releases: list[Release], pointer: str) -> list[Release]:
@@ -122,20 +134,60 @@ def _named(data: bytes, releases: list[Release], pointer: str) -> list[Release]:
 
 def _same(version: Version, release: Release) -> bool:
     builds = {build for build in (version.build, release.build) if build}
-    return version.precedence == release.precedence and len(builds) <= 1
+    hashes = {some for some in (version.hashes, release.hashes) if some}
+    return version.precedence == release.precedence and len(builds) <= 1 and len(hashes) <= 1
 
 
 def parse(text: str) -> Version | None:
     """Read a version, None where the text is none."""
-    match = _VERSION.fullmatch(text) if len(text) <= _LONGEST else None
-    if match is None:
+    if len(text) > _LONGEST:
         return None
-    numbers = [int(part) for part in match["numbers"].split(".")]
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    identifiers = match["prerelease"].split(".") if match["prerelease"] else []
-    ranks = tuple((False, int(i), "") if i.isdecimal() else (True, 0, i) for i in identifiers)
-    return Version((tuple(numbers), not identifiers, ranks), match["build"] or "")
+    rest, plus, build = text[text.startswith("v") :].partition("+")
+    if plus and not _IDENTIFIERS.fullmatch(build):
+        return None
+    hashes: list[str] = []
+    commits, after = 0, ""
+    at = rest.rfind("-g")
+    described = _DESCRIBED.fullmatch(rest, rest.rfind("-", 0, at)) if at > 0 else None
+    if described:
+        rest, commits = rest[: described.start()], int(described["commits"])
+        hashes += [described["hash"], *(["dirty"] if described["dirty"] else [])]
+    dated, plain = _DATE.match(rest), _NUMBERS.match(rest)
+    if dated:
+        day = dated[0] if dated["day"] is None else "-".join(dated.group("year", "month", "day"))
+        more = _MORE_NUMBERS.match(rest, dated.end())
+        end = more.end() if more else dated.end()
+        behind = _AFTER_DATE.match(rest, end)
+        clock = behind[0] if behind else ""
+        numbers = _numbers(day) + _numbers(rest[dated.end() : end])
+        after = f"{dated['glued'] or ''} {clock}"
+        rest = rest[end + len(clock) :].replace("_", "-")
+    elif plain:
+        numbers, rest = _numbers(plain[0]), rest[plain.end() :]
+        is_lone = plain[0].isdecimal() and len(plain[0]) > _MOST_DIGITS
+        if is_lone and not _EPOCH.fullmatch(plain[0]):
+            return None
+    else:
+        return None
+    if rest and (rest[0] != "-" or not _IDENTIFIERS.fullmatch(rest, 1)):
+        return None
+    identifiers: list[tuple[str, int]] = []
+    for each in rest[1:].split(".") if rest else ():
+        start, hyphen, last = each.rpartition("-")
+        is_hash = _HASH.fullmatch(last[last.startswith("g") :]) is not None
+        hashes += [last] if is_hash else []
+        if hyphen or not is_hash:
+            word = start if is_hash else each
+            letters = word.rstrip("0123456789")
+            digits = word[len(letters) :]
+            identifiers.append((letters, int(digits) if digits else -1))
+    missing = (0,) * (_MOST_NUMBERS - len(numbers))
+    key = (numbers + missing, _numbers(after), not rest, tuple(identifiers), commits)
+    return Version(key, build, tuple(hashes))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(each) for each in re.findall("[0-9]+", text))
 
 
 def unpack(bucket: str, key: str, folder: str) -> Path:

@@ -13,7 +13,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from terminator.config.deployment import Config
     from terminator.model import Request
     from terminator.observe.snapshot import Scope
+    from terminator.report.events import Entry
     from terminator.report.log_lines import Line
     from terminator.report.record import Record
 
@@ -65,7 +66,6 @@ def reconcile(event: Mapping[str, Any], context: LambdaContext) -> list[dict[str
     from terminator.reconcile import ServedInPartError
     from terminator.reconcile import reconcile as run
     from terminator.report import events
-    from terminator.text import count
 
     scope, request = _scope(event), _request(event)
     config = replace(_config(), dry_run=event.get("dry_run", _config().dry_run) is not False)
@@ -76,12 +76,8 @@ def reconcile(event: Mapping[str, Any], context: LambdaContext) -> list[dict[str
         return context.get_remaining_time_in_millis() / 1000
 
     def announce(entries: Sequence[events.Entry]) -> None:
-        if entries and not is_asked_for_a_plan:
-            problems = Counter(events.put(_aws().events, entries, remaining))
-            for problem, times in problems.items():
-                logger.error("%s could not be put: %s", count(times, "event"), problem)
-            if problems:
-                _emit({"EventsNotPut": problems.total()}, service=config.name)
+        if not is_asked_for_a_plan:
+            _announce(entries, remaining)
 
     probes = json.loads(os.environ["TERMINATOR_PROBES"])
     world = World(
@@ -130,19 +126,39 @@ def _answer(
 
 
 @logger.inject_lambda_context
-def release(event: Mapping[str, Any], _context: LambdaContext) -> None:
+def release(event: Mapping[str, Any], context: LambdaContext) -> None:
     """Check what was uploaded or deleted, and ask reconcile to serve the app's groups.
 
-    A refused upload is logged as a warning and changes nothing.
+    A refused upload is logged as a warning and changes nothing. It is told as an event, and so is
+    one that does not become the target.
     """
     from terminator import upload
     from terminator.invoke import ask_reconcile
+    from terminator.report import events
 
-    for verdict in upload.verdicts(event, _aws().s3, _config().bucket):
-        log = logger.info if verdict.refused is None else logger.warning
+    verdicts = upload.verdicts(event, _aws().s3, _config().bucket)
+    for verdict in verdicts:
+        log = logger.warning if verdict.refused or verdict.passed_over else logger.info
         log(str(verdict))
         if verdict.app is not None:
             ask_reconcile(_aws().functions, os.environ["TERMINATOR_RECONCILE"], verdict.app)
+    told = [events.of_upload(verdict) for verdict in verdicts if verdict.is_told]
+    _announce(told, lambda: context.get_remaining_time_in_millis() / 1000)
+    missed = sum(verdict.is_missed for verdict in verdicts)
+    if missed:
+        _emit({"PassedOver": missed}, service=_config().name)
+
+
+def _announce(entries: Sequence[Entry], remaining: Callable[[], float]) -> None:
+    """Put events; what could not be put is logged and counted."""
+    from terminator.report import events
+    from terminator.text import count
+
+    problems = Counter(events.put(_aws().events, entries, remaining) if entries else ())
+    for problem, times in problems.items():
+        logger.error("%s could not be put: %s", count(times, "event"), problem)
+    if problems:
+        _emit({"EventsNotPut": problems.total()}, service=_config().name)
 
 
 @cache

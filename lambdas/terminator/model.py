@@ -230,7 +230,8 @@ class Released:
     `since` is when it became that, None where nothing dates it. Within `doubt` of a date
     nobody knows which came first. `others` are the spans of time, from and until, in which
     another release was the target, as far back as `known_from` (None: at no time is it known).
-    `first_existed` is when the zip was first uploaded, None where nobody knows.
+    `first_existed` is when the zip was first uploaded, None where nobody knows. `other_texts`
+    name other zips exactly, although their versions are equal.
     """
 
     release: Release
@@ -239,6 +240,18 @@ class Released:
     others: tuple[tuple[datetime, datetime], ...] = ()
     known_from: datetime | None = None
     first_existed: datetime | None = None
+    other_texts: frozenset[str] = frozenset()
+
+    def is_run_by(self, version: Version) -> bool:
+        """Say whether an instance that answers this version runs the release.
+
+        A text that names one zip exactly names that; only otherwise do equal versions stand for
+        it.
+        """
+        own = self.release.version
+        return version.text == own.text or (
+            same_release(version, own) and version.text not in self.other_texts
+        )
 
     def was_another(self, created: datetime) -> bool:
         """Say whether another release was the target when an instance was created.
@@ -331,8 +344,7 @@ class Group:
             return False
         versions = [member.version for member in members if member.version]
         if isinstance(self.released, Released):
-            target = self.released.release.version
-            return all(same_release(version, target) for version in versions)
+            return all(map(self.released.is_run_by, versions))
         return self.released is None and len(set(versions)) <= 1
 
     def drifted(self, instance: Instance) -> bool:

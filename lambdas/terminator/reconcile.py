@@ -51,7 +51,8 @@ if TYPE_CHECKING:
 EVERYTHING: Final = Scope()
 # What was read with one of these says nothing under another.
 _LOOKED_WITH: Final = (
-    *("app", "scheme", "port", "path", "host", "version_field", "alarm_names"),
+    *("app", "order", "scheme", "port", "path", "host", "alarm_names"),
+    *("version_field", "version_header", "version_prefix", "version_suffix"),
     *("follow", "images"),
 )
 

@@ -9,9 +9,9 @@ from urllib.parse import unquote_plus
 
 from terminator.config import release_keys as keys
 from terminator.config.release_keys import KeyNameError
-from terminator.model import NoRelease
+from terminator.model import NoRelease, Released
 from terminator.observe import releases
-from terminator.observe.releases import ListingTooLongError
+from terminator.observe.releases import Listing, ListingTooLongError, chosen, list_releases
 from terminator.observe.zips import zip_problem
 from terminator.text import plain, quoted
 
@@ -58,11 +58,17 @@ class Change:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a change leads to: its app is asked for, it is refused for a reason, or neither."""
+    """What a change leads to: its app is asked for, it is refused for a reason, or neither.
+
+    `passed_over` says why an upload is not the target although nothing is wrong with it, and
+    `pinned` that it is for a pointer to another release.
+    """
 
     change: Change
     app: str | None = None
     refused: str | None = None
+    passed_over: str | None = None
+    pinned: bool = False
 
     def __str__(self) -> str:
         if self.refused is not None:
@@ -70,7 +76,18 @@ class Verdict:
         if self.app is None:
             return f"{self.change} => nothing to do: {plain(self.change.said)}"
         deleted = "deleted: " if self.change.what == "deleted" else ""
-        return f"{self.change} => {deleted}reconciling the groups of {self.app}"
+        before = f"{self.passed_over}; " if self.passed_over else ""
+        return f"{self.change} => {deleted}{before}reconciling the groups of {self.app}"
+
+    @property
+    def is_told(self) -> bool:
+        """Whether an event tells of it: an upload that does not become the target."""
+        return self.change.what == "uploaded" and (self.refused or self.passed_over) is not None
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether somebody who uploaded this waits for it in vain, other than by a pointer."""
+        return self.is_told and not self.pinned
 
 
 def read_event(event: object) -> list[Change]:
@@ -122,30 +139,65 @@ def check(s3: S3Client, bucket: Bucket | None, change: Change) -> Verdict:
     """Check a change; failures to reach S3 pass through.
 
     Accepted are a readable zip whose key names an app and a version, a pointer that names a
-    release, and that either was deleted: a release that is withdrawn must not wait.
+    release, and that either was deleted: a release that is withdrawn must not wait. Of a zip that
+    is not the target it is said why. Where other than zips are released nothing is looked into.
     """
     if change.what == "other":
         return Verdict(change)
     if bucket is None or change.bucket != bucket.name:
         return Verdict(change, refused="it is not in the releases bucket")
     try:
-        app = keys.pointed_app(change.key) or bucket.template.read(change.key)[0]
+        app = _app_of(bucket, change.key)
     except KeyNameError as error:
         return Verdict(change, refused=str(error))
-    refused = _problem(s3, bucket, change, app)
-    return Verdict(change, None if refused else app, refused)
+    none = releases.no_app(app)
+    if none or change.what == "deleted":
+        return Verdict(change, None if none else app, none.reason if none else None)
+    if keys.pointed_app(change.key) is None and bucket.template.is_zip:
+        problem = zip_problem(s3, bucket.name, change.key)
+        if problem:
+            return Verdict(change, refused=f"the zip cannot be read: {problem}")
+    return _compared(s3, bucket, change, app)
 
 
-def _problem(s3: S3Client, bucket: Bucket, change: Change, app: str) -> str | None:
-    """Return what is wrong with a zip or pointer of the app, None where nothing is."""
-    if change.what == "deleted":
-        none = releases.no_app(app)
-        return none.reason if none else None
-    if keys.pointed_app(change.key):
-        try:
-            found = releases.find(s3, bucket.name, bucket.template, app)
-        except ListingTooLongError as error:
-            return str(error)
-        return found.reason if isinstance(found, NoRelease) else None
-    problem = zip_problem(s3, bucket.name, change.key)
-    return f"the zip cannot be read: {problem}" if problem else None
+def _app_of(bucket: Bucket, key: str) -> str:
+    """Return the app of a zip or a pointer; raise KeyNameError where the key is neither's."""
+    template, pointed = bucket.template, keys.pointed_app(key)
+    if pointed and template.is_fixed:
+        raise KeyNameError(f"{template.text} is a fixed name, which has no pointer")
+    if pointed or template.is_fixed:
+        return pointed or template.app_of(key)
+    app = template.app_of(key)
+    return template.read(key, bucket.order_of(app))[0]
+
+
+def _compared(s3: S3Client, bucket: Bucket, change: Change, app: str) -> Verdict:
+    """Return what a readable zip or a pointer leads to, beside what else there is of the app."""
+    is_pointer = keys.pointed_app(change.key) is not None
+    try:
+        listing = list_releases(s3, bucket.name, bucket.template, app, bucket.order_of(app))
+    except ListingTooLongError as error:
+        # Reconcile says so too, for every group of the app.
+        return Verdict(change, refused=str(error)) if is_pointer else Verdict(change, app)
+    found = chosen(s3, bucket.name, app, listing)
+    if isinstance(found, NoRelease) and (is_pointer or listing.is_fixed):
+        return Verdict(change, refused=found.reason)
+    passed_over = None if is_pointer else _passed_over(listing, found, change.key)
+    return Verdict(change, app, None, passed_over, listing.pointed)
+
+
+def _passed_over(listing: Listing, found: Released | NoRelease, key: str) -> str | None:
+    """Return why an uploaded zip is not the target, None where it is or is gone again."""
+    version = listing.versions.get(key)
+    if version is None or (isinstance(found, Released) and found.release.key == key):
+        return None
+    if isinstance(found, NoRelease):
+        return f"{version} is not the target: {found.reason}"
+    target = found.release.version
+    if listing.pointed:
+        return f"{version} is not the target: the pointer names {target}"
+    before = " was uploaded before and" if listing.order == "uploaded" else ""
+    return (
+        f"{version}{before} is not the newest: {target} stays the target (order "
+        f"{listing.order}; a pointer to {version} would make it the target)"
+    )

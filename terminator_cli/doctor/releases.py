@@ -210,6 +210,8 @@ def look_at_app(s3: S3Client, bucket: Bucket, app: str) -> AppSeen:
     released = look(partial(_find, s3, bucket, app))
     if not isinstance(released, Released):
         return AppSeen(app, released)
+    if not bucket.template.is_zip:
+        return AppSeen(app, released)
     key = released.release.key
     return AppSeen(app, released, look(partial(zip_problem, s3, bucket.name, key)))
 
@@ -217,7 +219,7 @@ def look_at_app(s3: S3Client, bucket: Bucket, app: str) -> AppSeen:
 def _find(s3: S3Client, bucket: Bucket, app: str) -> Released | NoRelease:
     """Return what an app is to run; what it cannot be told of for too many objects has none."""
     try:
-        return find(s3, bucket.name, bucket.template, app)
+        return find(s3, bucket.name, bucket.template, app, bucket.order_of(app))
     except ListingTooLongError as error:
         return NoRelease(str(error))
 

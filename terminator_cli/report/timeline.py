@@ -185,7 +185,8 @@ def _group(name: str, records: Sequence[Record], period: timedelta, end: datetim
         {
             *(part.version for span in spans for part in span.parts if part.version is not None),
             *(version for record in records for version in _running(record)),
-        }
+        },
+        records,
     )
     # Of runs that left as few, the one with the greatest minimum counts.
     margins = [
@@ -233,14 +234,19 @@ def available(record: Record) -> tuple[str, ...]:
     return in_order(_running(replace(record, terminated=())))
 
 
-def in_order(versions: Iterable[str]) -> tuple[str, ...]:
-    """Return versions by precedence, the lowest first; what is none comes last."""
+def in_order(versions: Iterable[str], records: Iterable[Record] = ()) -> tuple[str, ...]:
+    """Return versions by precedence, the lowest first.
 
-    def precedence(text: str) -> tuple[Any, ...]:
+    What has none comes last, in the order in which the records name it as their target.
+    """
+    targets = dict.fromkeys(record.target for record in records if record.target)
+    appeared = {text: number for number, text in enumerate(targets)}
+
+    def place(text: str) -> tuple[Any, ...]:
         is_version, *order = by_version(text)
-        return not is_version, *order
+        return not is_version, -1 if is_version else appeared.get(text, -1), *order
 
-    return tuple(sorted(versions, key=precedence))
+    return tuple(sorted(versions, key=place))
 
 
 def _levels(

@@ -23,21 +23,20 @@ TEMPLATES = [
     "{app}/web-{version}-win.zip",
     "eu (1)/{app}+x/{version}.zip",
     "{version}/{app}.zip",
+    "{app}/{version}.jar",
+    "{app}/{version}.tar.gz",
+    "{app}/{version}.ZIP",
+    "{app}/{app}-{version}.zip",
+    "{version}/{app}/{app}.zip",
 ]
 NO_TEMPLATES = [
     "",
-    "releases.zip",
-    "{app}.zip",
-    "{version}.zip",
     "{app}{version}.zip",
     "{app}-{version}.zip",
     "x/{app}-{version}.zip",
     "{app}/{version}",
     "{app}/{version}/",
-    "{app}/{version}.ZIP",
-    "{app}/{version}.tar.gz",
     "{app}/{version}.zip\n",
-    "{app}/{app}/{version}.zip",
     "{app}/{version}/{version}.zip",
     "{app}/{version}/{build}.zip",
     "{App}/{Version}.zip",
@@ -166,9 +165,56 @@ def test_any_other_template_is_refused(text: str) -> None:
     with pytest.raises(KeyTemplateError) as error:
         KeyTemplate.parse(text)
     assert str(error.value) == (
-        f"{quoted(text)}; accepted is a key with {{app}} and {{version}} once each, "
-        "a / between them and .zip at its end"
+        f"{quoted(text)}; accepted is a key with {{app}} and {{version}}, a / between them and an "
+        "extension such as .zip at its end"
     )
+
+
+@pytest.mark.parametrize("text", ["releases.zip", "{version}.zip", "app-{version}.zip"])
+def test_a_template_without_app_needs_the_one_app(text: str) -> None:
+    with pytest.raises(KeyTemplateError, match=r"names no \{app\}; accepted .* releases\.app"):
+        KeyTemplate.parse(text)
+    assert KeyTemplate.parse(text, "web").only_app == "web"
+
+
+def test_a_template_with_app_takes_no_one_app() -> None:
+    with pytest.raises(KeyTemplateError, match=r"names \{app\}, so releases\.app must not"):
+        KeyTemplate.parse("{app}/{version}.zip", "web")
+
+
+def test_the_keys_of_one_app_need_not_name_it() -> None:
+    flat = KeyTemplate.parse("app-{version}.zip", "web")
+    assert flat.read("app-1.0-rc.1.zip") == ("web", Version.parse("1.0-rc.1"))
+    assert flat.key("web", Version.parse("1.0")) == "app-1.0.zip"
+    assert flat.prefix("web") == "app-"
+
+
+def test_an_app_that_is_named_twice_is_the_same_both_times() -> None:
+    twice = KeyTemplate.parse("{app}/{app}-{version}.zip")
+    assert twice.read("my-web/my-web-1.0.zip") == ("my-web", Version.parse("1.0"))
+    with pytest.raises(KeyNameError, match="is not of the form"):
+        twice.read("web/api-1.0.zip")
+
+
+@pytest.mark.parametrize(("text", "only_app"), [("{app}.zip", ""), ("deploy.zip", "web")])
+def test_a_fixed_name_has_no_version_in_its_key(text: str, only_app: str) -> None:
+    fixed = KeyTemplate.parse(text, only_app)
+    key = fixed.key("web", Version.parse("1.0"))
+    assert (fixed.is_fixed, fixed.app_of(key), fixed.prefix("web")) == (True, "web", key)
+    with pytest.raises(KeyNameError, match="names no version"):
+        fixed.read(key)
+
+
+@pytest.mark.parametrize(
+    ("ending", "is_zip"), [("zip", True), ("ZIP", True), ("jar", False), ("tar.gz", False)]
+)
+def test_only_zips_are_zips(ending: str, *, is_zip: bool) -> None:
+    assert KeyTemplate.parse(f"{{app}}/{{version}}.{ending}").is_zip is is_zip
+
+
+def test_a_key_of_opaque_versions_names_whatever_its_order_takes() -> None:
+    assert str(default.read("web/9f8e7d6.zip", "uploaded")[1]) == "9f8e7d6"
+    assert "names no version" in refusal("web/9f8e7d6.zip")
 
 
 @pytest.mark.parametrize(("key", "app", "version"), READ)

@@ -32,6 +32,11 @@ READ = [
     ("terminator:host", "www.example.com", "host", "www.example.com"),
     ("terminator:host", "10.0.3.17:8080", "host", "10.0.3.17:8080"),
     ("terminator:version-field", "build.version", "version_field", "build.version"),
+    ("terminator:version-field", "Version+Prerelease", "version_field", "Version+Prerelease"),
+    ("terminator:version-field", "build version", "version_field", "build version"),
+    ("terminator:version-header", "X-Version", "version_header", "X-Version"),
+    ("terminator:version-prefix", "Apache Tomcat/", "version_prefix", "Apache Tomcat/"),
+    ("terminator:version-suffix", " (stable)", "version_suffix", " (stable)"),
     ("terminator:pause", "until Monday", "pause", "until Monday"),
     ("terminator:pause", "", "pause", ""),
     ("terminator:bake-time", "90s", "bake_time", timedelta(seconds=90)),
@@ -59,7 +64,11 @@ ACCEPTED = {
     "port": "a number from 1 to 65535",
     "path": "a URL path that starts with one /, such as /version",
     "host": "a host name, such as www.example.com",
-    "version-field": "a dotted path into the JSON body, such as build.version",
+    "version-field": "a dotted path into the JSON body, such as build.version, or several to join "
+    "by -, such as Version+Prerelease",
+    "version-header": "the name of a response header, such as X-Version",
+    "version-prefix": "up to 128 printable characters, such as web-",
+    "version-suffix": "up to 128 printable characters, such as -linux",
     "pause": "any text",
     "bake-time": "a duration such as 90s, 10m or 2h, at most 30d",
     "warm-up": "a duration such as 90s, 10m or 2h, at most 30d",
@@ -87,7 +96,10 @@ REFUSED = {
     "max-unavailable": ["", "0", "0%", "00%", "-1", "101%", "25 %"],
     "scheme": ["", "HTTP", "ftp", "http://", "https\n"],
     "port": ["", "0", "65536", "99999", "-1", "http", "80 ", "8_0", "\uff18\uff10"],
-    "version-field": ["", ".", "a.", ".a", "a..b", "a b", "a[0]", "a\n"],
+    "version-field": ["", ".", "a.", ".a", "a..b", "a+", "+a", " a", "a[0]", "a\n"],
+    "version-header": ["", "X Version", "-X", "X:", "X\r\nY", "\u00e9"],
+    "version-prefix": ["", "a\n", "\x1b[2J", "x" * 129],
+    "version-suffix": ["", "a\n", "\x1b[2J", "x" * 129],
     "bake-time": ["", "10", "m", "10 m", "1.5h", "-1m", "31d", "99999999s", "1w", "10M", "1h30m"],
     "warm-up": ["", "10", "-1m", "31d"],
     "canary-retry": ["", "0m", "59s", "31d", "30"],
@@ -149,7 +161,7 @@ def test_a_setting_is_read_from_its_tag(tag: str, text: str, name: str, value: o
 
 
 def test_every_setting_has_a_tag_that_is_read() -> None:
-    fields = {field.name for field in dataclasses.fields(Policy)} - {"limits", "problems"}
+    fields = {field.name for field in dataclasses.fields(Policy)} - {"limits", "order", "problems"}
     assert {name for _, _, name, _ in READ} == fields
 
 

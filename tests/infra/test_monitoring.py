@@ -21,7 +21,7 @@ from tests.fakes.cloud import minutes
 from tests.fakes.recorded import Recording, broken, came_back_stale, recording, rollout
 from tests.infra.synthesized import FULL, LEAST, OTHER, only, resources, template, text
 
-ALARMS = ["dead-letters", "failing", "held", "not-running", "stale", "unavailable"]
+ALARMS = ["dead-letters", "failing", "held", "not-running", "passed-over", "stale", "unavailable"]
 # From metric to alarm, of those that runs emit.
 EMITTED = {"NeedsAttention": "held", "Overdue": "unavailable", "Stale": "stale"}
 FIVE = minutes(5)

@@ -39,7 +39,7 @@ class Stored:
     data: bytes | None
     etag: str
     size: int
-    head: dict[str, str]
+    head: dict[str, Any]
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Made:
         *,
         etag: str | None = None,
         size: int | None = None,
-        **head: str,
+        **head: Any,
     ) -> None:
         """Store an object so many minutes after the start."""
         content = data.encode() if isinstance(data, str) else data
@@ -156,8 +156,8 @@ class Made:
         data = self._found("GetObject", Key, VersionId).data or b""
         return {"Body": io.BytesIO(data), "ContentLength": len(data)}
 
-    def _head(self, Bucket: str, Key: str, VersionId: str, ChecksumMode: str) -> Any:
-        assert (Bucket, ChecksumMode) == (NAME, "ENABLED")
+    def _head(self, Bucket: str, Key: str, VersionId: str | None = None, **_: str) -> Any:
+        assert Bucket == NAME
         stored = self._found("HeadObject", Key, VersionId)
         return {"ContentLength": stored.size, "ETag": f'"{stored.etag}"', **stored.head}
 

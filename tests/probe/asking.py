@@ -6,6 +6,7 @@ import gzip
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from ipaddress import ip_network
+from typing import cast
 from urllib.parse import urlsplit
 
 from terminator.probe import ask as probe
@@ -21,7 +22,7 @@ PATIENT = Limits(connect=60, read=60, whole=60)
 
 GOOD = says(message("1.0.274"))
 HEAD = b"HTTP/1.1 200 OK\r\n"
-TOO_LONG = (None, "body over 4096 bytes")
+TOO_LONG = (None, "body over 65536 bytes; set path to a smaller one")
 TIMEOUT = (None, "timeout")
 
 
@@ -34,12 +35,16 @@ BOMB = packed(b"1" * (1 << 20))
 
 
 def question(
-    url: str, instance: str = "i-0", host: str | None = None, version_field: str = "version"
+    url: str,
+    instance: str = "i-0",
+    host: str | None = None,
+    version_field: str = "version",
+    **more: str,
 ) -> probe.Question:
-    """Return a question, of the parts of a URL."""
+    """Return a question, of the parts of a URL; `more` are the fields that it need not have."""
     parts = urlsplit(url)
     path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-    return probe.Question(
+    asked = probe.Question(
         instance=instance,
         scheme=parts.scheme,
         address=parts.hostname or "",
@@ -48,6 +53,7 @@ def question(
         host=host,
         version_field=version_field,
     )
+    return cast("probe.Question", {**asked, **more})
 
 
 def ask(

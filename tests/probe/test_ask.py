@@ -86,8 +86,17 @@ def test_the_host_header_is_what_the_question_says(instance: respx.Route, host: 
     [
         ("version", ("1.0.1", None)),
         ("app.build.version", ("1.0.2", None)),
-        ("app.name", (None, 'not a version: "web"')),
-        ("app.release", (None, 'no field "app.release" in the JSON body')),
+        ("app.name", (None, 'not a version: "web"; set path to where the version is')),
+        (
+            "app.release",
+            (
+                None,
+                (
+                    'no field "app.release" in the JSON body; set version-field, to "version" '
+                    '("1.0.1") or "app.build.version" ("1.0.2")'
+                ),
+            ),
+        ),
     ],
 )
 def test_the_version_is_read_from_the_field_that_the_question_says(
@@ -97,6 +106,33 @@ def test_the_version_is_read_from_the_field_that_the_question_says(
     instance.mock(response(body))
     [said] = ask([question(URL, version_field=version_field)], 60)
     assert (said["version"], said["reason"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"X-Version": "web-1.0.3"}, ("1.0.3", None)),
+        ({"x-version": " web-1.0.3 "}, ("1.0.3", None)),
+        (
+            {"X-Release": "1.0.4"},
+            (None, 'no header "X-Version"; set version-header, to "x-release" ("1.0.4")'),
+        ),
+        ({"X-Version": "1.0.3"}, (None, '"1.0.3" does not begin with version-prefix "web-"')),
+    ],
+)
+def test_the_version_is_read_from_the_header_that_the_question_says(
+    instance: respx.Route, headers: dict[str, str], expected: Outcome
+) -> None:
+    instance.mock(httpx.Response(200, content=b"1.0.1", headers=headers))
+    [said] = ask([question(URL, version_header="X-Version", version_prefix="web-")], 60)
+    assert (said["version"], said["reason"]) == expected
+
+
+def test_in_health_json_the_version_is_not_the_release(instance: respx.Route) -> None:
+    instance.mock(response(b'{"version": "1"}', Content_Type="application/health+json"))
+    [(version, reason)] = ask_all(URL)
+    assert version is None
+    assert "set version-field to releaseId" in str(reason)
 
 
 @pytest.mark.parametrize("status", [201, 204, 206, 304, 401, 404, 500, 503, 999])
@@ -121,11 +157,11 @@ ENCODED: dict[str, tuple[bytes, str, Outcome]] = {
     "identity": (b"1.0.274", "Identity", VERSION),
     "gzip": (packed(b"1.0.274"), "gzip", VERSION),
     "GZIP": (packed(b"1.0.274"), "GZIP", VERSION),
-    "gzip to 4096 bytes": (packed(b"1.0.274".ljust(4096)), "gzip", VERSION),
-    "gzip to 4097 bytes": (packed(b"1.0.274".ljust(4097)), "gzip", TOO_LONG),
+    "gzip to 65536 bytes": (packed(b"1.0.274".ljust(65536)), "gzip", VERSION),
+    "gzip to 65537 bytes": (packed(b"1.0.274".ljust(65537)), "gzip", TOO_LONG),
     "deflate": (zlib.compress(b"1.0.274"), "deflate", VERSION),
     "a bomb": (BOMB, "gzip", TOO_LONG),
-    "a bomb that is too long itself": (BOMB * 5, "gzip", TOO_LONG),
+    "a bomb that is too long itself": (BOMB * 70, "gzip", TOO_LONG),
     "Brotli": (b"1.0.274", "br", (None, 'content encoding "br"')),
     "gzip in gzip": (packed(BOMB), "gzip, gzip", (None, 'content encoding "gzip, gzip"')),
     "no gzip": (b"1.0.274", "gzip", (None, "body is not what its content encoding says")),
@@ -158,8 +194,8 @@ def test_two_content_encodings_are_none_that_is_read(instance: respx.Route) -> N
     assert ask_all(URL) == [(None, 'content encoding "gzip, identity"')]
 
 
-@pytest.mark.parametrize(("size", "expected"), [(4096, VERSION), (4097, TOO_LONG)])
-def test_a_body_has_at_most_4096_bytes(instance: respx.Route, size: int, expected: Outcome) -> None:
+@pytest.mark.parametrize(("size", "expected"), [(65536, VERSION), (65537, TOO_LONG)])
+def test_a_body_has_at_most_64_kib(instance: respx.Route, size: int, expected: Outcome) -> None:
     instance.mock(response(b"1.0.274".ljust(size)))
     assert ask_all(URL) == [expected]
 

@@ -24,42 +24,88 @@ READ = [
     (b'{"status": {"version": "9"}, "version": "v1.0-rc.1+b7"}', "v1.0-rc.1+b7"),
     (b'{"name": "caf\xc3\xa9", "version": "1.0"}', "1.0"),
     (b"1.10", "1.10"),
+    (b'{"version": 2}', "2"),
+    ("1.0".encode("utf-16"), "1.0"),
+    (b"\xfe\xff" + "1.0.274\r\n".encode("utf-16-be"), "1.0.274"),
+    (b'{"version": 20240115}', "20240115"),
 ]
+AROUND = '; set version-prefix and version-suffix to what stands around "1.0"'
+PATH = "; set path to where the version is"
 REFUSED = [
-    (b"", 'not a version: ""'),
-    (b" \r\n", 'not a version: ""'),
-    (b"{}", 'no field "version" in the JSON body'),
-    (b'{"Version": "1.0"}', 'no field "version" in the JSON body'),
-    (b'{"version": 1.10}', 'field "version" is a number, not a string'),
-    (b'{"version": 2}', 'field "version" is a number, not a string'),
-    (b'{"version": NaN}', 'field "version" is a number, not a string'),
-    (b'{"version": null}', 'field "version" is null, not a string'),
-    (b'{"version": true}', 'field "version" is a boolean, not a string'),
-    (b'{"version": ["1.0"]}', 'field "version" is an array, not a string'),
-    (b'{"version": {"text": "1.0"}}', 'field "version" is an object, not a string'),
-    (b'{"version": ""}', 'not a version: ""'),
-    (b'{"version": "latest"}', 'not a version: "latest"'),
-    (b'{"version": "1.0"', r'not a version: "{\"version\": \"1.0\""'),
-    (b'{"version": "1.0"} {}', r'not a version: "{\"version\": \"1.0\"} {}"'),
-    (b'["1.0"]', r'not a version: "[\"1.0\"]"'),
-    (b"null", 'not a version: "null"'),
-    (b"1.0 1.1", 'not a version: "1.0 1.1"'),
-    (b"1.0\n1.1", r'not a version: "1.0\n1.1"'),
-    (b"1.0\x00", r'not a version: "1.0\u0000"'),
-    (b"\x00", r'not a version: "\u0000"'),
-    (b"\x1b[2J1.0", r'not a version: "\u001b[2J1.0"'),
-    (b'"\\u001b[2J"', r'not a version: "\u001b[2J"'),
-    (b'"\\ud800"', r'not a version: "\ud800"'),
-    (b"\xff1.0", r'not a version: "\\xff1.0"'),
-    (b"1.0\xc3", r'not a version: "1.0\\xc3"'),
-    ("1.0".encode("utf-16"), r'not a version: "\\xff\\xfe1\u0000.\u00000\u0000"'),
-    ("\uff11.\uff10".encode(), r'not a version: "\uff11.\uff10"'),
-    (b"<!doctype html>\n<h1>", r'not a version: "<!doctype html>\n<h1>"'),
-    (b"x" * 4096, f'not a version: "{"x" * 60}…"'),
+    (b"", 'not a version: ""' + PATH),
+    (b" \r\n", 'not a version: ""' + PATH),
+    (b"{}", 'no field "version" in the JSON body; set version-field'),
+    (
+        b'{"Version": "1.0"}',
+        'no field "version" in the JSON body; set version-field, to "Version" ("1.0")',
+    ),
+    (
+        b'{"version": 1.10}',
+        'field "version" is a fraction (to JSON 1.10 is 1.1); set version-field to a string',
+    ),
+    (
+        b'{"version": NaN}',
+        'field "version" is a fraction (to JSON 1.10 is 1.1); set version-field to a string',
+    ),
+    (b'{"version": null}', 'field "version" is null, not a string; set version-field'),
+    (b'{"version": true}', 'field "version" is a boolean, not a string; set version-field'),
+    (b'{"version": ["1.0"]}', 'field "version" is an array, not a string; set version-field'),
+    (
+        b'{"version": {"text": "1.0"}}',
+        'field "version" is an object, not a string; set version-field, to "version.text" ("1.0")',
+    ),
+    (b'{"version": ""}', 'not a version: ""' + PATH),
+    (b'{"version": "latest"}', 'not a version: "latest"' + PATH),
+    (
+        b'{"version": "1.0"',
+        r'not a version: "{\"version\": \"1.0\""' + PATH,
+    ),
+    (
+        b'{"version": "1.0"} {}',
+        r'not a version: "{\"version\": \"1.0\"} {}"' + PATH,
+    ),
+    (
+        b'["1.0"]',
+        r'not a version: "[\"1.0\"]"' + AROUND,
+    ),
+    (b"null", 'not a version: "null"' + PATH),
+    (
+        b"1.0 1.1",
+        'not a version: "1.0 1.1"' + AROUND,
+    ),
+    (
+        b"1.0\n1.1",
+        r'not a version: "1.0\n1.1"' + AROUND,
+    ),
+    (
+        b"1.0\x00",
+        r'not a version: "1.0\u0000"' + AROUND,
+    ),
+    (b"\x00", r'not a version: "\u0000"' + PATH),
+    (
+        b"\x1b[2J1.0",
+        r'not a version: "\u001b[2J1.0"' + AROUND,
+    ),
+    (b'"\\u001b[2J"', r'not a version: "\u001b[2J"' + PATH),
+    (b'"\\ud800"', r'not a version: "\ud800"' + PATH),
+    (
+        b"\xff1.0",
+        r'not a version: "\\xff1.0"' + AROUND,
+    ),
+    (
+        b"1.0\xc3",
+        r'not a version: "1.0\\xc3"' + AROUND,
+    ),
+    ("\uff11.\uff10".encode(), r'not a version: "\uff11.\uff10"' + PATH),
+    (
+        b"<!doctype html>\n<h1>",
+        r'not a version: "<!doctype html>\n<h1>"' + PATH,
+    ),
+    (b"x" * 4096, f'not a version: "{"x" * 60}…"' + PATH),
 ]
 DEEP = [
-    b"[" * 4096,
-    b'"' * 4096,
+    b"[" * 65536,
+    b'"' * 65536,
     b'{"version":' + b"[" * 4085,
     b'{"version":' * 372,
     b'{"version":' + b"[" * 2000 + b"]" * 2000 + b"}",
@@ -114,6 +160,20 @@ def test_a_deep_or_long_body_is_refused_like_any_other(body: bytes) -> None:
         (b'{"tag": "1.0"}', "tag", "1.0"),
         (b'"1.0"', "build.version", "1.0"),
         (b"1.0", "build.version", "1.0"),
+        (b'{"build.version": "1.0", "build": {"version": "2.0"}}', "build.version", "1.0"),
+        (b'{"app": {"build.version": "1.0"}}', "app.build.version", "1.0"),
+        (b'{"app.build": {"version": "1.0"}}', "app.build.version", "1.0"),
+        (b'{"a": {}, "a.b": {"c": "1.0"}}', "a.b.c", "1.0"),
+        (b'{"parts": [{}, {"version": "1.0"}]}', "parts.1.version", "1.0"),
+        (b'{"@version": "1.0"}', "@version", "1.0"),
+        (b'{"Version": "1.8.0", "Prerelease": "dev"}', "Version+Prerelease", "1.8.0-dev"),
+        (b'{"Version": "1.8.0", "Prerelease": ""}', "Version+Prerelease", "1.8.0"),
+        (b'{"Version": "1.8.0", "Prerelease": null}', "Version+Prerelease", "1.8.0"),
+        (b'{"Version": "1.8.0"}', "Version+Prerelease", "1.8.0"),
+        (b'{"Version": "1.8.0", "Prerelease": ""}', "Version", "1.8.0"),
+        (b'{"Version": "1.8.0-dev", "Prerelease": "dev"}', "Version", "1.8.0-dev"),
+        (b'{"a": {"n": 4}, "b": 7}', "a.n+b", "4-7"),
+        (b'{"version": "1", "releaseId": "1.2.2"}', "releaseId", "1.2.2"),
     ],
 )
 def test_a_dotted_field_is_the_path_to_the_version(body: bytes, field: str, version: str) -> None:
@@ -123,21 +183,75 @@ def test_a_dotted_field_is_the_path_to_the_version(body: bytes, field: str, vers
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b'{"version": "1.0"}', 'no field "build.version" in the JSON body'),
-        (b'{"build": {}}', 'no field "build.version" in the JSON body'),
-        (b'{"build": "1.0"}', 'no field "build.version" in the JSON body'),
-        (b'{"build": "version"}', 'no field "build.version" in the JSON body'),
-        (b'{"build": ["version"]}', 'no field "build.version" in the JSON body'),
-        (b'{"build": 1}', 'no field "build.version" in the JSON body'),
-        (b'{"build": [{"version": "1.0"}]}', 'no field "build.version" in the JSON body'),
-        (b'{"build.version": "1.0"}', 'no field "build.version" in the JSON body'),
-        (b'{"build": {"version": 1}}', 'field "build.version" is a number, not a string'),
+        (b'{"version": "1.0"}', '; set version-field, to "version" ("1.0")'),
+        (b'{"build": {}}', "; set version-field"),
+        (b'{"build": "1.0"}', '; set version-field, to "build" ("1.0")'),
+        (b'{"build": "version"}', "; set version-field"),
+        (b'{"build": ["version"]}', "; set version-field"),
+        (b'{"build": 1}', "; set version-field"),
+        (b'{"build": [{"version": "1.0"}]}', "; set version-field"),
+        (
+            b'{"b": {"c": {"version": "3.0"}}, "tag": "x1", "a": {"version": "2.0", "at": "1:00"}}',
+            '; set version-field, to "a.version" ("2.0") or "b.c.version" ("3.0") or "tag" ("x1")',
+        ),
     ],
 )
-def test_a_dotted_field_that_leads_nowhere_is_named(body: bytes, reason: str) -> None:
+def test_a_field_that_leads_nowhere_is_named_with_those_that_look_like_versions(
+    body: bytes, reason: str
+) -> None:
     with pytest.raises(NoVersionError) as refusal:
         parse_body(body, "build.version")
-    assert str(refusal.value) == reason
+    assert str(refusal.value) == f'no field "build.version" in the JSON body{reason}'
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (
+            b'{"status": "pass", "version": "1", "releaseId": "1.2.2"}',
+            r"is the API's.*set version-field to releaseId \(\"1\.2\.2\"\)",
+        ),
+        (
+            b'{"version": "1.8.0", "Pre_Release": "dev"}',
+            r'stands "Pre_Release" \("dev"\); set version-field to "version\+Pre_Release"',
+        ),
+        (b'{"version": 1.5}', "is a fraction.*set version-field"),
+        (b"9f8e7d6", "commit hash.*set releases.order to uploaded"),
+        (b"1.0.post1", "releases.order uploaded takes them"),
+        (b"Apache Tomcat/9.0.54", 'version-prefix and version-suffix .* "9.0.54"'),
+        (b"<html>", "set path to where the version is"),
+    ],
+)
+def test_a_refusal_names_the_setting_that_would_mend_it(body: bytes, reason: str) -> None:
+    with pytest.raises(NoVersionError, match=reason):
+        parse_body(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "prefix", "suffix", "outcome"),
+    [
+        (b"web-1.0", "web-", "", "1.0"),
+        (b"1.0 (stable)", "", " (stable)", "1.0"),
+        (b'{"version": "Apache Tomcat/9.0.54"}', "Apache Tomcat/", "", "9.0.54"),
+        (b"1.0", "web-", "", '"1.0" does not begin with version-prefix "web-"'),
+        (b"web-1.0", "web-", "x", '"web-1.0" does not end with version-suffix "x"'),
+        (b"ab", "ab", "b", '"ab" does not end with version-suffix "b"'),
+    ],
+)
+def test_literal_text_around_a_version_is_taken_off(
+    body: bytes, prefix: str, suffix: str, outcome: str
+) -> None:
+    try:
+        read = str(parse_body(body, "version", prefix, suffix))
+    except NoVersionError as refusal:
+        read = str(refusal)
+    assert read == outcome
+
+
+def test_the_order_uploaded_reads_any_text_that_can_be_a_version() -> None:
+    assert str(parse_body(b'{"version": "9f8e7d6"}', order="uploaded")) == "9f8e7d6"
+    with pytest.raises(NoVersionError):
+        parse_body(b"OK", order="uploaded")
 
 
 @given(
@@ -163,8 +277,8 @@ def test_any_bytes_are_read_or_refused_in_a_short_printable_line(body: bytes, fi
         reason = str(refusal)
         assert reason.replace("…", "").isascii()
         assert reason.isprintable()
-        # 60 characters are quoted, each at most the 12 of an escaped surrogate pair.
-        assert len(reason) <= len('not a version: "…"') + 60 * 12
+        # The probe cuts them; each character quoted takes at most the 12 of a surrogate pair.
+        assert len(reason) <= 300 + (60 + 6 * 40) * 12
     else:
         assert read.encode() in body
         assert len(read) <= 128

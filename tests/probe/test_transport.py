@@ -325,7 +325,7 @@ class KeepsOpen:
 
 @pytest.mark.parametrize(
     "answer",
-    [message(VERSION), message("1" * 5000), message("", 500), b"\0"],
+    [message(VERSION), message("1" * 70_000), message("", 500), b"\0"],
     ids=["good", "too long", "status 500", "broken"],
 )
 def test_a_connection_is_closed_once_answered(answer: bytes) -> None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from ipaddress import IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args
 
+from terminator.config import values
 from terminator.config.release_keys import KeyTemplate, KeyTemplateError
 from terminator.config.tags import (
     ENABLED_TAG,
@@ -27,6 +28,7 @@ from terminator.config.tags import (
 )
 from terminator.config.values import HIGHEST_PORT
 from terminator.text import quoted
+from terminator.version import Order
 
 Read = TypeVar("Read")
 # Lambda's names; in a few Regions there is no arm64.
@@ -80,15 +82,22 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class Bucket:
-    """The releases bucket and how its keys are made.
+    """The releases bucket, how its keys are made, and how its releases are ordered.
 
     `kms_key` is the ARN of the customer's KMS key that its objects are encrypted with, None where
-    they are with S3's own keys.
+    they are with S3's own keys. `orders` maps apps to their order, where it is another than
+    `order`.
     """
 
     name: str
     template: KeyTemplate
     kms_key: str | None = None
+    order: Order = "version"
+    orders: Mapping[str, Order] = field(default_factory=dict)
+
+    def order_of(self, app: str) -> Order:
+        """Return how the releases of an app are ordered."""
+        return self.orders.get(app, self.order)
 
 
 @dataclass(frozen=True)
@@ -192,10 +201,13 @@ def from_settings(settings: object) -> Config:
     except SettingError as error:
         raise ConfigError(str(error)) from error
     _check_limits(base)
+    bucket = _bucket(given["releases"]) if given.get("releases") is not None else None
+    if bucket is not None and bucket.template.only_app:
+        base = replace(base, app=bucket.template.only_app)
     config = Config(
         names=tuple(dict.fromkeys(names)),
         tagged=_flag("groups.tagged", groups.get("tagged", False)),
-        bucket=_bucket(given["releases"]) if given.get("releases") is not None else None,
+        bucket=bucket,
         defaults=base,
         name=_matching(
             "name",
@@ -266,20 +278,50 @@ def deployment_from_settings(settings: object) -> Deployment:
 
 
 def _bucket(value: object) -> Bucket:
-    given = _object("releases", value, ("bucket", "create", "key", "kms_key"))
+    known = ("app", "apps", "bucket", "create", "key", "kms_key", "order")
+    given = _object("releases", value, known)
     accepted = "the name of a bucket, such as acme-releases"
     name = _matching("releases.bucket", given.get("bucket"), _BUCKET, accepted)
-    key = given.get("key", "{app}/{version}.zip")
+    key, only_app = given.get("key", "{app}/{version}.zip"), given.get("app", "")
     if not isinstance(key, str):
         raise _refused("releases.key", key, "a template such as {app}/{version}.zip")
     kms_key = given.get("kms_key")
     if kms_key is not None:
         accepted = f"the ARN of a KMS key, not of an alias, such as {_KMS_EXAMPLE}"
         kms_key = _matching("releases.kms_key", kms_key, _KMS_KEY, accepted)
+    if only_app != "":
+        only_app = _app("releases.app", only_app)
     try:
-        return Bucket(name, KeyTemplate.parse(key), kms_key)
+        template = KeyTemplate.parse(key, only_app)
     except KeyTemplateError as error:
         raise ConfigError(f"releases.key: {error}") from error
+    apps = given.get("apps", {})
+    if not isinstance(apps, dict):
+        raise _refused("releases.apps", apps, 'an object such as {"web": {"order": "uploaded"}}')
+    orders: dict[str, Order] = {}
+    for app, settings in apps.items():
+        of_app = _object(f"releases.apps.{_app('releases.apps', app)}", settings, ("order",))
+        if "order" in of_app:
+            orders[app] = _order(f"releases.apps.{app}.order", of_app["order"])
+    order = _order("releases.order", given.get("order", "version"))
+    return Bucket(name, template, kms_key, order, orders)
+
+
+def _order(name: str, value: object) -> Order:
+    known: tuple[Order, ...] = get_args(Order)
+    for each in known:
+        if value == each:
+            return each
+    raise _refused(name, value, " or ".join(known))
+
+
+def _app(name: str, value: object) -> str:
+    try:
+        if isinstance(value, str):
+            return values.app(value)
+    except ValueError:
+        pass
+    raise _refused(name, value, "letters, digits, '-', '_' and '.', such as web")
 
 
 def _period(value: object) -> timedelta:

@@ -16,6 +16,7 @@ from typing import Final
 from terminator.config import values
 from terminator.config.values import Amount, Followed, Scheme, Window
 from terminator.text import quoted
+from terminator.version import Order
 
 TAG_PREFIX: Final = "terminator:"
 ENABLED_TAG: Final = "terminator:enabled"
@@ -52,11 +53,13 @@ class Limits:
 class Policy:
     """What a team wants for its group; `problems` are the settings that could not be read.
 
-    Where there are problems the other fields mean nothing: the group is held. `limits` are the
-    deployment's, which win over what the group wants.
+    Where there are problems the other fields mean nothing: the group is held. `order` is how the
+    app's releases are ordered, which no tag says. `limits` are the deployment's, which win over
+    what the group wants.
     """
 
     app: str
+    order: Order = "version"
     minimum: Amount | None = None
     max_unavailable: Amount = _QUARTER
     scheme: Scheme = "http"
@@ -64,6 +67,9 @@ class Policy:
     path: str = "/version"
     host: str | None = None
     version_field: str = "version"
+    version_header: str | None = None
+    version_prefix: str = ""
+    version_suffix: str = ""
     pause: str | None = None
     bake_time: timedelta = timedelta(minutes=10)
     warm_up: timedelta | None = None
@@ -147,8 +153,13 @@ _SETTINGS: Final[Mapping[str, _Setting]] = {
     "path": _Setting(values.path, "a URL path that starts with one /, such as /version"),
     "host": _Setting(values.host, "a host name, such as www.example.com"),
     "version-field": _Setting(
-        values.version_field, "a dotted path into the JSON body, such as build.version"
+        values.version_field,
+        "a dotted path into the JSON body, such as build.version, or several to join by -, such "
+        "as Version+Prerelease",
     ),
+    "version-header": _Setting(values.header, "the name of a response header, such as X-Version"),
+    "version-prefix": _Setting(values.around, "up to 128 printable characters, such as web-"),
+    "version-suffix": _Setting(values.around, "up to 128 printable characters, such as -linux"),
     "pause": _Setting(str, "any text"),
     "bake-time": _Setting(values.duration, "a duration such as 90s, 10m or 2h, at most 30d"),
     "warm-up": _Setting(values.duration, "a duration such as 90s, 10m or 2h, at most 30d"),
@@ -224,12 +235,14 @@ def limits(given: Mapping[str, object]) -> Limits:
 def for_group(name: str, tags: Mapping[str, str], base: Policy, *, named: bool) -> Policy:
     """Return the policy of the group `name`: `base`, overridden by its `terminator:` tags.
 
+    Its app has its name, unless `base` or a tag says another.
+
     `named` says that the configuration names the group, so that it needs no `enabled` tag.
     What cannot be read is kept in `problems`, each naming the tag, its text and what is
     accepted: an unknown `terminator:` tag too, since a typing error must not mean a default,
     an `enabled` that does not say `true`, and a setting that the deployment keeps from tags.
     """
-    read: dict[str, object] = {"app": name}
+    read: dict[str, object] = {"app": base.app or name}
     problems: list[str] = []
     if not named and ENABLED_TAG not in tags:
         problems.append(f"tag {ENABLED_TAG} is missing; accepted is true")

@@ -18,6 +18,7 @@ Followed = Literal["release", "template"]
 
 HIGHEST_PORT: Final = 65_535
 _LONGEST_ALARM: Final = 255
+_LONGEST_AROUND: Final = 128
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LONGEST: Final = timedelta(days=30)
 _SHORTEST_AGE, _LONGEST_AGE = timedelta(hours=1), timedelta(days=366)
@@ -28,7 +29,10 @@ _PATH: Final = re.compile(
     _SHORT + r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@%?-][A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?"
 )
 _HOST: Final = re.compile(_SHORT + r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?::[0-9]{1,5})?")
-_FIELD: Final = re.compile(_SHORT + r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+_KEY: Final = r"[A-Za-z0-9_@:-]+(?: [A-Za-z0-9_@:-]+)*"
+_FIELD: Final = re.compile(_SHORT + rf"{_KEY}(?:[.+]{_KEY})*")
+# https://www.rfc-editor.org/rfc/rfc9110#name-tokens, but for what no server sends
+_HEADER: Final = re.compile(_SHORT + r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _APP: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY: Final = f"(?:{'|'.join(_DAYS)})"
@@ -139,8 +143,20 @@ def host(text: str) -> str:
 
 
 def version_field(text: str) -> str:
-    """Read a dotted path into a JSON object: `version`, `build.version`."""
+    """Read a dotted path into a JSON object, or several to join: `build.version`, `major+minor`."""
     return _matching(_FIELD, text)
+
+
+def header(text: str) -> str:
+    """Read the name of a response header."""
+    return _matching(_HEADER, text)
+
+
+def around(text: str) -> str:
+    """Read literal text that stands around a version."""
+    if not text or not text.isprintable() or len(text) > _LONGEST_AROUND:
+        raise ValueError(text)
+    return text
 
 
 def app(text: str) -> str:

@@ -21,7 +21,7 @@ from terminator.model import (
     Released,
     Source,
 )
-from terminator.version import Version, same_release
+from terminator.version import Version
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _MOST_RETRIES: Final = 32
@@ -236,9 +236,9 @@ class GroupState:
             return instance.origin is not None
         if instance.version is None or self.target is None:
             return False
-        if self.source == "highest":
-            return instance.version == self.target
-        return same_release(instance.version, self.target)
+        if self.released is not None:
+            return self.released.is_run_by(instance.version)
+        return instance.version == self.target
 
     def above_target(self, instance: Instance) -> bool:
         """Say whether the instance is known to run a version higher than the target.
@@ -262,7 +262,7 @@ class GroupState:
             return False
         if self.source == "highest":
             return instance.version < self.target
-        return not same_release(instance.version, self.target)
+        return self.released is not None and not self.released.is_run_by(instance.version)
 
     def is_outdated(self, instance: Instance) -> bool:
         """Say whether the instance answered a version that is outdated, or has drifted."""

@@ -65,6 +65,8 @@ def ask_preflight(
     def in_time() -> None:
         world.require(CONFIRM_SECONDS, "its zip was read")
 
+    if not bucket.template.is_zip:
+        return Preflight(refresh, tuple(alarms))
     in_time()
     problem = zip_problem(world.aws.s3, bucket.name, released.release.key, in_time)
     return Preflight(refresh, tuple(alarms), problem)

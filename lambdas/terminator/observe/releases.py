@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from terminator.config import values as settings
 from terminator.config.release_keys import KeyNameError, KeyTemplate, pointer_key
 from terminator.errors import KnownError
-from terminator.model import NoRelease, Release, Released
-from terminator.text import plain, quoted
-from terminator.version import NotAVersionError, Version, same_release
+from terminator.model import NoRelease, NoVersion, Release, Released
+from terminator.text import few, plain, quoted
+from terminator.version import NotAVersionError, Order, Version, begins_hash, read, same_release
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -23,8 +23,14 @@ if TYPE_CHECKING:
 POINTER_BYTES: Final = 256
 # Fifty releases a day for five years are as many.
 MOST_PAGES: Final = 100
+# So many keys that name no release are told.
+_MOST_UNREAD: Final = 100
 # What S3 calls the version of an object that was stored without versioning.
 UNVERSIONED: Final = "null"
+# What says which version an object is, where its name does not: x-amz-meta-version.
+METADATA: Final = "version"
+# Stands for a version where a key needs none.
+_NOTHING: Final = Version.parse("0")
 
 
 class ListingTooLongError(KnownError):
@@ -57,12 +63,17 @@ class Listing:
 
     `releases` are those there now. `zips` maps the keys of zips to their entries, `pointer` has
     those of the pointer, each the oldest first. `versions` maps the keys to what they name.
+    `unread` maps the keys of zips that are no releases to the reason. Where `is_fixed` all
+    releases have one key, and one is there at a time.
     """
 
     releases: tuple[Release, ...]
     zips: Mapping[str, tuple[Entry, ...]]
     versions: Mapping[str, Version]
     pointer: tuple[Entry, ...]
+    order: Order = "version"
+    unread: Mapping[str, str] = field(default_factory=dict)
+    is_fixed: bool = False
 
     @property
     def pointed(self) -> bool:
@@ -70,14 +81,17 @@ class Listing:
         return bool(self.pointer) and not self.pointer[-1].deleted
 
 
-def find(s3: S3Client, bucket: str, template: KeyTemplate, app: str) -> Released | NoRelease:
+def find(
+    s3: S3Client, bucket: str, template: KeyTemplate, app: str, order: Order = "version"
+) -> Released | NoRelease:
     """Return the release that the app should run: its pointer's, else the newest; undated.
 
-    One listing, and one read where there is a pointer. Errors of S3 pass through.
+    One listing, and one read where there is a pointer or the zip's name is fixed. Errors of S3
+    pass through.
     """
     if problem := no_app(app):
         return problem
-    return chosen(s3, bucket, app, list_releases(s3, bucket, template, app))
+    return chosen(s3, bucket, app, list_releases(s3, bucket, template, app, order))
 
 
 def no_app(app: str) -> NoRelease | None:
@@ -89,28 +103,36 @@ def no_app(app: str) -> NoRelease | None:
     return None
 
 
-def list_releases(
+def list_releases(  # noqa: PLR0913 - where, whose, how, and for how long
     s3: S3Client,
     bucket: str,
     template: KeyTemplate,
     app: str,
+    order: Order = "version",
+    *,
     before_each: Callable[[int], None] = lambda _: None,
 ) -> Listing:
     """List the app's zips and its pointer, with their older versions and delete markers.
 
-    Object versions are listed, not objects: it works for a bucket without versioning too.
+    Object versions are listed, not objects: it works for a bucket without versioning too. Of a
+    zip whose name is fixed the object that is there now is asked which version it is.
     `before_each` is called with the number of each page before it is read, and may raise. Whoever
     may write under a prefix can fill it: raise ListingTooLongError after 100 pages.
     """
     pointer, prefix = pointer_key(app), template.prefix(app)
     prefixes = [prefix] if pointer.startswith(prefix) else [prefix, pointer]
     # What is no key of the app's is dropped here, while it is listed.
-    versions: dict[str, Version | None] = {pointer: None}
+    versions: dict[str, Version] = {}
+    unread: dict[str, str] = {}
     entries: dict[str, deque[Entry]] = defaultdict(deque)
     for page in _pages(s3, bucket, prefixes, before_each):
         for entry in page:
-            if entry.key not in entries and entry.key not in versions:
-                version = _version(template, app, entry.key)
+            if entry.key not in entries and entry.key != pointer:
+                version = _version(template, app, entry.key, order)
+                if isinstance(version, str):
+                    if entry.latest and not entry.deleted and len(unread) < _MOST_UNREAD:
+                        unread[entry.key] = version
+                    continue
                 if version is None:
                     continue
                 versions[entry.key] = version
@@ -122,17 +144,105 @@ def list_releases(
         for key, each in entries.items()
     }
     pointers = found.pop(pointer, ())
-    named = {key: version for key, version in versions.items() if version is not None}
+    if template.is_fixed:
+        return _of_fixed_name(s3, bucket, found.get(prefix, ()), order)
+    if order == "uploaded":
+        versions = {
+            key: Version.opaque(version.text, uploaded(found[key]))
+            for key, version in versions.items()
+        }
     return Listing(
         releases=tuple(
-            Release(key, named[key], each[-1].when, each[-1].size, each[-1].etag)
+            Release(key, versions[key], each[-1].when, each[-1].size, each[-1].etag)
             for key, each in found.items()
             if not each[-1].deleted
         ),
         zips=found,
-        versions=named,
+        versions=versions,
         pointer=pointers,
+        order=order,
+        unread=unread,
     )
+
+
+def _of_fixed_name(s3: S3Client, bucket: str, entries: Sequence[Entry], order: Order) -> Listing:
+    """Return the one release that there is of a zip whose name is fixed, and what it was before.
+
+    Its metadata says which version it is. Such an app has no pointer: who boots gets what is
+    there.
+    """
+    nothing = Listing((), {}, {}, (), order, is_fixed=True)
+    if not entries or entries[-1].deleted:
+        return nothing
+    now, key = entries[-1], entries[-1].key
+    try:
+        version = version_of_object(s3, bucket, now, order)
+    except NotAVersionError as error:
+        return replace(nothing, unread={key: str(error)})
+    release = Release(key, version, now.when, now.size, now.etag)
+    return replace(
+        nothing, releases=(release,), zips={key: tuple(entries)}, versions={key: version}
+    )
+
+
+def version_of_object(s3: S3Client, bucket: str, entry: Entry, order: Order) -> Version:
+    """Return the version that an object's metadata names; raise NotAVersionError.
+
+    One call. Only of an older version of the object its id is given: that takes
+    s3:GetObjectVersion.
+    """
+    if entry.latest:
+        head = s3.head_object(Bucket=bucket, Key=entry.key)
+    else:
+        head = s3.head_object(Bucket=bucket, Key=entry.key, VersionId=entry.version_id)
+    if head["ETag"].strip('"') != entry.etag:
+        raise NotAVersionError("", f"; {plain(entry.key)} was replaced while it was looked at")
+    text = head.get("Metadata", {}).get(METADATA, "")
+    if not text:
+        raise NotAVersionError(
+            "",
+            f": {plain(entry.key)} has no metadata `{METADATA}`; upload it with "
+            f"--metadata {METADATA}=1.0.275",
+        )
+    version = read(text, order)
+    return Version.opaque(text, entry.when) if order == "uploaded" else version
+
+
+def uploaded(entries: Sequence[Entry]) -> datetime:
+    """Return when a zip was uploaded: the oldest version of its object since it was last deleted.
+
+    So uploading it again moves nothing. Of one that is deleted it is when it was uploaded before.
+    """
+    first: datetime | None = None
+    was_deleted = True
+    for each in entries:
+        if not each.deleted and was_deleted:
+            first = each.when
+        was_deleted = each.deleted
+    return first or entries[-1].when
+
+
+def _version(template: KeyTemplate, app: str, key: str, order: Order) -> Version | str | None:
+    """Return the version that a key of the app names, or why it names none.
+
+    None says that it is no zip of the app at all.
+    """
+    if template.is_fixed:
+        return _NOTHING if key == template.prefix(app) else None
+    try:
+        its_app, version = template.read(key, order)
+    except KeyNameError as error:
+        return str(error) if _is_meant(template, app, key) else None
+    return version if its_app == app else None
+
+
+def _is_meant(template: KeyTemplate, app: str, key: str) -> bool:
+    """Say whether a key that names no version is meant as a zip of the app."""
+    try:
+        return template.app_of(key) == app
+    except KeyNameError:
+        prefix, ending = template.prefix(app), template.text.rpartition(".")[2]
+        return bool(prefix) and key.startswith(prefix) and key.endswith(f".{ending}")
 
 
 def _pages(
@@ -169,45 +279,96 @@ def _entries(page: ListObjectVersionsOutputTypeDef) -> Iterator[Entry]:
         )
 
 
-def _version(template: KeyTemplate, app: str, key: str) -> Version | None:
-    try:
-        named, version = template.read(key)
-    except KeyNameError:
-        return None
-    return version if named == app else None
-
-
 def chosen(s3: S3Client, bucket: str, app: str, listing: Listing) -> Released | NoRelease:
     """Return the release of the listing that the app should run, undated; reads its pointer."""
     if not listing.pointed:
-        if not listing.releases:
-            return NoRelease(f"no release of {app} in s3://{bucket}")
-        return Released(max(listing.releases, key=rank), since=None)
+        return _newest(bucket, app, listing)
     key = pointer_key(app)
     answer = s3.get_object(Bucket=bucket, Key=key)
     if answer["ContentLength"] > POINTER_BYTES:
         return NoRelease(f"the pointer {key} names no release: it is over {POINTER_BYTES} bytes")
     try:
-        version = pointed_version(answer["Body"].read())
+        version = pointed_version(answer["Body"].read(), listing.order)
     except NotAVersionError as error:
         return NoRelease(f"the pointer {key} names no release: {error}")
     release = named(listing.releases, version)
     if release is None:
         return NoRelease(f"the pointer {key} names {version}, which is no release of {app}")
-    return Released(release, since=None)
+    return _as_target(listing, release)
 
 
-def pointed_version(body: bytes) -> Version:
+def _newest(bucket: str, app: str, listing: Listing) -> Released | NoRelease:
+    """Return the newest release of the listing."""
+    if not listing.releases:
+        whys = few(sorted(listing.unread.values()), "; ")
+        return NoRelease(f"no release of {app} in s3://{bucket}{f': {whys}' if whys else ''}")
+    newest = max(listing.releases, key=rank)
+    dates = newest.version.key[:1]
+    alike = sorted(r.version.text for r in listing.releases if r.version.key[:1] == dates)
+    if listing.order == "uploaded" and len(alike) > 1:
+        return NoRelease(
+            f"{few(alike)} were uploaded in the same second, so nobody knows which is newer: "
+            f"write the pointer {pointer_key(app)}, or delete one and upload it again"
+        )
+    return _as_target(listing, newest)
+
+
+def _as_target(listing: Listing, release: Release) -> Released:
+    """Return the release as the target, with the texts that name other ones exactly.
+
+    Those are zips of an equal version. Of a zip that is deleted a text counts where more than
+    spelling tells them apart.
+    """
+    there = {each.key for each in listing.releases}
+    own = release.version
+    exact = (
+        other.text
+        for key, other in listing.versions.items()
+        if key != release.key
+        and other == own
+        and (key in there or (other.build, other.hashes) != (own.build, own.hashes))
+    )
+    return Released(release, since=None, other_texts=frozenset(exact))
+
+
+def pointed_version(body: bytes, order: Order = "version") -> Version:
     """Return the version that a pointer's text names; raise NotAVersionError."""
     text = body.decode(errors="backslashreplace").strip().removeprefix("\ufeff").strip()
-    return Version.parse(text)
+    return read(text, order)
 
 
 def named(releases: Sequence[Release], version: Version) -> Release | None:
-    """Return the release that a version names: the one spelled so, else the newest equal one."""
+    """Return the release that a version names: the one spelled so, else the newest equal one.
+
+    A commit hash names the only release that it begins, or that begins it.
+    """
     exact = [each for each in releases if each.version.text == version.text]
     equal = exact or [each for each in releases if same_release(each.version, version)]
+    if not equal:
+        equal = [each for each in releases if begins_hash(each.version.text, version.text)]
+        equal = equal if len(equal) == 1 else []
     return max(equal, key=rank, default=None)
+
+
+def answered(listing: Listing, version: Version) -> Version | NoVersion:
+    """Return the version that an instance answered, as the app's releases order it.
+
+    In the order `uploaded` that takes the releases: when the one that it runs was uploaded. One
+    that was deleted counts where no other fits. What is no release ranks below all.
+    """
+    if listing.order != "uploaded":
+        return version
+    texts = {each.text: each for each in listing.versions.values()}
+    there = {each.version.text for each in listing.releases}
+    for some in ([version.text], there, texts.keys() - there):
+        fit = [
+            t for t in some if t in texts and (t == version.text or begins_hash(t, version.text))
+        ]
+        if len(fit) > 1:
+            return NoVersion(f"{quoted(version.text)} may be {few(sorted(map(quoted, fit)))}")
+        if fit:
+            return replace(texts[fit[0]], text=version.text)
+    return version
 
 
 def rank(release: Release) -> tuple[Version, datetime, str]:

@@ -41,7 +41,14 @@ from terminator.observe.load_balancers import (
     is_known,
     traffic,
 )
-from terminator.observe.releases import Listing, ListingTooLongError, chosen, list_releases, no_app
+from terminator.observe.releases import (
+    Listing,
+    ListingTooLongError,
+    answered,
+    chosen,
+    list_releases,
+    no_app,
+)
 from terminator.observe.templates import (
     Described,
     Specification,
@@ -191,6 +198,7 @@ class Snapshot:
     that have not converged to their scaling activities; either may be unobserved. `templates` are
     the versions of launch templates that groups follow, as they were described. Groups that
     are `whole` have converged whatever its dates: for them `undated` has what an app should run.
+    `listings` map apps to their releases.
     """
 
     instances: Mapping[str, Ec2Instance] = field(default_factory=dict)
@@ -202,6 +210,7 @@ class Snapshot:
     templates: Mapping[Specification, Described] = field(default_factory=dict)
     whole: frozenset[str] = frozenset()
     undated: Mapping[str, Released | NoRelease | Unobserved | None] = field(default_factory=dict)
+    listings: Mapping[str, Listing] = field(default_factory=dict)
     now: datetime = _NOT_YET
 
 
@@ -238,6 +247,8 @@ def opted_in(
     name = described["AutoScalingGroupName"]
     its_tags = tags_of(described) if supposed is None else supposed
     policy = tags.for_group(name, its_tags, config.defaults, named=name in config.names)
+    if config.bucket is not None:
+        policy = replace(policy, order=config.bucket.order_of(policy.app))
     group = OptedIn(described, policy)
     group.members  # noqa: B018 - what cannot be read fails here, where it costs this group only
     return group
@@ -263,15 +274,18 @@ def take_snapshot(
     def released(app: str) -> Released | NoRelease | None:
         if config.bucket is None or (problem := no_app(app)):
             return None if config.bucket is None else problem
-        bucket, s3 = config.bucket, world.aws.s3
+        bucket, s3, order = config.bucket, world.aws.s3, config.bucket.order_of(app)
         in_time = _in_time_to_list(world, bucket.template.prefix(app), len(apps) - apps.index(app))
-        listings[app] = list_releases(s3, bucket.name, bucket.template, app, in_time)
+        listings[app] = list_releases(
+            s3, bucket.name, bucket.template, app, order, before_each=in_time
+        )
         return chosen(s3, bucket.name, app, listings[app])
 
     targets = {**_ask_each(world, apps, released), **supposed}
     named = sorted({named for each in readable for named in each.specifications})
     templates = _ask_each(world, named, partial(describe_version, world.aws.ec2))
-    seen = look(world, readable, _to_ask(readable), Snapshot(released=targets, templates=templates))
+    before = Snapshot(released=targets, listings=listings, templates=templates)
+    seen = look(world, readable, _to_ask(readable), before)
     now, settled = world.clock(), {each.name: _is_settled(each, seen) for each in readable}
     moving = [each for each in readable if settled[each.name] is False]
     whole = [each for each in readable if settled[each.name]]
@@ -501,6 +515,8 @@ def as_seen(
         elif instance.in_service and isinstance(answer, Unobserved):
             unasked.setdefault(answer.reason, []).append(instance.id)
         elif instance.in_service and isinstance(answer, Version | NoVersion):
+            if isinstance(answer, Version) and policy.app in snapshot.listings:
+                answer = answered(snapshot.listings[policy.app], answer)
             instance = replace(instance, answer=answer, traffic=traffic(instance.id, known))
         elif instance.in_service and not policy.problems and not policy.follows_release:
             seen_of_it = traffic(instance.id, known)

@@ -11,7 +11,7 @@ from terminator.config.tags import Policy
 from terminator.errors import KnownError, explain
 from terminator.model import Answer, NoVersion, Unobserved
 from terminator.text import plain
-from terminator.version import NotAVersionError, Version
+from terminator.version import NotAVersionError, Order, read
 
 if TYPE_CHECKING:
     from terminator.observe.autoscaling import Ec2Instance
@@ -98,22 +98,26 @@ def _question(id_: str, address: str, policy: Policy) -> Question:
         "path": policy.path,
         "host": policy.host,
         "version_field": policy.version_field,
+        "version_header": policy.version_header,
+        "version_prefix": policy.version_prefix,
+        "version_suffix": policy.version_suffix,
+        "order": policy.order,
     }
 
 
 def _valid(answers: Sequence[ProbeAnswer], questions: Sequence[Question]) -> dict[str, Answer]:
     """Keep what answers a question that was asked, once: the rest was not answered."""
-    ids = {question["instance"] for question in questions}
-    rows = [_read(row) for row in answers] if isinstance(answers, list) else []
+    orders = {each["instance"]: each.get("order", "version") for each in questions}
+    rows = [_read(row, orders) for row in answers] if isinstance(answers, list) else []
     times = Counter(row[0] for row in rows if row is not None)
-    return {row[0]: row[1] for row in rows if row and row[0] in ids and times[row[0]] == 1}
+    return {row[0]: row[1] for row in rows if row and row[0] in orders and times[row[0]] == 1}
 
 
-def _read(row: object) -> tuple[str, Answer] | None:
+def _read(row: object, orders: Mapping[str, Order]) -> tuple[str, Answer] | None:
     match row:
         case {"instance": str(id_), "version": str(text), "reason": None}:
             try:
-                return id_, Version.parse(text)
+                return id_, read(text, orders.get(id_, "version"))
             except NotAVersionError:
                 return None
         case {"instance": str(id_), "version": None, "reason": str(reason)} if reason:

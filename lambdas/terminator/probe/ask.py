@@ -14,16 +14,16 @@ import ssl
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypedDict
+from typing import Final, NotRequired, TypedDict
 
 import httpx
 
 from terminator.model import NoVersion
 from terminator.probe.addresses import Network, refusal
-from terminator.probe.body import NoVersionError, read_version
+from terminator.probe.body import NoVersionError, Place, read_version
 from terminator.probe.transport import ResponseTooLongError, Transport
 from terminator.text import quoted
-from terminator.version import Version
+from terminator.version import Order, Version
 
 # What this machine lacks says nothing of an instance.
 _OURS: Final = frozenset(
@@ -57,7 +57,10 @@ class Limits:
 
 
 class Question(TypedDict):
-    """An instance to ask, by IP address; `host` is the Host header, None for the address."""
+    """An instance to ask, by IP address; `host` is the Host header, None for the address.
+
+    `version_field` and the rest say where in the answer the version is, as `body.Place` does.
+    """
 
     instance: str
     scheme: str
@@ -66,6 +69,10 @@ class Question(TypedDict):
     path: str
     host: str | None
     version_field: str
+    version_header: NotRequired[str | None]
+    version_prefix: NotRequired[str]
+    version_suffix: NotRequired[str]
+    order: NotRequired[Order]
 
 
 class Answer(TypedDict):
@@ -172,12 +179,19 @@ async def _probe(
 ) -> Version | NoVersion | None:
     """Ask one instance; return None where this machine lacks what that takes."""
     headers = {"Host": question["host"]} if question["host"] else None
+    place = Place(
+        question["version_field"],
+        question.get("version_header"),
+        question.get("version_prefix", ""),
+        question.get("version_suffix", ""),
+        question.get("order", "version"),
+    )
     try:
         async with (
             asyncio.timeout(seconds),
             client.stream("GET", url_of(question), headers=headers) as response,
         ):
-            return await read_version(response, question["version_field"])
+            return await read_version(response, place)
     except Exception as error:  # noqa: BLE001 - whatever an instance does is data
         if isinstance(error.__cause__, OSError) and error.__cause__.errno in _OURS:
             return None

@@ -19,12 +19,16 @@ from terminator.text import plain
 if TYPE_CHECKING:
     from types_boto3_events.client import EventBridgeClient
 
+    from terminator.upload import Verdict
+
 SOURCE: Final = "terminator"
 REPLACEMENT: Final = "Terminator Replacement"
 HOLD: Final = "Terminator Hold"
 FAILURE: Final = "Terminator Failure"
+UPLOAD: Final = "Terminator Upload"
 
 _SCHEMA_VERSION: Final = 2
+_UPLOAD_SCHEMA_VERSION: Final = 1
 # So that no event outgrows what PutEvents takes.
 _MOST_IDS: Final = 1000
 _MOST_INSTANCES: Final = 100
@@ -63,6 +67,20 @@ def _of(record: Record) -> Iterator[Entry]:
 def of_failed_run(why: str, *, dry_run: bool) -> Entry:
     """Return the event of a run that failed before it served any group: it names none."""
     return _entry(FAILURE, Record(group="", reason=why, dry_run=dry_run))
+
+
+def of_upload(verdict: Verdict) -> Entry:
+    """Return the event of an upload that does not become the target: refused, or passed over."""
+    detail = {
+        "schema_version": _UPLOAD_SCHEMA_VERSION,
+        "bucket": plain(verdict.change.bucket),
+        "key": plain(verdict.change.key),
+        "app": verdict.app,
+        "refused": verdict.refused is not None,
+        "pinned": verdict.pinned,
+        "reason": (verdict.refused or verdict.passed_over or "")[:_LONGEST_REASON],
+    }
+    return Entry(Source=SOURCE, DetailType=UPLOAD, Detail=json.dumps(detail))
 
 
 def _entry(kind: str, record: Record, reason: str = "") -> Entry:
