@@ -21,12 +21,13 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from terminator.config.deployment import Config
 from terminator.config.values import duration
 from terminator.observe.snapshot import Scope
 from terminator.report.log_lines import nothing_to_serve
 from terminator.report.record import Record, shown
 from terminator.text import few
-from terminator.version import Version, same_release
+from terminator.version import Order, stands_for
 from terminator_cli import options, output, reach
 from terminator_cli.exits import DONE, FAILED, UNCONVERGED, UnusableError, told
 from terminator_cli.options import Asked
@@ -103,7 +104,8 @@ def status(  # noqa: PLR0913 - the options it declares
         # Who gives one of them expects to wait, and would take a single look for the end of it.
         if source(parameter) is not ParameterSource.DEFAULT:
             raise UnusableError(f"--{name} is for a watch: add --watch")
-    version = None if wanted is None else a_version(wanted)
+    if wanted is not None:
+        a_version(wanted, _order(asked.config, app))
     config, app = asked.config, None if app is None else an_app(app)
     only_looks = config.dry_run and not asked.local
     config, scope = replace(config, dry_run=True), Scope(app, frozenset(groups) or None)
@@ -111,7 +113,7 @@ def status(  # noqa: PLR0913 - the options it declares
         remark = "dry_run is true in the settings: what is deployed only looks"
         look = partial(reach.run, asked, config, scope, quiet=True)
         with _shown(asked, timeout, remark if only_looks else "") as show:
-            raise SystemExit(follow(look, show, Watch(interval, timeout, version)))
+            raise SystemExit(follow(look, show, Watch(interval, timeout, wanted)))
     records = reach.run(asked, config, scope)
     if asked.as_json:
         output.document([summary(record) for record in records])
@@ -122,6 +124,16 @@ def status(  # noqa: PLR0913 - the options it declares
     else:
         output.note(nothing_to_serve().text + reach.where())
     raise SystemExit(FAILED if any(record.has_failed for record in records) else DONE)
+
+
+def _order(config: Config, app: str | None) -> Order:
+    """Return the order of an app's releases, or of all: `uploaded` takes any version."""
+    if config.bucket is None:
+        return "version"
+    orders = {config.bucket.order, *config.bucket.orders.values()}
+    if app is not None:
+        orders = {config.bucket.order_of(app)}
+    return "uploaded" if "uploaded" in orders else "version"
 
 
 def summary(record: Record) -> dict[str, Any]:
@@ -143,7 +155,7 @@ class Watch:
 
     interval: float
     timeout: timedelta | None = None
-    version: Version | None = None
+    version: str | None = None
 
     def is_over(self, record: Record) -> bool:
         """Say whether a group has got where the watch ends."""
@@ -155,7 +167,7 @@ class Watch:
         """Say whether all the available instances run the version that was asked for."""
         found = [each.version for each in record.instances if each.counted]
         return self.version is not None and all(
-            text is not None and same_release(Version.parse(text), self.version) for text in found
+            text is not None and stands_for(text, self.version) for text in found
         )
 
 
