@@ -150,7 +150,7 @@ class Dashboard(Construct):
     ) -> None:
         super().__init__(scope, id_)
         self._name, self._log_group = deployment.config.name, log_group
-        self._period = max(_FINEST, deployment.period)
+        self._period = max(_FINEST, deployment.config.period)
         rows: list[list[cloudwatch.IWidget]] = [
             [cloudwatch.TextWidget(markdown=_intro(self._name), width=_WIDE, height=_LOW)],
             [

@@ -165,7 +165,7 @@ class Monitoring(Construct):
         )
         within, name = Construct(self, "Alarms"), deployment.config.name
         self.alarms: list[cloudwatch.Alarm] = []
-        for alarm, span in spans(deployment.period).items():
+        for alarm, span in spans(deployment.config.period).items():
             period = duration(span.period)
             watched = {
                 "failing": reconcile.metric_errors(statistic="Sum", period=period),

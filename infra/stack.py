@@ -129,9 +129,11 @@ class TerminatorStack(Stack):
             timeout=_RECONCILE_TIMEOUT,
             reserved_concurrent_executions=1 if self._deployment.reserve_concurrency else None,
             retry_attempts=0,
+            # Far longer than a period: what is older reconcile drops, which no alarm need tell.
+            max_event_age=Duration.hours(6),
             on_failure=destinations.SqsDestination(self._dead_letters),
         )
-        every = Duration.minutes(self._deployment.period // timedelta(minutes=1))
+        every = Duration.minutes(self._deployment.config.period // timedelta(minutes=1))
         events.Rule(
             self,
             "Schedule",

@@ -25,7 +25,9 @@ _COMMANDS: Final = {
     ),
     "resume": ("pause", "Hold a group no longer: remove its tag terminator:pause."),
     "rollback": ("use", "Go back to the release before the one that is run now."),
+    "start": ("stop", "Start a deployment that was stopped."),
     "status": ("status", "Show what every group runs, wants and waits for."),
+    "stop": ("stop", "Stop a deployment: no run begins until it is started again."),
     "use": ("use", "Set which release an app runs: a version, or the newest."),
 }
 

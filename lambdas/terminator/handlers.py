@@ -14,7 +14,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,6 +40,15 @@ _SERIALIZE: Final = partial(json.dumps, default=str)
 logger = Logger(service=SERVICE, location=None, use_rfc3339=True, json_serializer=_SERIALIZE)
 
 
+# What reconcile returns: its records as JSON, or how many groups it served.
+Answer = list[dict[str, Any]] | dict[str, int]
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+LONGEST_ANSWER: Final = 5_500_000
+MOST_NAMED: Final = 100
+# EventBridge may deliver an event of the schedule a minute late.
+SHORTEST_LATENESS: Final = timedelta(minutes=2)
+
+
 class RunFailedError(Exception):
     """Something failed in a run; all groups were served and reported before."""
 
@@ -49,15 +58,24 @@ class EventError(ValueError):
 
 
 @logger.inject_lambda_context
-def reconcile(event: Mapping[str, Any], context: LambdaContext) -> list[dict[str, Any]]:
-    """Serve the groups, and return the record of each as JSON.
+def reconcile(event: Mapping[str, Any], context: LambdaContext) -> Answer:
+    """Serve the groups; return how many, or the record of each where the event asks for `records`.
 
     The event may narrow the run to an `app` or to `groups` (names), and say `dry_run`; on a
-    schedule it says none of these. With `replace` (ids of instances) and `requested_by` it is
-    what a person asks for, in place of what the rules say. Raise RunFailedError where anything
-    failed: its message names the groups or, where the event asks for `records`, is their records
-    as JSON; where the groups could not be listed, it says why.
+    schedule it says none of these. One that is older than a period, by the `time` it carries, is
+    dropped as done. With `replace` (ids of instances) and `requested_by` it is what a person asks
+    for, in place of what the rules say. Raise RunFailedError where anything failed: its message
+    names the groups or, where the event asks for `records`, is their records as JSON; where the
+    groups could not be listed, it says why.
     """
+    if late := _lateness(event, _config().period):
+        logger.info("nothing done: the event is %s old, and runs have come since", late)
+        return {"groups": 0}
+    return _serve(event, context)
+
+
+def _serve(event: Mapping[str, Any], context: LambdaContext) -> Answer:
+    """Run reconcile once, and tell of it in the log, as metrics and as events."""
     from dataclasses import replace
 
     from terminator.errors import explain
@@ -109,19 +127,46 @@ def reconcile(event: Mapping[str, Any], context: LambdaContext) -> list[dict[str
     return _answer(records, failure, as_records=event.get("records") is True)
 
 
-def _answer(
-    records: Sequence[Record], failure: str | None, *, as_records: bool
-) -> list[dict[str, Any]]:
-    """Return the records as JSON; raise RunFailedError where anything failed."""
+def _answer(records: Sequence[Record], failure: str | None, *, as_records: bool) -> Answer:
+    """Return what the run comes to, as JSON; raise RunFailedError where anything failed.
+
+    Nobody reads what a scheduled run answers, and the records of thousands of instances are more
+    than a function may return.
+    """
     from terminator.text import plain
 
-    answer = [record.to_json() for record in records]
     failed = [plain(record.group) for record in records if record.has_failed]
     if failed and as_records:
-        raise RunFailedError(json.dumps(answer))
+        raise RunFailedError(json.dumps(_that_fit(records)))
     if failed or failure:
-        whys = [failure or "", f"failed in {', '.join(failed)}" if failed else ""]
+        named = ", ".join(failed[:MOST_NAMED])
+        more = f" and {len(failed) - MOST_NAMED} more" if len(failed) > MOST_NAMED else ""
+        whys = [failure or "", f"failed in {named}{more}" if failed else ""]
         raise RunFailedError("; ".join(filter(None, whys)))
+    if as_records:
+        return _that_fit(records)
+    terminated = sum(len(record.terminated) for record in records)
+    return {"groups": len(records), "terminated": terminated}
+
+
+def _that_fit(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Return records as JSON that a function may return, with instances left out if need be.
+
+    Those that are not available are left out last.
+    """
+    from dataclasses import replace
+
+    answer = [record.to_json() for record in records]
+    for most in (100, 10, 0):
+        # An error's message is JSON within JSON, where each quote takes two bytes.
+        if len(json.dumps(json.dumps(answer))) <= LONGEST_ANSWER:
+            break
+        logger.warning("too many instances to answer with: at most %d of a group are listed", most)
+        of_each = [sorted(each.instances, key=lambda i: i.available)[:most] for each in records]
+        answer = [
+            replace(record, instances=tuple(some)).to_json()
+            for record, some in zip(records, of_each, strict=True)
+        ]
     return answer
 
 
@@ -141,7 +186,8 @@ def release(event: Mapping[str, Any], context: LambdaContext) -> None:
         log = logger.warning if verdict.refused or verdict.passed_over else logger.info
         log(str(verdict))
         if verdict.app is not None:
-            ask_reconcile(_aws().functions, os.environ["TERMINATOR_RECONCILE"], verdict.app)
+            function, now = os.environ["TERMINATOR_RECONCILE"], datetime.now(UTC)
+            ask_reconcile(_aws().functions, function, verdict.app, now)
     told = [events.of_upload(verdict) for verdict in verdicts if verdict.is_told]
     _announce(told, lambda: context.get_remaining_time_in_millis() / 1000)
     missed = sum(verdict.is_missed for verdict in verdicts)
@@ -175,6 +221,26 @@ def _config() -> Config:
     from terminator.config.deployment import from_settings
 
     return from_settings(json.loads(os.environ["TERMINATOR_CONFIG"]))
+
+
+def _lateness(event: Mapping[str, Any], period: timedelta) -> str | None:
+    """Say how old an event is whose time another run has come after; None of any other.
+
+    After a stop, or behind a long run, events wait in Lambda's queue for hours: nothing should be
+    terminated because of them then. One that carries no time is never late.
+    """
+    from terminator.text import left
+
+    time = event.get("time")
+    try:
+        begun = datetime.fromisoformat(time) if isinstance(time, str) else None
+    except ValueError as error:
+        raise EventError("time must be a time such as 2026-11-18T12:00:00Z") from error
+    if begun is None:
+        return None
+    begun = begun if begun.tzinfo else begun.replace(tzinfo=UTC)
+    age = datetime.now(UTC) - begun
+    return left(age) if age > max(period, SHORTEST_LATENESS) else None
 
 
 def _scope(event: Mapping[str, Any]) -> Scope:

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -72,9 +73,12 @@ def _invoke(functions: LambdaClient, name: str, payload: Mapping[str, object]) -
     return answers if isinstance(answers, list) else []
 
 
-def ask_reconcile(functions: LambdaClient, name: str, app: str) -> None:
-    """Invoke the reconcile function for the groups of one app, without waiting for it."""
-    payload = json.dumps({"app": app}).encode()
+def ask_reconcile(functions: LambdaClient, name: str, app: str, now: datetime) -> None:
+    """Invoke the reconcile function for the groups of one app, without waiting for it.
+
+    The event carries the time, as those of EventBridge do: a late one is dropped.
+    """
+    payload = json.dumps({"app": app, "time": now.isoformat()}).encode()
     functions.invoke(FunctionName=name, InvocationType="Event", Payload=payload)
 
 

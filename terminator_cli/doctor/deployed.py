@@ -14,6 +14,7 @@ from terminator.config.deployment import Config, ConfigError
 from terminator_cli.doctor.findings import Finding, Unseen, about, look
 
 _DEPLOY: Final = "make deploy"
+_START: Final = "terminator start"
 _HEALTHY: Final = frozenset({"Active", "Inactive"})
 
 
@@ -33,6 +34,9 @@ def examine(aws: Aws, config: Config) -> Iterator[Finding]:
     """Check reconcile, and release where there is a bucket."""
     reconcile = look_at(aws, f"{config.name}-reconcile")
     yield from check(reconcile)
+    if isinstance(reconcile.configuration, Mapping):
+        arn = str(reconcile.configuration["FunctionArn"])
+        yield from check_rules(reconcile.name, look(partial(_rules, aws, arn)))
     yield from check_settings(reconcile, config)
     if config.bucket is not None:
         yield from check(look_at(aws, f"{config.name}-release"))
@@ -74,13 +78,30 @@ def check(seen: FunctionSeen) -> Iterator[Finding]:
     if isinstance(seen.reserved, Unseen):
         yield function.unseen("concurrency", seen.reserved, "lambda:GetFunctionConcurrency")
     elif seen.reserved == 0:
-        remedy = (
-            f"aws lambda put-function-concurrency --function-name {seen.name} "
-            "--reserved-concurrent-executions 1"
-        )
-        yield function.problem("concurrency", "stopped: its concurrency is 0", remedy)
+        yield function.problem("concurrency", "stopped: its concurrency is 0", _START)
     elif seen.reserved is not None:
         yield function.ok("concurrency", f"{seen.reserved} reserved")
+
+
+def _rules(aws: Aws, function: str) -> dict[str, str]:
+    """Return the states of the rules that start a function, by their names."""
+    pages = aws.events.get_paginator("list_rule_names_by_target").paginate(TargetArn=function)
+    names = [name for page in pages for name in page["RuleNames"]]
+    return {name: str(aws.events.describe_rule(Name=name)["State"]) for name in names}
+
+
+def check_rules(name: str, rules: Mapping[str, str] | Unseen) -> Iterator[Finding]:
+    """Check that the schedule starts a function; `rules` maps those that may to their states."""
+    function = about("function", name)
+    if isinstance(rules, Unseen):
+        action = "events:ListRuleNamesByTarget and events:DescribeRule"
+        yield function.unseen("schedule", rules, action)
+    elif not rules:
+        yield function.problem("schedule", "no rule of EventBridge starts it", _DEPLOY)
+    elif disabled := sorted(rule for rule, state in rules.items() if state == "DISABLED"):
+        yield function.problem("schedule", f"stopped: disabled is {', '.join(disabled)}", _START)
+    else:
+        yield function.ok("schedule", "a rule starts it")
 
 
 def check_settings(seen: FunctionSeen, config: Config) -> Iterator[Finding]:

@@ -113,6 +113,7 @@ def test_a_deployment_that_works_has_no_problem(account: Fleet, tmp_path: Path) 
     probe = security_group(account, "probe")
     deploy(account, "terminator-reconcile", settings)
     deploy(account, "terminator-release")
+    schedule(account)
     network = {"SubnetIds": [account.subnet], "SecurityGroupIds": [probe]}
     deploy(account, f"terminator-probe-{account.vpc}", VpcConfig=network)
     aws.s3.put_bucket_notification_configuration(
@@ -140,6 +141,14 @@ def test_a_deployment_that_works_has_no_problem(account: Fleet, tmp_path: Path) 
     assert (
         levels(caller(account, tmp_path))["function terminator-reconcile", "settings"] == "warning"
     )
+
+
+def schedule(account: Fleet) -> None:
+    """Have a rule start reconcile."""
+    name, events = "terminator-reconcile", account.local.session().client("events")
+    arn = account.aws.functions.get_function_configuration(FunctionName=name)["FunctionArn"]
+    events.put_rule(Name="schedule", ScheduleExpression="rate(5 minutes)")
+    events.put_targets(Rule="schedule", Targets=[{"Id": "it", "Arn": arn}])
 
 
 def let_in(account: Fleet, probe: str) -> None:
@@ -229,7 +238,7 @@ def test_what_may_not_be_looked_at_is_not_taken_for_right(account: Fleet, tmp_pa
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
-        ({"schedule": "often"}, 'schedule says "often"; accepted is rate(5 minutes)'),
+        ({"tracing": "yes"}, 'tracing says "yes"; accepted is true or false'),
         ({"vpcs": {"vpc-x": {}}}, 'vpcs says "vpc-x"; accepted is the id of a VPC, such as vpc-'),
         ({"log_retention_days": 5}, 'log_retention_days says "5"; accepted is one of 1, 7, '),
         (

@@ -426,6 +426,20 @@ def test_a_function_is_checked(seen: FunctionSeen, complaints: list[tuple[str, s
 
 
 @pytest.mark.parametrize(
+    ("rules", "complaints"),
+    [
+        ({"a": "ENABLED"}, []),
+        ({"a": "ENABLED", "b": "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"}, []),
+        ({}, [("schedule", "problem", "no rule of EventBridge starts it")]),
+        ({"b": "DISABLED", "a": "ENABLED"}, [("schedule", "problem", "stopped: disabled is b")]),
+        (DENIED, [("schedule", "warning", "not checked: AccessDenied: no")]),
+    ],
+)
+def test_the_rules_that_start_it_are_checked(rules: Any, complaints: list[Any]) -> None:
+    assert bad(deployed.check_rules("f", rules)) == complaints
+
+
+@pytest.mark.parametrize(
     ("seen", "complaints"),
     [
         (deployed_with({**AS_FILE, "dry_run": False}), ["settings"]),

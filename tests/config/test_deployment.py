@@ -306,7 +306,7 @@ SCHEDULES = (
 
 def test_without_settings_there_is_a_default_for_each() -> None:
     given = read()
-    assert given.period == timedelta(minutes=5)
+    assert given.config.period == timedelta(minutes=5)
     assert given.vpcs == ()
     assert given.log_retention_days == 30
     assert given.reserve_concurrency
@@ -329,7 +329,7 @@ def test_without_settings_there_is_a_default_for_each() -> None:
     ],
 )
 def test_a_schedule_is_a_rate_up_to_an_hour(schedule: str, minutes: int) -> None:
-    assert read(schedule=schedule).period == timedelta(minutes=minutes)
+    assert read(schedule=schedule).config.period == timedelta(minutes=minutes)
 
 
 @pytest.mark.parametrize(
@@ -678,7 +678,7 @@ def test_what_the_functions_are_given_reads_as_what_was_checked() -> None:
     )
     texts = json.loads(json.dumps(given.texts))
     assert from_settings(texts) == given.config
-    assert texts.keys() == {"name", "dry_run", "groups", "releases", "policy"}
+    assert texts.keys() == {"name", "dry_run", "groups", "releases", "policy", "schedule"}
 
 
 @pytest.mark.parametrize("bucket", ["a..b", "a.-b", "a-.b", "192.168.5.4", "Ab", "ab", "a" * 64])

@@ -134,6 +134,7 @@ def test_a_failed_run_is_not_retried_and_ends_in_the_dead_letter_queue() -> None
     }
     reconcile = by_function[id_of("reconcile", of)]
     assert reconcile["MaximumRetryAttempts"] == 0
+    assert reconcile["MaximumEventAgeInSeconds"] == 6 * 60 * 60
     assert reconcile["Qualifier"] == "$LATEST"
     destinations = [each["DestinationConfig"]["OnFailure"] for each in by_function.values()]
     assert destinations == [{"Destination": dead_letters(of)}] * 2

@@ -11,6 +11,7 @@ import pytest
 from terminator.invoke import ReconcileError, ask_reconcile, probe_through, run_reconcile
 from terminator.observe.versions import ProbeError
 from terminator.probe.ask import Question
+from tests.decide.builders import NOW
 from tests.fakes.cloud import refusal
 from tests.probe.asking import question
 
@@ -74,11 +75,11 @@ def test_an_answer_of_another_shape_answers_nothing(body: bytes) -> None:
 
 def test_release_does_not_wait_for_reconcile() -> None:
     functions = Lambda(b"")
-    ask_reconcile(as_client(functions), "reconcile", "web")
+    ask_reconcile(as_client(functions), "reconcile", "web", NOW)
     assert functions.asked == {
         "FunctionName": "reconcile",
         "InvocationType": "Event",
-        "Payload": b'{"app": "web"}',
+        "Payload": b'{"app": "web", "time": "2026-11-18T12:00:00+00:00"}',
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -91,7 +92,7 @@ def test_by_default_a_scheduled_run_is_dry(
 def test_the_last_line_of_a_group_carries_its_decision_as_fields(
     deployed: Functions, log: io.StringIO
 ) -> None:
-    records = handlers.reconcile(SCHEDULED, context())
+    records: Any = handlers.reconcile({"records": True}, context())
     last = [entry for entry in entries(log) if "group" in entry]
     assert deployed.invoked
     assert [entry["group"] for entry in last] == ["live_asg_api", "live_asg_web"]
@@ -100,6 +101,65 @@ def test_the_last_line_of_a_group_carries_its_decision_as_fields(
         assert entry["level"] == "INFO"
         assert entry["service"] == "terminator"
         assert entry["function_request_id"] == "request-1"
+
+
+@pytest.mark.usefixtures("deployed")
+def test_on_a_schedule_a_run_answers_with_a_summary() -> None:
+    assert handlers.reconcile(SCHEDULED, context()) == {"groups": 2, "terminated": 0}
+
+
+@pytest.mark.usefixtures("deployed")
+def test_records_that_a_function_may_not_return_leave_out_instances(
+    monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    whole: Any = handlers.reconcile({"records": True, "dry_run": True}, context())
+    assert [len(each["instances"]) for each in whole] == [3, 3]
+    monkeypatch.setattr(handlers, "LONGEST_ANSWER", 100)
+    cut: Any = handlers.reconcile({"records": True, "dry_run": True}, context())
+    assert [each["group"] for each in cut] == [each["group"] for each in whole]
+    assert all(len(each["instances"]) == 0 for each in cut)
+    assert "too many instances to answer with" in log.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("minutes", "period", "runs"),
+    [
+        (0, 5, True),
+        (4.9, 5, True),
+        (5.1, 5, False),
+        (600, 60, False),
+        (1.9, 1, True),
+        (2.1, 1, False),
+    ],
+)
+def test_an_event_that_is_older_than_a_period_is_dropped_as_done(  # noqa: PLR0913 - fixtures
+    deployed: Functions,
+    monkeypatch: pytest.MonkeyPatch,
+    log: io.StringIO,
+    minutes: float,
+    period: int,
+    *,
+    runs: bool,
+) -> None:
+    every = {1: "rate(1 minute)", 60: "rate(1 hour)"}.get(period, f"rate({period} minutes)")
+    configure(monkeypatch, schedule=every)
+    time = (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat()
+    handlers.reconcile({**SCHEDULED, "time": time.replace("+00:00", "Z")}, context())
+    assert bool(deployed.invoked) == runs
+    assert ("nothing done: the event is" in log.getvalue()) != runs
+
+
+def test_an_event_from_the_future_or_without_a_time_is_not_late(deployed: Functions) -> None:
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    for event in ({"time": later}, {}, {"time": None}):
+        handlers.reconcile(event, context())
+    assert len(deployed.invoked) == 3
+
+
+def test_a_time_that_cannot_be_read_is_an_error(deployed: Functions) -> None:
+    with pytest.raises(handlers.EventError, match="time must be a time such as"):
+        handlers.reconcile({"time": "yesterday"}, context())
+    assert deployed.invoked == []
 
 
 @pytest.mark.usefixtures("deployed")

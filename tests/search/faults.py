@@ -144,7 +144,9 @@ class Stage:
         error: Exception | None = None
         records: list[dict[str, Any]] = []
         try:
-            records = handlers.reconcile({"records": True, **(event or {})}, self._context())
+            records = list[Any](
+                handlers.reconcile({"records": True, **(event or {})}, self._context())
+            )
         except Exception as raised:  # noqa: BLE001 - what it ended with is what is asked
             error = raised
             with suppress(ValueError):

@@ -37,11 +37,11 @@ _ARCHITECTURES: Final[tuple[Architecture, ...]] = get_args(Architecture)
 
 # What the functions and the command line read, and what only a deployment does.
 _OF_CONFIG: Final = (
-    *("dry_run", "group_metrics", "groups", "limits", "name", "policy", "releases"),
+    *("dry_run", "group_metrics", "groups", "limits", "name", "policy", "releases", "schedule"),
 )
 _OF_DEPLOYMENT: Final = (
     *("alarm_email", "architecture", "example", "log_retention_days", "reserve_concurrency"),
-    *("schedule", "tracing", "vpcs"),
+    *("tracing", "vpcs"),
 )
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,35}")
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
@@ -106,7 +106,8 @@ class Config:
 
     `bucket` is None where no releases bucket is configured; `defaults` is the policy of a
     group that has no tags; `name` begins the names of what is deployed; `group_metrics`
-    adds a CloudWatch dimension for each group.
+    adds a CloudWatch dimension for each group; `period` is the time from one run of the
+    schedule to the next.
     """
 
     names: tuple[str, ...]
@@ -116,6 +117,7 @@ class Config:
     name: str = "terminator"
     dry_run: bool = True
     group_metrics: bool = False
+    period: timedelta = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -136,12 +138,10 @@ class Deployment:
     """What is deployed, and how.
 
     `config` is what the functions read, and `texts` is the same as JSON gives it to them.
-    `period` is the time from one run of the schedule to the next.
     """
 
     config: Config
     texts: Mapping[str, object]
-    period: timedelta
     vpcs: tuple[ProbedVpc, ...]
     create_bucket: bool
     reserve_concurrency: bool
@@ -217,6 +217,7 @@ def from_settings(settings: object) -> Config:
         ),
         dry_run=_flag("dry_run", given.get("dry_run", True)),
         group_metrics=_flag("group_metrics", given.get("group_metrics", False)),
+        period=_period(given.get("schedule", "rate(5 minutes)")),
     )
     if not config.names and not config.tagged:
         raise ConfigError(
@@ -265,7 +266,6 @@ def deployment_from_settings(settings: object) -> Deployment:
     return Deployment(
         config=config,
         texts=texts,
-        period=_period(given.get("schedule", "rate(5 minutes)")),
         vpcs=tuple(_vpc(id_, of, config.defaults.port) for id_, of in sorted(vpcs.items())),
         create_bucket=_flag("releases.create", (given.get("releases") or {}).get("create", False)),
         reserve_concurrency=_flag("reserve_concurrency", given.get("reserve_concurrency", True)),
