@@ -312,7 +312,8 @@ def test_a_person_may_ask_to_replace_an_instance_and_the_record_says_who(
 ) -> None:
     victim = min(machine.id for machine in local.of(fleet.WEB))
     event = {"replace": [victim], "requested_by": "arn:aws:iam::1:user/kim", "dry_run": True}
-    [record] = handlers.reconcile(event, context())
+    answer: Any = handlers.reconcile({**event, "records": True}, context())
+    [record] = answer
     assert (record["to_terminate"], record["requested_by"]) == ([victim], event["requested_by"])
     assert entries(log)[-1]["requested_by"] == event["requested_by"]
     with pytest.raises(handlers.RunFailedError, match="in no group that opted in: i-ghost"):
