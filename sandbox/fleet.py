@@ -13,6 +13,7 @@ from sandbox import local_aws, store
 from sandbox.endpoints import Endpoints
 from sandbox.local_aws import LocalAws
 from sandbox.store import Program
+from terminator.version import Order
 
 if TYPE_CHECKING:
     from types_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
@@ -78,7 +79,7 @@ class Fleet:
     """Groups, machines and releases on a local AWS; `boot` is how long a machine takes.
 
     `machines` are the instances that there are, by id, and `gone` those that there were. `images`
-    maps the ids of images to the programs that were baked into them.
+    maps the ids of images to the programs that were baked into them. `order` is that of releases.
     """
 
     local: LocalAws
@@ -88,6 +89,7 @@ class Fleet:
     gone: list[Machine] = field(default_factory=list)
     watches: dict[str, Watch] = field(default_factory=dict)
     images: dict[str, Program] = field(default_factory=dict)
+    order: Order = "version"
 
     def __post_init__(self) -> None:
         """Make the network and the launch template."""
@@ -216,7 +218,7 @@ class Fleet:
             else:
                 app = tags.get("terminator:app", group)
                 if app not in programs:
-                    programs[app] = store.boot(self.aws, app)
+                    programs[app] = store.boot(self.aws, app, self.order)
                 program = programs[app]
             self.machines[id_] = Machine(id_, address, group, launched, up_at, program)
 

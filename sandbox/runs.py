@@ -18,6 +18,7 @@ from terminator.reconcile import reconcile
 from terminator.report.log_lines import Line
 from terminator.report.record import Record
 from terminator.upload import verdicts
+from terminator.version import Order
 
 # On loopback an instance that has not answered in a second will not.
 _LIMITS: Final = Limits(read=1.0, whole=2.0, concurrency=64)
@@ -36,10 +37,10 @@ class Run:
         return next((record for record in self.records if record.group == group), None)
 
 
-def settings(*, bucket: bool = True) -> Config:
+def settings(*, bucket: bool = True, order: Order = "version") -> Config:
     """Return the configuration of the sandbox: every tagged group, not a dry run."""
     read = from_settings({"groups": {"tagged": True}, "dry_run": False})
-    return replace(read, bucket=Bucket(BUCKET, TEMPLATE) if bucket else None)
+    return replace(read, bucket=Bucket(BUCKET, TEMPLATE, order=order) if bucket else None)
 
 
 def run(fleet: Fleet, of: Config | None = None, scope: Scope | None = None) -> Run:
@@ -57,7 +58,7 @@ def run(fleet: Fleet, of: Config | None = None, scope: Scope | None = None) -> R
         remaining=lambda: math.inf,
         say=lines.append,
     )
-    records = reconcile(world, of or settings(), scope or Scope())
+    records = reconcile(world, of or settings(order=fleet.order), scope or Scope())
     fleet.sync()
     texts = tuple(line.text for line in lines)
     return Run(at, texts, tuple(replace(record, at=at) for record in records))
@@ -68,6 +69,6 @@ def deliver(fleet: Fleet, event: Event) -> tuple[list[str], list[Run]]:
 
     Return what it said of the upload, and the runs that it asked for.
     """
-    found = verdicts(event, fleet.aws.s3, settings().bucket)
+    found = verdicts(event, fleet.aws.s3, settings(order=fleet.order).bucket)
     apps = [verdict.app for verdict in found if verdict.app is not None]
     return [str(verdict) for verdict in found], [run(fleet, scope=Scope(app)) for app in apps]

@@ -14,6 +14,7 @@ from terminator.clients import Aws
 from terminator.config.release_keys import KeyTemplate, pointer_key
 from terminator.model import Released
 from terminator.observe import releases
+from terminator.version import Order
 
 BUCKET: Final = "releases"
 TEMPLATE: Final = KeyTemplate.parse("{app}/{version}.zip")
@@ -94,9 +95,9 @@ def point(aws: Aws, app: str, version: str | None) -> Event:
     return put(aws, pointer_key(app), f"{version}\n".encode())
 
 
-def boot(aws: Aws, app: str) -> Program:
+def boot(aws: Aws, app: str, order: Order = "version") -> Program:
     """Do what a boot script does: find the app's release, download it and run its program."""
-    found = releases.find(aws.s3, BUCKET, TEMPLATE, app)
+    found = releases.find(aws.s3, BUCKET, TEMPLATE, app, order)
     if not isinstance(found, Released):
         return NOTHING
     data = aws.s3.get_object(Bucket=BUCKET, Key=found.release.key)["Body"].read()
