@@ -116,6 +116,7 @@ def _document(seen: Seen) -> Mapping[str, object]:
         "target_source": stream.why if target else None,
         "reason": stream.wanted.reason if isinstance(stream.wanted, NoRelease) else None,
         "order": stream.listing.order,
+        "passed_over": stream.passed_over,
         "unread": dict(stream.listing.unread),
         "releases": [
             {
@@ -155,6 +156,8 @@ def _show(console: Console, seen: Seen) -> None:
         table.add_row(*cells, _who(other[version]))
     if table.row_count:
         console.print(table)
+    if stream.passed_over:
+        console.print(plain(stream.passed_over), style="yellow", soft_wrap=True)
     for key, why in stream.listing.unread.items():
         console.print(f"no release: {plain(key)}: {plain(why)}", style="yellow", soft_wrap=True)
 

@@ -52,6 +52,18 @@ class Stream:
         """The key of the pointer."""
         return pointer_key(self.app)
 
+    @property
+    def passed_over(self) -> str | None:
+        """Why what was uploaded last is not the one to run, where no pointer explains it."""
+        last = max(self.listing.releases, key=lambda each: each.modified, default=None)
+        if last is None or self.target is None or last == self.target or self.listing.pointed:
+            return None
+        again = " again" if self.listing.order == "uploaded" else ""
+        return (
+            f"{last.version} was uploaded{again} last, and is not the newest: "
+            f"{self.target.version} stays the target"
+        )
+
     def named(self, text: str) -> Release:
         """Return the release that a version names; raise UnusableError where there is none."""
         version = a_version(text, self.listing.order)

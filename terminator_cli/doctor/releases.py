@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,8 +17,9 @@ from terminator.errors import code
 from terminator.model import NoRelease, Released
 from terminator.observe.releases import ListingTooLongError, find
 from terminator.observe.zips import zip_problem
-from terminator.text import count
+from terminator.text import count, few
 from terminator_cli.doctor.findings import Finding, Unseen, about, look
+from terminator_cli.stream import Stream, read_stream
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 _ARCHIVES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 # For so long at least old versions should be kept, so that history tells what ran when.
 _HISTORY_DAYS: Final = 7
+# So many releases uploaded within so long may be those of a bucket that was copied.
+_COPIED: Final = 3
+_AT_ONCE: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,9 @@ def examine(aws: Aws, config: Config, groups: Iterable[OptedIn]) -> Iterator[Fin
         yield from check_lifecycle(bucket, keys)
         for app in apps:
             yield check_app(look_at_app(aws.s3, config.bucket, app))
+            stream = look(partial(read_stream, aws.s3, config.bucket, app))
+            if not isinstance(stream, Unseen):  # why it is unseen has been said
+                yield from check_uploads(stream, bucket)
 
 
 def look_at_bucket(s3: S3Client, name: str) -> BucketSeen:
@@ -214,6 +222,42 @@ def look_at_app(s3: S3Client, bucket: Bucket, app: str) -> AppSeen:
         return AppSeen(app, released)
     key = released.release.key
     return AppSeen(app, released, look(partial(zip_problem, s3, bucket.name, key)))
+
+
+def check_uploads(stream: Stream, bucket: BucketSeen) -> Iterator[Finding]:
+    """Check whether any upload of an app is waited for in vain, and what its order rests on."""
+    app, listing = about("app", stream.app), stream.listing
+    if listing.unread:
+        seen = f"no release: {few([f'{key}: {why}' for key, why in listing.unread.items()], '; ')}"
+        yield app.warning("uploads", seen, "upload it by another name, or set releases.order")
+    if stream.passed_over:
+        remedy = f"if it was meant: terminator use --app {stream.app} VERSION; docs/versions.md"
+        yield app.warning("uploads", stream.passed_over, remedy)
+    if listing.order != "uploaded":
+        return
+    versioning = bucket.versioning
+    if not isinstance(versioning, Unseen) and versioning.get("Status") != "Enabled":
+        seen = "ordered by upload, in a bucket without versioning: uploading again makes it newer"
+        yield app.warning("order", seen, "enable versioning")
+    again = [key for key, stored in listing.zips.items() if sum(not e.deleted for e in stored) > 1]
+    rules = () if isinstance(bucket.lifecycle, Unseen) else bucket.lifecycle
+    forgets = any(
+        rule.get("Status") == "Enabled" and "NoncurrentVersionExpiration" in rule for rule in rules
+    )
+    if again and forgets and not listing.pointed:
+        seen = (
+            f"{few(sorted(again))} was uploaded again: once a lifecycle rule deletes its older "
+            "version it is dated by the newer one, and may become the newest"
+        )
+        yield app.warning("order", seen, f"terminator use --app {stream.app} VERSION")
+    dates = sorted(release.modified for release in listing.releases)
+    if len(dates) >= _COPIED and dates[-1] - dates[0] < _AT_ONCE and not listing.pointed:
+        seen = (
+            f"ordered by upload, and all {len(dates)} releases were uploaded within an hour: a "
+            "copied bucket has new dates"
+        )
+        remedy = f"if it was copied: terminator use --app {stream.app} VERSION"
+        yield app.warning("order", seen, remedy)
 
 
 def _find(s3: S3Client, bucket: Bucket, app: str) -> Released | NoRelease:
