@@ -24,7 +24,7 @@ _COMMANDS: Final = {
         "Write what happened as one HTML page: versions, instances, decisions and reasons.",
     ),
     "resume": ("pause", "Hold a group no longer: remove its tag terminator:pause."),
-    "rollback": ("use", "Go back to the release before the one that is run now."),
+    "rollback": ("use", "Go back to the release that ran before the one that is run now."),
     "start": ("stop", "Start a deployment that was stopped."),
     "status": ("status", "Show what every group runs, wants and waits for."),
     "stop": ("stop", "Stop a deployment: no run begins until it is started again."),

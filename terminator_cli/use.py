@@ -93,23 +93,55 @@ def use(asked: Asked, version: str, app: str, *, yes: bool, dry_run: bool) -> No
 
 @click.command()
 @options.app()
+@click.option("--to", metavar="VERSION", help="To this release, whatever ran before.")
 @options.yes
 @options.dry_run
 @options.observing
-def rollback(asked: Asked, app: str, *, yes: bool, dry_run: bool) -> None:
-    """Go back to the release before the one that is run now.
+def rollback(asked: Asked, app: str, *, to: str | None, yes: bool, dry_run: bool) -> None:
+    """Go back to the release that ran before the one that is run now.
 
-    That is the highest version below it. The pointer keeps the app there until
+    That is the highest below it that instances still run; where none runs one, the highest below
+    it that was uploaded before it. Shows what would be replaced, and asks. Repeated, it refuses
+    to go further back: say where to with --to. The pointer keeps the app there until
     `terminator use --app NAME newest`.
 
-    Example: terminator rollback --app web
-    """
+    \b
+    Examples: terminator rollback --app web
+              terminator rollback --app web --to 1.0.266
+    """  # noqa: D301 - \b keeps click from filling the lines
     aws, stream = _read(asked, app)
-    target = released(stream.wanted).release.version
-    below = [release for release in stream.releases if release.version < target]
+    back = _before(asked, stream) if to is None else stream.named(to)
+    _run(asked, aws, _pointing(stream, back), yes=yes, dry_run=dry_run)
+
+
+def _before(asked: Asked, stream: Stream) -> Release:
+    """Return the release that ran before the target; raise FailedError, which says why, for none.
+
+    A release that nobody runs is none where another is running: it may never have worked.
+    """
+    target = released(stream.wanted).release
+    newest = stream.releases[0].version
+    if stream.listing.pointed and target.version < newest:
+        raise FailedError(
+            f"{stream.app} is back on {target.version} already ({newest} is the newest): to go "
+            "further say --to VERSION"
+        )
+    below = [release for release in stream.releases if release.version < target.version]
     if not below:
-        raise FailedError(f"{app} has no release below {target} to go back to")
-    _run(asked, aws, _pointing(stream, below[0]), yes=yes, dry_run=dry_run)
+        raise FailedError(f"{stream.app} has no release below {target.version} to go back to")
+    config, scope = replace(asked.config, dry_run=True), Scope(app=stream.app)
+    records, _ = reach.attempt_run(asked, config, scope)
+    runs = {text for r in records or () if r.app == stream.app for text in versions(r)}
+    running = [
+        release for release in below if any(stands_for(text, release.version.text) for text in runs)
+    ]
+    earlier = [release for release in below if release.modified <= target.modified]
+    if not (found := running or earlier):
+        raise FailedError(
+            f"no release of {stream.app} below {target.version} runs or was uploaded before it: "
+            "say --to VERSION"
+        )
+    return found[0]
 
 
 def _read(asked: Asked, app: str) -> tuple[Aws, Stream]:

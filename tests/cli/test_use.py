@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sandbox import store
 from sandbox.fleet import WEB, Fleet
+from sandbox.store import Program
 from terminator.config.release_keys import pointer_key
 from tests.cli.runs import Caller, releases, words
 from tests.fakes.lambda_server import functions
@@ -96,15 +97,26 @@ def test_a_version_that_is_no_release_is_refused(released: Fleet, on: Caller) ->
     assert pointer(released) is None
 
 
-def test_rollback_goes_to_the_release_before_the_target_and_no_further_than_there_is(
+ROLLBACK = ("rollback", "--app", "web", "--local")
+
+
+def test_rollback_goes_to_what_runs_and_no_further_when_it_is_repeated(
     released: Fleet, on: Caller
 ) -> None:
-    for expected in ("1.0.266", "1.0.250"):
-        told = on.json("rollback", "--app", "web", "--local", "--yes")
-        assert (told["target"], pointer(released)) == (expected, f"{expected}\n")
-    done = on.run("rollback", "--app", "web", "--local", "--yes")
+    store.upload(released.aws, "web", Program("1.0.270"))  # that nobody runs
+    told = on.json(*ROLLBACK, "--yes")
+    assert (told["target"], pointer(released)) == ("1.0.266", "1.0.266\n")
+    done = on.run(*ROLLBACK, "--yes")
     assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr == "Error: web has no release below 1.0.250 to go back to\n"
+    assert "web is back on 1.0.266 already (1.0.274 is the newest)" in done.stderr
+    assert on.json(*ROLLBACK, "--to", "1.0.250", "--yes")["target"] == "1.0.250"
+
+
+def test_rollback_says_why_there_is_nothing_to_go_back_to(released: Fleet, on: Caller) -> None:
+    store.point(released.aws, "web", None)
+    done = on.run(*ROLLBACK, "--to", "1.0.999", "--yes")
+    assert (done.exit_code, "1.0.999 is no release of web" in done.stderr) == (2, True)
+    assert pointer(released) is None
 
 
 def test_where_only_the_deployed_reconcile_sees_instances_it_says_who_is_not_on_the_target(
