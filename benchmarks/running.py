@@ -66,6 +66,7 @@ def environment(port: int) -> dict[str, str]:
         **CREDENTIALS,
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "TERMINATOR_CONFIG": json.dumps(settings),
+        "TERMINATOR_ACCOUNT": "000000000000",
         "TERMINATOR_PROBES": json.dumps({VPC: "probe"}),
         "TERMINATOR_RECONCILE": "reconcile",
     }

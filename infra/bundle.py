@@ -65,7 +65,7 @@ def put_together(folder: Path, architecture: Architecture = "arm64") -> None:
     platform = ["--python-platform", _PLATFORMS[architecture]]
     wheels = [*platform, "--python-version", "3.13", "--only-binary=:all:"]
     # What is put together is changed below, so it must not be linked to uv's cache.
-    quiet = ["--quiet", "--no-deps", "--link-mode=copy"]
+    quiet = ["--quiet", "--no-deps", "--link-mode=copy", "--require-hashes"]
     pins = ["--requirement", str(LAMBDAS / "requirements.txt"), "--target", str(folder)]
     uv = [sys.executable, "-m", "uv", "pip", "install", *quiet, *wheels, *pins]
     subprocess.run(uv, check=True)  # noqa: S603 - uv, with our own arguments

@@ -49,7 +49,7 @@ class TerminatorFunction(Construct):
             self,
             "Logs",
             log_group_name=f"/aws/lambda/{name}",
-            removal_policy=RemovalPolicy.DESTROY,
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         )
         # The construct takes names for days, such as TWO_WEEKS; the resource takes the number.
         resource = cast("logs.CfnLogGroup", self.log_group.node.default_child)

@@ -64,17 +64,17 @@ def for_reconcile(
         *terminating(stack, config),
         _put_events(_default_bus(stack)),
         *([_invoke(probes)] if probes else []),
-        *(_read_releases(bucket, _key_of(config), history=True) if bucket is not None else []),
+        *(_read_releases(stack, config, bucket, history=True) if bucket is not None else []),
     ]
 
 
 def for_release(
-    stack: Stack, *, queue: str, reconcile: str, bucket: str, kms_key: str | None
+    stack: Stack, config: Config, *, queue: str, reconcile: str, bucket: str
 ) -> list[iam.PolicyStatement]:
-    """Allow what release does; queue, function, bucket and KMS key are named by their ARNs."""
+    """Allow what release does; queue, function and bucket are named by their ARNs."""
     return [
         _report_failures(queue),
-        *_read_releases(bucket, kms_key),
+        *_read_releases(stack, config, bucket),
         _invoke([reconcile]),
         _put_events(_default_bus(stack)),
     ]
@@ -117,20 +117,21 @@ def terminating(stack: Stack, config: Config) -> list[iam.PolicyStatement]:
     ]
 
 
-def _key_of(config: Config) -> str | None:
-    return None if config.bucket is None else config.bucket.kms_key
-
-
 def _read_releases(
-    bucket: str, kms_key: str | None, *, history: bool = False
+    stack: Stack, config: Config, bucket: str, *, history: bool = False
 ) -> list[iam.PolicyStatement]:
     """Allow reading the releases, and for their history old versions and how long they stay."""
+    given = config.bucket
+    kms_key = given.kms_key if given else None
+    # Of a bucket that somebody else has made under this name nothing is read.
+    account = (given.account if given else None) or stack.account
+    owned = {"StringEquals": {"s3:ResourceAccount": account}}
     decrypt = [_statement("DecryptReleases", ["kms:Decrypt"], [kms_key])] if kms_key else []
     of_bucket = ["s3:GetLifecycleConfiguration"] if history else []
     of_objects = ["s3:GetObjectVersion"] if history else []
     return [
-        _statement("ListReleases", [*of_bucket, "s3:ListBucketVersions"], [bucket]),
-        _statement("ReadReleases", ["s3:GetObject", *of_objects], [f"{bucket}/*"]),
+        _statement("ListReleases", [*of_bucket, "s3:ListBucketVersions"], [bucket], owned),
+        _statement("ReadReleases", ["s3:GetObject", *of_objects], [f"{bucket}/*"], owned),
         *decrypt,
     ]
 

@@ -82,12 +82,6 @@ class TerminatorStack(Stack):
             dead_letters=self._dead_letters,
         )
 
-    @property
-    def _kms_key(self) -> str | None:
-        """The ARN of the customer's key of the releases bucket."""
-        bucket = self._deployment.config.bucket
-        return None if bucket is None else bucket.kms_key
-
     def _bucket(self) -> s3.IBucket | None:
         """Return the releases bucket: made here, or one that there is."""
         bucket = self._deployment.config.bucket
@@ -118,7 +112,10 @@ class TerminatorStack(Stack):
         names = {id_: probe.function.function_name for id_, probe in probes.items()}
         reconcile = self._function(
             "reconcile",
-            environment={"TERMINATOR_PROBES": self.to_json_string(names)},
+            environment={
+                "TERMINATOR_ACCOUNT": self.account,
+                "TERMINATOR_PROBES": self.to_json_string(names),
+            },
             statements=grants.for_reconcile(
                 self,
                 self._deployment.config,
@@ -147,13 +144,16 @@ class TerminatorStack(Stack):
         """Make release, which is told of what is uploaded or deleted, and asks for reconcile."""
         release = self._function(
             "release",
-            environment={"TERMINATOR_RECONCILE": reconcile.function.function_name},
+            environment={
+                "TERMINATOR_ACCOUNT": self.account,
+                "TERMINATOR_RECONCILE": reconcile.function.function_name,
+            },
             statements=grants.for_release(
                 self,
+                self._deployment.config,
                 queue=self._dead_letters.queue_arn,
                 reconcile=reconcile.function.function_arn,
                 bucket=bucket.bucket_arn,
-                kms_key=self._kms_key,
             ),
             timeout=_RELEASE_TIMEOUT,
             on_failure=destinations.SqsDestination(self._dead_letters),

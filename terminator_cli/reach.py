@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
@@ -65,9 +66,19 @@ def caller(here: Aws) -> Mapping[str, str]:
     return {name: plain(told[name]) for name in ("Account", "Arn")}
 
 
-def aws() -> Aws:
-    """Return AWS as boto3's environment has it, or say what that environment lacks."""
-    here = Aws(session(), invoke_seconds=_LONGEST_RUN)
+def aws(config: Config | None = None) -> Aws:
+    """Return AWS as boto3's environment has it, or say what that environment lacks.
+
+    The releases bucket of `config` has to be its account's or, without one, the caller's.
+    """
+    of = session()
+
+    @cache
+    def owner() -> str:
+        account = config.bucket.account if config and config.bucket else None
+        return account or of.client("sts", config=_IMPATIENT).get_caller_identity()["Account"]
+
+    here = Aws(of, invoke_seconds=_LONGEST_RUN, bucket_owner=owner)
     try:
         here.autoscaling  # noqa: B018 - making a client is what looks at the environment
     except ValueError as error:
@@ -98,7 +109,7 @@ def run(  # noqa: PLR0913 - what a run is told
     something else is shown.
     """
     if asked.local:
-        world = _world(verbose=asked.verbose and not quiet, quiet=quiet)
+        world = _world(config, verbose=asked.verbose and not quiet, quiet=quiet)
         return reconcile(world, config, scope, supposing, request)
     here = aws()
     name, functions = f"{config.name}-reconcile", here.functions
@@ -131,7 +142,7 @@ def attempt_run(
         return None, error.message
 
 
-def _world(*, verbose: bool, quiet: bool) -> World:
+def _world(config: Config, *, verbose: bool, quiet: bool) -> World:
     """Return the world of a run in this process; `verbose` shows its log lines."""
     # What is deployed asks by itself.
     from terminator.probe.addresses import ANYWHERE, networks  # noqa: PLC0415
@@ -155,7 +166,7 @@ def _world(*, verbose: bool, quiet: bool) -> World:
             return ask(questions, seconds, allowed)
 
     return World(
-        aws=aws(),
+        aws=aws(config),
         probe=probe,
         clock=lambda: datetime.now(UTC),
         sleep=sleep,

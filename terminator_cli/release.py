@@ -130,7 +130,7 @@ def release(  # noqa: PLR0913 - the options it declares
         check_zip(file)
     else:
         output.note(f"{bucket.template.text} is not for zips, so the file is not looked into")
-    aws, order = reach.aws(), bucket.order_of(an_app(app))
+    aws, order = reach.aws(asked.config), bucket.order_of(an_app(app))
     upload = _planned(aws.s3, bucket, file, app, a_version(text, order))
     if upload.same is not None and not force:
         raise FailedError(f"{app} {text} exists, as {plain(upload.same.key)}; see --force")

@@ -73,7 +73,7 @@ def releases(asked: Asked, app: str | None) -> None:
               terminator releases --app web --json
     """  # noqa: D301 - \b keeps click from filling the lines
     config = asked.config
-    bucket, aws = bucket_of(config), reach.aws()
+    bucket, aws = bucket_of(config), reach.aws(config)
     if app is None:
         policies = [group.policy for group in reach.groups(aws, config)]
         followed = (each for each in policies if not each.problems and each.follows_release)

@@ -145,7 +145,7 @@ def _before(asked: Asked, stream: Stream) -> Release:
 
 
 def _read(asked: Asked, app: str) -> tuple[Aws, Stream]:
-    bucket, aws = bucket_of(asked.config), reach.aws()
+    bucket, aws = bucket_of(asked.config), reach.aws(asked.config)
     if bucket.template.is_fixed:
         key = bucket.template.prefix(app)
         raise UnusableError(

@@ -28,6 +28,9 @@ Precedence = tuple[tuple[int, ...], tuple[int, ...], bool, tuple[tuple[str, int]
 
 _LONGEST = 128
 _POINTER_BYTES = 256
+# Far above the example, and far below its disk.
+_MOST_FILES = 10_000
+_MOST_BYTES = 1 << 30
 _MOST_NUMBERS = 6
 _MOST_DIGITS = 6
 _DATE = re.compile(
@@ -195,6 +198,11 @@ def unpack(bucket: str, key: str, folder: str) -> Path:
     archive, program = Path(folder, "release.zip"), Path(folder, "release")
     aws("s3", "cp", "--only-show-errors", f"s3://{bucket}/{key}", str(archive))
     with zipfile.ZipFile(archive) as opened:
+        files = opened.infolist()
+        # No more of a file is unpacked than the zip says that it has.
+        if len(files) > _MOST_FILES or sum(each.file_size for each in files) > _MOST_BYTES:
+            limit = f"over {_MOST_FILES} files or {_MOST_BYTES} bytes"
+            raise NoReleaseError(f"s3://{bucket}/{key} unpacks to {limit}")
         opened.extractall(program)
     archive.unlink()
     if not (program / "serve.py").is_file():

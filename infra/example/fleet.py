@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from aws_cdk import CfnOutput, Duration, Stack, Tags
 from aws_cdk import aws_autoscaling as autoscaling
@@ -18,6 +18,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
 from terminator.config.deployment import Bucket, ConfigError, Deployment
+from terminator.config.release_keys import pointer_key
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -84,6 +85,10 @@ class ExampleFleetStack(Stack):
             raise ConfigError("example is true, so releases.bucket has to name a bucket")
         self._vpc = self._network()
         instances = self._security_group("Instances", "Instances of the example")
+        # Through the endpoint instances reach this bucket alone, with whatever credentials.
+        endpoint = self._vpc.node.find_child("S3")
+        for statement in self._reading(bucket, principals=[iam.AnyPrincipal()]):
+            cast("ec2.GatewayVpcEndpoint", endpoint).add_to_policy(statement)
         group = self._group(
             f"{deployment.config.name}-{APP}", self._launch_template(bucket, instances)
         )
@@ -134,23 +139,43 @@ class ExampleFleetStack(Stack):
             cpu_credits=ec2.CpuCredits.STANDARD,
             machine_image=ec2.MachineImage.from_ssm_parameter(_IMAGE),
             user_data=ec2.UserData.custom(user_data(bucket, self.region)),
-            role=self._role(bucket.name),
+            role=self._role(bucket),
             security_group=group,
             http_tokens=ec2.LaunchTemplateHttpTokens.REQUIRED,
+            # No container of an instance, nor what forwards packets through it, has its role.
+            http_put_response_hop_limit=1,
             block_devices=[ec2.BlockDevice(device_name="/dev/xvda", volume=disk)],
         )
 
-    def _role(self, bucket: str) -> iam.Role:
+    def _role(self, bucket: Bucket) -> iam.Role:
         role = iam.Role(
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
-            description="What an instance of the example may do: read the releases",
+            description=f"What an instance of the example may do: read the releases of {APP}",
         )
-        arn = s3.Bucket.from_bucket_name(self, "Releases", bucket).bucket_arn
-        for action, resource in (("s3:ListBucket", arn), ("s3:GetObject", f"{arn}/*")):
-            role.add_to_policy(iam.PolicyStatement(actions=[action], resources=[resource]))
+        for statement in self._reading(bucket):
+            role.add_to_policy(statement)
         return role
+
+    def _reading(self, bucket: Bucket, **whose: Any) -> list[iam.PolicyStatement]:  # noqa: ANN401 - PolicyStatement's own
+        """Allow reading the app's own zips and pointer, in the bucket of the right account."""
+        arn = s3.Bucket.from_bucket_name(self, f"Releases{len(whose)}", bucket.name).bucket_arn
+        prefix, pointer = bucket.template.prefix(APP), pointer_key(APP)
+        owned = {"s3:ResourceAccount": bucket.account or self.account}
+        # A listing begins with one of these, and so shows no other app.
+        listed = {"StringEquals": {**owned, "s3:prefix": [prefix, pointer]}}
+        return [
+            iam.PolicyStatement(
+                actions=["s3:ListBucket"], resources=[arn], conditions=listed, **whose
+            ),
+            iam.PolicyStatement(
+                actions=["s3:GetObject"],
+                resources=sorted({f"{arn}/{prefix}*", f"{arn}/{pointer}"}),
+                conditions={"StringEquals": owned},
+                **whose,
+            ),
+        ]
 
     def _group(self, name: str, template: ec2.LaunchTemplate) -> autoscaling.AutoScalingGroup:
         group = autoscaling.AutoScalingGroup(

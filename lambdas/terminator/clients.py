@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.config import Config
 
 if TYPE_CHECKING:
     import boto3
+    from botocore.model import OperationModel
     from types_boto3_autoscaling.client import AutoScalingClient
     from types_boto3_cloudwatch.client import CloudWatchClient
     from types_boto3_ec2.client import EC2Client
@@ -39,11 +41,14 @@ def _config(attempts: int = 3, read_seconds: float = _READ_SECONDS) -> Config:
 class Aws:
     """AWS as one session sees it; the session decides account, Region and endpoint.
 
-    `invoke_seconds` is how long a function that is invoked may take.
+    `invoke_seconds` is how long a function that is invoked may take. `bucket_owner` tells the id
+    of the account that every bucket has to belong to: of another one S3 answers AccessDenied, so
+    that nobody takes over the name of a bucket that was deleted.
     """
 
     session: boto3.Session
     invoke_seconds: float = _INVOKE_SECONDS
+    bucket_owner: Callable[[], str] | None = None
     _patient: dict[float, LambdaClient] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -76,8 +81,16 @@ class Aws:
 
     @cached_property
     def s3(self) -> S3Client:
-        """S3."""
-        return self.session.client("s3", config=_config())
+        """S3, which is told with each call whose the bucket has to be."""
+        client = self.session.client("s3", config=_config())
+        if self.bucket_owner is not None:
+            client.meta.events.register("before-parameter-build.s3", self._expect_owner)
+        return client
+
+    def _expect_owner(self, params: dict[str, Any], model: OperationModel, **_: object) -> None:
+        owner, takes = self.bucket_owner, model.input_shape
+        if owner is not None and takes is not None and "ExpectedBucketOwner" in takes.members:
+            params["ExpectedBucketOwner"] = owner()
 
     @cached_property
     def cloudwatch(self) -> CloudWatchClient:

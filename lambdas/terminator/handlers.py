@@ -2,7 +2,8 @@
 
 Each imports what it needs when it first runs, so that none pays for another's imports. The
 environment holds TERMINATOR_CONFIG (the settings, as JSON), for reconcile TERMINATOR_PROBES
-(VPC ids to probe functions, as JSON) and for release TERMINATOR_RECONCILE (its function).
+(VPC ids to probe functions, as JSON), for release TERMINATOR_RECONCILE (its function), and for
+both TERMINATOR_ACCOUNT, the account that they are deployed in.
 """
 
 # ruff: noqa: PLC0415 - imports stand in the functions on purpose, see above
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
 NAMESPACE: Final = "Terminator"
 SERVICE: Final = "terminator"
+
+# What a payload may name: nothing that is longer is the name of a group.
+_MOST_NAMES: Final = 1000
+_LONGEST_NAME: Final = 255
 
 # Every line comes from one place, so where in the code says nothing.
 # ASCII, so that no field of a record brings a control character past whoever reads the log.
@@ -181,11 +186,13 @@ def release(event: Mapping[str, Any], context: LambdaContext) -> None:
     from terminator.invoke import ask_reconcile
     from terminator.report import events
 
+    asked: set[str] = set()
     verdicts = upload.verdicts(event, _aws().s3, _config().bucket)
     for verdict in verdicts:
         log = logger.warning if verdict.refused or verdict.passed_over else logger.info
         log(str(verdict))
-        if verdict.app is not None:
+        if verdict.app is not None and verdict.app not in asked:
+            asked.add(verdict.app)
             function, now = os.environ["TERMINATOR_RECONCILE"], datetime.now(UTC)
             ask_reconcile(_aws().functions, function, verdict.app, now)
     told = [events.of_upload(verdict) for verdict in verdicts if verdict.is_told]
@@ -213,7 +220,9 @@ def _aws() -> Aws:
 
     from terminator.clients import Aws
 
-    return Aws(boto3.Session())
+    bucket = _config().bucket
+    account = (bucket.account if bucket else None) or os.environ["TERMINATOR_ACCOUNT"]
+    return Aws(boto3.Session(), bucket_owner=lambda: account)
 
 
 @cache
@@ -253,6 +262,10 @@ def _scope(event: Mapping[str, Any]) -> Scope:
         return Scope(app)
     if not isinstance(groups, list) or not all(isinstance(name, str) for name in groups):
         raise EventError("groups must be a list of names")
+    if len(groups) > _MOST_NAMES or any(len(name) > _LONGEST_NAME for name in groups):
+        raise EventError(
+            f"groups must be at most {_MOST_NAMES} names of {_LONGEST_NAME} characters"
+        )
     return Scope(app, frozenset(groups))
 
 

@@ -74,7 +74,7 @@ def _examine(file: Path) -> Iterator[Finding]:
     yield _limits(config.defaults.limits)
     try:
         with told():
-            aws = reach.aws()
+            aws = reach.aws(config)
             sts = aws.session.client("sts", config=_IMPATIENT)
             who = f"{sts.get_caller_identity()['Arn']} in {aws.session.region_name}"
     except click.ClickException as error:

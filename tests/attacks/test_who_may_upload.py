@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from terminator import handlers
 from terminator.observe import releases
 from terminator.observe.releases import ListingTooLongError, list_releases
 from terminator.observe.snapshot import World
 from terminator.upload import verdicts
 from terminator_cli.doctor.releases import check_app, look_at_app
+from tests.fakes import lambda_like
 from tests.fakes.cloud import Cloud
 from tests.fakes.cloud_api import BUCKET, run, world
 
@@ -130,3 +132,29 @@ def test_a_pointer_in_a_flooded_prefix_asks_nobody() -> None:
     event = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
     [verdict] = verdicts(event, s3, BUCKET)
     assert (verdict.app, "too many object versions" in str(verdict)) == (None, True)
+
+
+def test_one_event_asks_for_each_app_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud, asked = Cloud(), list[bytes]()
+    for number in range(20):
+        cloud.upload("web", f"1.0.{number}")
+    functions = SimpleNamespace(invoke=lambda **of: asked.append(of["Payload"]))
+    events = SimpleNamespace(put_events=lambda **_: {"Entries": []})
+    aws = SimpleNamespace(s3=world(cloud).aws.s3, functions=functions, events=events)
+    settings = {"groups": {"tagged": True}, "releases": {"bucket": BUCKET.name}}
+    lambda_like.deploy(monkeypatch, aws, settings, {})
+    records = [
+        {
+            "eventName": "ObjectCreated:Put",
+            "s3": {"bucket": {"name": BUCKET.name}, "object": {"key": f"web/1.0.{number}.zip"}},
+        }
+        for number in range(20)
+    ]
+    handlers.release({"Records": records}, lambda_like.context())
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("names", [["x"] * 1001, ["x" * 256]])
+def test_a_payload_that_names_more_than_there_can_be_is_refused(names: list[str]) -> None:
+    with pytest.raises(handlers.EventError, match="at most 1000 names of 255 characters"):
+        handlers._scope({"groups": names})  # noqa: SLF001 - before anything is read

@@ -41,7 +41,10 @@ def _holds(condition: dict[str, dict[str, Any]], said: dict[str, str | None]) ->
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
     """
     for operator, asked in condition.items():
-        for key, expected in asked.items():
+        for key, said_by_template in asked.items():
+            expected = said_by_template
+            if isinstance(expected, dict):  # such as the account that it is deployed in
+                expected = f"${{{expected['Ref']}}}"
             value, is_there = said.get(key), said.get(key) is not None
             match operator:
                 case "StringEquals":

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
+from sandbox.local_aws import ACCOUNT
 from terminator import handlers
 from terminator.probe import handler as probe_handler
 from terminator.probe.addresses import SANDBOX_NETWORKS
@@ -51,6 +52,7 @@ def deploy(
     configure(patch, settings)
     patch.setenv("TERMINATOR_PROBES", json.dumps(probes))
     patch.setenv("TERMINATOR_RECONCILE", "reconcile")
+    patch.setenv("TERMINATOR_ACCOUNT", ACCOUNT)
     patch.setenv(SANDBOX_NETWORKS, "127.0.0.0/8")
     patch.setattr(handlers, "_aws", lambda: aws)
 

@@ -21,7 +21,7 @@ from aws_cdk import App, Stack
 from infra import bundle
 from sandbox import fleet, store
 from sandbox.fleet import Fleet
-from sandbox.local_aws import LocalAws
+from sandbox.local_aws import ACCOUNT, LocalAws
 from sandbox.store import Program
 from terminator.config.deployment import Architecture
 from terminator.probe.addresses import SANDBOX_NETWORKS
@@ -263,6 +263,7 @@ def environment(local: Fleet, functions: Mapping[str, str]) -> dict[str, str]:
         **local.local.environment,
         **functions,
         "TERMINATOR_CONFIG": json.dumps(settings),
+        "TERMINATOR_ACCOUNT": ACCOUNT,
         "TERMINATOR_PROBES": json.dumps({local.vpc: "probe"}),
         "TERMINATOR_RECONCILE": "reconcile",
     }

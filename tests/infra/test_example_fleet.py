@@ -137,14 +137,32 @@ def test_only_the_version_port_and_the_page_are_open(template: Template) -> None
     assert (between["FromPort"], between["ToPort"]) == (8080, 8080)
 
 
-def test_an_instance_may_list_and_read_the_releases_and_nothing_else(template: Template) -> None:
+def check_own_app(statements: list[dict[str, Any]]) -> None:
+    """Check that statements allow the example's own releases, in a bucket of its account."""
+    listing, reading = statements
+    assert (listing["Action"], listing["Resource"]) == ("s3:ListBucket", "arn:aws:s3:::releases")
+    of_listing, of_reading = (each["Condition"]["StringEquals"] for each in statements)
+    assert of_listing["s3:prefix"] == ["example/", "example/current"]
+    accounts = of_listing["s3:ResourceAccount"], of_reading["s3:ResourceAccount"]
+    assert accounts == ("AWS::AccountId",) * 2
+    own = ["arn:aws:s3:::releases/example/*", "arn:aws:s3:::releases/example/current"]
+    assert (reading["Action"], reading["Resource"]) == ("s3:GetObject", own)
+
+
+def test_an_instance_may_read_the_releases_of_its_own_app_and_nothing_else(
+    template: Template,
+) -> None:
     role, policies = the_only(template, "AWS::IAM::Role"), the_only(template, "AWS::IAM::Policy")
     assert not role.keys() & {"ManagedPolicyArns", "Policies"}
-    statements = policies["PolicyDocument"]["Statement"]
-    assert [(s["Effect"], s["Action"], s["Resource"]) for s in statements] == [
-        ("Allow", "s3:ListBucket", "arn:aws:s3:::releases"),
-        ("Allow", "s3:GetObject", "arn:aws:s3:::releases/*"),
-    ]
+    check_own_app(policies["PolicyDocument"]["Statement"])
+
+
+def test_through_the_endpoint_nothing_but_these_releases_is_reached(template: Template) -> None:
+    check_own_app(the_only(template, "AWS::EC2::VPCEndpoint")["PolicyDocument"]["Statement"])
+
+
+def test_no_container_of_an_instance_has_its_role(template: Template) -> None:
+    assert launched(template)["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
 
 
 def test_terminator_serves_the_group_by_its_tags(template: Template) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,6 +83,7 @@ ANYWHERE: Final = (
 
 BUS: Final = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"
 # The keys that conditions ask for.
+OWNER, OWN = "s3:ResourceAccount", "${AWS::AccountId}"
 OPTED_IN: Final = "autoscaling:ResourceTag/terminator:enabled"
 SOURCE: Final = "events:source"
 
@@ -116,7 +118,7 @@ def use(of: dict[str, Any], api: str, about: str) -> Use:
     if service == "events":
         return Use(action, BUS, (SOURCE, about))
     if service == "s3":
-        return Use(action, about.replace(store.BUCKET, bucket(of), 1))
+        return Use(action, about.replace(store.BUCKET, bucket(of), 1), (OWNER, OWN))
     return Use(action, arn_of(of, about) if service == "lambda" else "*")
 
 
@@ -168,7 +170,9 @@ def differences(of: dict[str, Any], handler: str, needed: Iterable[Use]) -> list
     ]
     stranger = Use(TERMINATE, f"{GROUP}stranger")
     forged = [Use("events:PutEvents", BUS, (SOURCE, source)) for source in ("aws.ec2", None)]
+    taken = [replace(u, said=(OWNER, "999999999999")) for u in needed if u.said == (OWNER, OWN)]
     return [
+        *(f"may {u.action} of another account" for u in taken if any(allows(*g, u) for g in given)),
         *(
             f"may not {u.action} {u.resource}"
             for u in needed

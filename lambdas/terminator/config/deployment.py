@@ -51,6 +51,7 @@ _BUCKET: Final = re.compile(
 _RATE: Final = re.compile(
     r"rate\((?:(?P<one>1 minute)|(?P<minutes>[2-9]|[1-5][0-9]|60) minutes|1 hour)\)"
 )
+_ACCOUNT: Final = re.compile(r"[0-9]{12}")
 # Somebody at some domain: whether there is such a one is asked by the mail that SNS sends.
 _EMAIL: Final = re.compile(
     r"(?=.{3,254}$)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
@@ -86,7 +87,7 @@ class Bucket:
 
     `kms_key` is the ARN of the customer's KMS key that its objects are encrypted with, None where
     they are with S3's own keys. `orders` maps apps to their order, where it is another than
-    `order`.
+    `order`. `account` is the one that it has to belong to, None for the deployment's own.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Bucket:
     kms_key: str | None = None
     order: Order = "version"
     orders: Mapping[str, Order] = field(default_factory=dict)
+    account: str | None = None
 
     def order_of(self, app: str) -> Order:
         """Return how the releases of an app are ordered."""
@@ -278,10 +280,14 @@ def deployment_from_settings(settings: object) -> Deployment:
 
 
 def _bucket(value: object) -> Bucket:
-    known = ("app", "apps", "bucket", "create", "key", "kms_key", "order")
+    known = ("account", "app", "apps", "bucket", "create", "key", "kms_key", "order")
     given = _object("releases", value, known)
     accepted = "the name of a bucket, such as acme-releases"
     name = _matching("releases.bucket", given.get("bucket"), _BUCKET, accepted)
+    account = given.get("account")
+    if account is not None:
+        accepted = "the 12 digits of an account, in quotes"
+        account = _matching("releases.account", account, _ACCOUNT, accepted)
     key, only_app = given.get("key", "{app}/{version}.zip"), given.get("app", "")
     if not isinstance(key, str):
         raise _refused("releases.key", key, "a template such as {app}/{version}.zip")
@@ -304,7 +310,7 @@ def _bucket(value: object) -> Bucket:
         if "order" in of_app:
             orders[app] = _order(f"releases.apps.{app}.order", of_app["order"])
     order = _order("releases.order", given.get("order", "version"))
-    return Bucket(name, template, kms_key, order, orders)
+    return Bucket(name, template, kms_key, order, orders, account)
 
 
 def _order(name: str, value: object) -> Order:
