@@ -192,6 +192,7 @@ class _Past:
 
     def __init__(self, s3: S3Client, bucket: str, listing: Listing, release: Release) -> None:
         self._s3, self._bucket, self._release = s3, bucket, release
+        self._order = listing.order
         self._versions, self._pointer = listing.versions, list(listing.pointer)
         self._zips = {key: list(entries) for key, entries in listing.zips.items()}
         self._there: dict[Version, dict[str, Release]] = defaultdict(dict)
@@ -262,10 +263,16 @@ class _Past:
                 return None
             self._texts[identity] = self._read(entry)
         version = self._texts[identity]
-        release = named([*self._there[version].values()], version) if version else None
+        release = named(self._fitting(version), version) if version else None
         if release is None:
             return "none"
         return "target" if release.key == self._release.key else "another"
+
+    def _fitting(self, version: Version) -> Sequence[Release]:
+        """Return the releases there that a pointer's text may name."""
+        if self._order == "version":
+            return [*self._there[version].values()]
+        return [release for alike in self._there.values() for release in alike.values()]
 
     def _read(self, entry: Entry) -> Version | None:
         """Return the version that a pointer's text names, None where it names none."""
@@ -273,7 +280,7 @@ class _Past:
             return None
         answer = self._s3.get_object(Bucket=self._bucket, Key=entry.key, VersionId=entry.version_id)
         try:
-            return pointed_version(answer["Body"].read())
+            return pointed_version(answer["Body"].read(), self._order)
         except NotAVersionError:
             return None
 
