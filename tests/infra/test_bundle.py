@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -292,7 +293,7 @@ def test_reconcile_answers_its_records_under_awslambdaric(
         functions({"probe": lambda event: probe.invoke(event).value}) as invoked,
         runtime_api.running(name, bundled, own, environment(local, invoked), log) as reconcile,
     ):
-        answer = reconcile.invoke({"source": "aws.events", "detail-type": "Scheduled Event"})
+        answer = reconcile.invoke({"dry_run": True, "records": True})
     assert answer.kind == "response", answer.value
     decided = {each["group"]: (each["decision"], each["dry_run"]) for each in answer.value}
     assert decided == {fleet.WEB: ("canary", True), fleet.API: ("converged", True)}
@@ -326,7 +327,9 @@ def test_release_asks_for_reconcile_under_awslambdaric(
         runtime_api.running(name, bundled, own, environment(local, invoked), log) as release,
     ):
         assert release.invoke(event) == Answer("response", None)
-    assert asked == [{"app": "api"}]
+    [[app, time]] = [each.values() for each in asked]
+    assert (app, [*asked[0]]) == ("api", ["app", "time"])
+    assert datetime.fromisoformat(time).tzinfo is not None
 
 
 @pytest.fixture(scope="module")
