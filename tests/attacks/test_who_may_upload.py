@@ -84,7 +84,9 @@ def test_a_flood_under_one_prefix_costs_its_own_app_and_names_it() -> None:
     hit = records["live_asg_web"]
     assert (hit.decision, hit.terminated) == (None, ())
     told = "could not be observed: cannot read the releases of web: there are too many object "
-    assert hit.reason.startswith(f"{told}versions under web/ (16 pages of 1,000 took 15 seconds)")
+    assert hit.reason.startswith(
+        f"{told}versions under web/ (time ran out: 16 pages of 1,000 took 15 seconds)"
+    )
     assert any(told in line for line in cloud.said())
 
 

@@ -38,9 +38,9 @@ class ListingTooLongError(KnownError):
 
     def __init__(self, prefix: str, how_much: str) -> None:
         super().__init__(
-            f"there are too many object versions under {plain(prefix)} ({how_much}): somebody "
-            "fills it, or old versions are never deleted; delete what is no release, or give "
-            "the bucket a lifecycle rule for noncurrent versions"
+            f"there are too many object versions under {plain(prefix)} ({how_much}): S3 is slow, "
+            "somebody fills it, or old versions are never deleted; delete what is no release, or "
+            "give the bucket a lifecycle rule for noncurrent versions"
         )
 
 

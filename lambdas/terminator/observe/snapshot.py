@@ -325,7 +325,8 @@ def _in_time_to_list(world: World, prefix: str, apps: int) -> Callable[[int], No
 
     def in_time(page: int) -> None:
         if begun - world.remaining() > seconds:
-            raise ListingTooLongError(prefix, f"{page} pages of 1,000 took {seconds:.0f} seconds")
+            how_much = f"time ran out: {page} pages of 1,000 took {seconds:.0f} seconds"
+            raise ListingTooLongError(prefix, how_much)
 
     return in_time
 
