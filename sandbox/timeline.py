@@ -20,6 +20,7 @@ _SILENT: Final = "white on red"
 _STANDINGS: Final = {
     "replace": "red",
     "canary": "yellow",
+    "recycle": "yellow",
     "waiting": "cyan",
     "needs attention": "white on red",
     "converged": "green",

@@ -28,6 +28,8 @@ _COMMANDS: Final = {
     "start": ("stop", "Start a deployment that was stopped."),
     "status": ("status", "Show what every group runs, wants and waits for."),
     "stop": ("stop", "Stop a deployment: no run begins until it is started again."),
+    "taint": ("taint", "Have instances replaced: set their tag terminator:replace-after."),
+    "untaint": ("taint", "Let instances stay: remove their tag terminator:replace-after."),
     "use": ("use", "Set which release an app runs: a version, or the newest."),
 }
 

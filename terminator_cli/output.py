@@ -18,6 +18,7 @@ _PIPE_WIDTH: Final = 160
 STYLES: Final[Mapping[str, str]] = {
     "replace": "bold red",
     "canary": "bold yellow",
+    "recycle": "bold yellow",
     "waiting": "cyan",
     "needs attention": "bold white on red",
     "converged": "green",

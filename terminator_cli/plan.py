@@ -138,7 +138,12 @@ def _note(instance: InstanceRecord, record: Record) -> str:
         return f"deferred: {record.deferred[instance.id]}"
     if instance.id in record.to_terminate and record.dry_run:
         return "would go"
-    if instance.cause == "template":
-        return f"launched from {instance.template}" if follows_releases(record) else ""
     is_coming = instance.counted and instance.version is not None and not instance.available
-    return instance.reason or ("in flight" if is_coming else "")
+    return instance.reason or ("in flight" if is_coming else _why(instance, record))
+
+
+def _why(instance: InstanceRecord, record: Record) -> str:
+    """Return why an available instance is to go, where its version does not say so."""
+    if instance.cause == "template" and follows_releases(record):
+        return f"launched from {instance.template}"
+    return f"due by {instance.cause}" if instance.cause in {"age", "taint"} else ""

@@ -19,6 +19,7 @@ from terminator_cli.output import STYLES
 _LABELS: Final = {
     "replace": "next",
     "canary": "next",
+    "recycle": "next",
     "waiting": "why",
     "needs attention": "why",
     "converged": "done",

@@ -12,8 +12,8 @@ from terminator.version import Version, same_release
 # Where a target comes from: the bucket, the available instances, or what the group launches from.
 Source = Literal["released", "highest", "template"]
 # What makes an instance one to replace.
-Cause = Literal["release", "template"]
-Kind = Literal["replace", "canary", "hold", "converged"]
+Cause = Literal["release", "template", "age", "taint", "ill"]
+Kind = Literal["replace", "canary", "recycle", "hold", "converged"]
 # Why a group is held, in one word. decide/holds.py has the rules, docs/runbook.md explains each.
 HoldName = Literal[
     "settings_unreadable",
@@ -161,6 +161,8 @@ class Instance:
     began to be terminated. `answer` is what it answered at `/version`, None where it was not
     asked. `weight` is its WeightedCapacity, `type` its instance type. `origin` is what it was
     launched from, None where that is not known, as of one attached by hand, or does not matter.
+    `replace_after` is the time that its tag of that name says, and `taint_problem` why that text
+    is none.
     """
 
     id: str
@@ -178,6 +180,8 @@ class Instance:
     weight: str | None = None
     type: str = ""
     origin: Origin | None = None
+    replace_after: datetime | None = None
+    taint_problem: str | None = None
 
     @property
     def version(self) -> Version | None:
@@ -313,6 +317,7 @@ class Group:
     its instance maintenance policy's MinHealthyPercentage, each None where it has none. `operator`
     names a service that manages it, `unknown_sources` its traffic sources whose health cannot be
     known. `failed_launches` are when launches of it failed or were abandoned, the newest first.
+    `load_balanced` says whether it has load balancers, and `health_checks` are its types of them.
     """
 
     name: str
@@ -330,6 +335,8 @@ class Group:
     warm_pool: bool = False
     unknown_sources: tuple[str, ...] = ()
     failed_launches: tuple[datetime, ...] = ()
+    load_balanced: bool = False
+    health_checks: frozenset[str] = frozenset()
 
     @property
     def settled(self) -> bool:
@@ -387,7 +394,8 @@ class Figures:
     `stale` counts stale boots, and `overdue` the unavailable instances that have been in
     service for longer than any boot may take. `since` is when the target became the target,
     and `behind` for how long the group could have followed it; both None where unknown.
-    `template` is what launches use, None where the group does not follow that. `available_ids`
+    `template` is what launches use, None where the group does not follow that. `due` counts the
+    available instances that are due by age or taint. `available_ids`
     are the ids of the available instances, and `causes` says of those to replace why.
     """
 
@@ -405,6 +413,7 @@ class Figures:
     since: datetime | None
     behind: timedelta | None
     template: str | None = None
+    due: int = 0
     available_ids: frozenset[str] = field(default=frozenset(), compare=False)
     causes: Mapping[str, Cause] = field(default_factory=dict, compare=False)
 

@@ -16,6 +16,7 @@ from terminator.decide.app import (
     is_proven,
     let_others_first,
     name_who_waits,
+    recycle_later,
     wait_for,
 )
 from terminator.decide.group_state import GroupState
@@ -288,6 +289,9 @@ def _finish(run: Run, seen: Snapshot, served: Served) -> Record:
     is_canary, state = served.decision.kind == "canary", served.state(world.clock())
     if is_canary and app in run.canaries and not is_proven(run.groups_of(app), state):
         served = replace(served, decision=wait_for([run.canaries[app]], state))
+    is_recycle = served.decision.kind == "recycle"
+    if is_recycle and app in run.canaries:
+        served = replace(served, decision=recycle_later([run.canaries[app]], state))
     if served.decision.to_terminate:
         served = replace(served, decision=_limit(run, served.decision, state))
     for line in log_lines.opening(served.name, served.decision):
@@ -298,7 +302,8 @@ def _finish(run: Run, seen: Snapshot, served: Served) -> Record:
         done = terminate(world.aws.terminating, served.decision.to_terminate, world.remaining)
     would_go = served.decision.to_terminate if run.config.dry_run else ()
     run.gone.extend((*would_go, *done.terminated, *done.failed))
-    if is_canary and (done.terminated or done.failed or run.config.dry_run):
+    went = done.terminated or done.failed or run.config.dry_run
+    if (is_canary or is_recycle) and went:
         run.canaries.setdefault(app, served.name)
     return run.report(_record(run.config, served, done))
 

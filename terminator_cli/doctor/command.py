@@ -93,7 +93,8 @@ def _examine(file: Path) -> Iterator[Finding]:
     yield from releases.examine(aws, config, opted_in)
     for group in opted_in:
         yield from groups.examine(aws, group)
-        yield from boot.examine(aws, group, config.bucket)
+        bucket = config.bucket if group.policy.follows_release else None
+        yield from boot.examine(aws, group, bucket)
     yield from network.examine(aws, config, opted_in)
 
 

@@ -57,7 +57,8 @@ def check(group: OptedIn) -> Iterator[Finding]:
             remedy = f"{_tag_command(group.name, ENABLED_TAG, 'true')}; until then it is held"
         yield of.problem("settings", "; ".join(policy.problems), remedy)
     else:
-        yield of.ok("settings", f"opted in, runs releases of {policy.app}")
+        yield of.ok("settings", f"opted in, {_follows(group)}")
+        yield from _told_by_nobody(group)
         yield _capacity(group)
         yield from _limits(group)
         yield _warm_up(group)
@@ -88,6 +89,23 @@ def check(group: OptedIn) -> Iterator[Finding]:
             "--health-check-grace-period 300, or the time that a boot takes"
         )
         yield of.warning("grace period", seen, remedy)
+
+
+def _follows(group: OptedIn) -> str:
+    releases = f"runs releases of {group.policy.app}"
+    if not group.policy.follows_template:
+        return releases
+    template = "follows what it launches from"
+    return f"{releases}, and {template}" if group.policy.follows_release else template
+
+
+def _told_by_nobody(group: OptedIn) -> Iterator[Finding]:
+    """Tell of a group in which an image that never serves looks like a good one."""
+    if group.policy.follows_release or attached_to(group.described):
+        return
+    seen = "nobody asks its instances, and no load balancer does: a bad image looks like a good one"
+    remedy = "attach a target group, or have a launch hook wait until the program reports"
+    yield about("group", group.name).warning("image", seen, remedy)
 
 
 def _capacity(group: OptedIn) -> Finding:

@@ -81,7 +81,8 @@ def examine(aws: Aws, config: Config, groups: Sequence[OptedIn]) -> Iterator[Fin
             yield about("instances").unseen("described", described, "ec2:DescribeInstances")
         else:
             rows |= described
-    readable = [group for group in groups if not group.policy.problems]
+    asked = (group for group in groups if group.policy.follows_release)
+    readable = [group for group in asked if not group.policy.problems]
     targets = [target for group in readable for target in targets_of(group, rows)]
     probes: dict[str, Probe | Unseen | None] = {}
     for vpc in sorted({target.vpc for target in targets}):

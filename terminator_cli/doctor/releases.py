@@ -68,7 +68,8 @@ def examine(aws: Aws, config: Config, groups: Iterable[OptedIn]) -> Iterator[Fin
         yield about("bucket").warning("exists", seen, remedy)
         return
     policies = [group.policy for group in groups]
-    apps = sorted({policy.app for policy in policies if not policy.problems})
+    followed = (policy for policy in policies if policy.follows_release)
+    apps = sorted({policy.app for policy in followed if not policy.problems})
     bucket = look_at_bucket(aws.s3, config.bucket.name)
     yield from check_bucket(bucket, aws.session.region_name, config.bucket.kms_key)
     if not isinstance(bucket.exists, Unseen):

@@ -177,7 +177,7 @@ def thin(
 def summary(of: GroupTimeline) -> Summary:
     """Return what became of a group."""
     last = of.records[-1]
-    state = "under way" if last.decision in {"replace", "canary"} else last.standing
+    state = "under way" if last.decision in {"replace", "canary", "recycle"} else last.standing
     first_ran = next(filter(None, map(available, of.records)), ())
     last_ran = next(filter(None, map(available, reversed(of.records))), ())
     versions = arrow(first_ran, last_ran)

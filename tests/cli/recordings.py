@@ -62,6 +62,7 @@ def fields(minutes: float, *instances: Fields, group: str = WEB, **more: Any) ->
         "outdated": 0,
         "stale": 0,
         "overdue": 0,
+        "due": 0,
         "since": at(-60).isoformat(),
         "decision": "hold",
         "reason": "baking",

@@ -466,3 +466,15 @@ def test_alarms_that_groups_list_are_checked() -> None:
     ]
     assert [each[1] for each in bad(groups.check_alarms(group, DENIED))] == ["warning"]
     assert list(groups.check_alarms(described(), {})) == []
+
+
+@pytest.mark.parametrize("arns", [[], ["arn:aws:elb:x:1:targetgroup/web/1"]])
+def test_a_group_that_is_deployed_by_image_needs_a_load_balancer_to_tell_a_bad_one(
+    arns: list[str],
+) -> None:
+    group = described({"terminator:follow": "template"}, TargetGroupARNs=arns)
+    found = [each for each in groups.check(group) if each.check in {"settings", "image"}]
+    assert found[0].seen == "opted in, follows what it launches from"
+    seen = "nobody asks its instances, and no load balancer does: a bad image looks like a good one"
+    assert bad(found[1:]) == [("image", "warning", seen)] * (not arns)
+    assert "image" not in {each.check for each in groups.check(described())}

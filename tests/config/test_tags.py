@@ -55,6 +55,10 @@ READ = [
     ("terminator:follow", "template", "follow", frozenset({"template"})),
     ("terminator:follow", "template  release", "follow", frozenset({"template", "release"})),
     ("terminator:images", "false", "images", False),
+    ("terminator:max-age", "1h", "max_age", timedelta(hours=1)),
+    ("terminator:max-age", "366d", "max_age", timedelta(days=366)),
+    ("terminator:ill", "replace", "ill", True),
+    ("terminator:ill", "ignore", "ill", False),
 ]
 ACCEPTED = {
     "app": "letters, digits, '-', '_' and '.', such as web",
@@ -78,6 +82,8 @@ ACCEPTED = {
     "alarms": "names of CloudWatch alarms, separated by spaces",
     "follow": "release, template, or both: release template",
     "images": "true or false",
+    "max-age": "a duration from 1h to 366d, such as 30d",
+    "ill": "replace, or ignore",
 }
 HOSTILE = [
     "@evil/",
@@ -107,6 +113,8 @@ REFUSED = {
     "alarm": ["", "a\nb", "a\x1b[2Jb"],
     "alarms": ["", "  ", "a\nb", "a\tb", "a\x1b[2Jb"],
     "follow": ["", "  ", "image", "Template", "release, template", "release release"],
+    "max-age": ["", "30", "59m", "367d", "1w", "-1h", "99999999s"],
+    "ill": ["", "true", "Replace"],
     "images": ["", "True", "yes", "1", "true "],
     "path": [*HOSTILE, "", "version", "http://evil/", "/x\n", "/\t", "/<x>", "/\x00", "///"],
     "host": [*HOSTILE, "", "a b", "evil/x", "user@evil", "evil:", "evil:123456", "x\n", "a?b"],
@@ -130,6 +138,8 @@ DEFAULTS = Policy(
     alarms=(),
     follow=frozenset({"release"}),
     images=False,
+    max_age=None,
+    ill=False,
     problems=(),
 )
 

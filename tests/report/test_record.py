@@ -61,7 +61,11 @@ def test_what_a_log_record_leaves_out_was_not_asked() -> None:
     [
         ("group", "", "group says"),
         ("group", 7, 'group says "7"; expected is text'),
-        ("decision", "maybe", "expected is one of replace, canary, hold, converged, or null"),
+        (
+            "decision",
+            "maybe",
+            "expected is one of replace, canary, recycle, hold, converged, or null",
+        ),
         ("available", -1, "available says"),
         ("available", True, "expected is a number"),
         ("minimum", 10**9, "expected is a number from 0 to 100000"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Final
 
@@ -79,6 +79,8 @@ class Policy:
     alarms: tuple[str, ...] = ()
     follow: frozenset[Followed] = frozenset({"release"})
     images: bool = False
+    max_age: timedelta | None = None
+    ill: bool = False
     limits: Limits = Limits()
     problems: tuple[str, ...] = ()
 
@@ -91,6 +93,24 @@ class Policy:
     def follows_template(self) -> bool:
         """Whether its instances should be of what a launch would use now."""
         return "template" in self.follow
+
+    def due_at(self, created: datetime | None, replace_after: datetime | None) -> datetime | None:
+        """Return from when on an instance is due to be replaced, None for never.
+
+        `replace_after` is what its tag says: a time before it was created says nothing.
+        """
+        if created is None:
+            return None
+        times = [replace_after] if replace_after is not None and replace_after > created else []
+        times += [created + self.max_age] if self.max_age is not None else []
+        return min(times, default=None)
+
+    def is_due(
+        self, created: datetime | None, replace_after: datetime | None, now: datetime
+    ) -> bool:
+        """Say whether an instance is due to be replaced."""
+        at = self.due_at(created, replace_after)
+        return at is not None and at <= now
 
     @property
     def alarm_names(self) -> tuple[str, ...]:
@@ -173,6 +193,8 @@ _SETTINGS: Final[Mapping[str, _Setting]] = {
     "alarms": _Setting(values.alarms, "names of CloudWatch alarms, separated by spaces"),
     "follow": _Setting(values.follow, "release, template, or both: release template"),
     "images": _Setting(values.flag, "true or false"),
+    "max-age": _Setting(values.age, "a duration from 1h to 366d, such as 30d"),
+    "ill": _Setting(values.ill, "replace, or ignore"),
 }
 # Names that are refused, with the name to write instead.
 _RENAMED: Final = {"batch": "max-unavailable", "soak": "bake-time"}

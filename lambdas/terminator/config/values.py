@@ -207,6 +207,17 @@ def flag(text: str) -> bool:
             raise ValueError(text)
 
 
+def ill(text: str) -> bool:
+    """Read what becomes of ill instances: `replace` or `ignore`."""
+    match text:
+        case "replace":
+            return True
+        case "ignore":
+            return False
+        case _:
+            raise ValueError(text)
+
+
 def moment(text: str) -> datetime:
     """Read a time as ISO 8601 has it, such as `2026-11-30T06:00:00Z`; without a zone it is UTC."""
     try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from terminator.decide import holds
+from terminator.decide import holds, recycle
 from terminator.decide.group_state import GroupState
 from terminator.decide.holds import hold
 from terminator.model import Decision
@@ -33,6 +33,12 @@ class Planned:
     def name(self) -> str:
         """The name of the group."""
         return self.state.group.name
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether it has not converged, and could act: none recycles beside it."""
+        rests = self.decision.kind in {"converged", "recycle"} or bool(self.state.policy.problems)
+        return not rests and holds.first(_INACTIVE, self.state) is None
 
     def tries(self, other: GroupState, *, until_baked: bool) -> bool:
         """Say whether another group has to wait for what this one tries.
@@ -64,6 +70,9 @@ def let_others_first(decision: Decision, planned: Planned, app: Sequence[Planned
     the target does not wait for baking, which must not keep a bad release in place.
     """
     state = planned.state
+    if decision.kind == "recycle" and not decision.look_again:
+        others = [each.name for each in app if each.name != planned.name and each.is_moving]
+        return recycle_later(others, state) if others else decision
     if decision.kind != "canary" or is_proven(app, state):
         return decision
     goes = next(each for each in state.members if each.id == decision.to_terminate[0])
@@ -81,6 +90,12 @@ def wait_for(others: Sequence[str], state: GroupState) -> Decision:
     names = few([plain(name) for name in others])
     reason = f"one canary for the app: {state.goal} is tried in {names} first"
     return hold("another_group_first", reason, state)
+
+
+def recycle_later(others: Sequence[str], state: GroupState) -> Decision:
+    """Return the decision that what is due waits for other groups of the app."""
+    names = few([plain(name) for name in others])
+    return recycle.waiting(state, f"another group of the app goes first: {names}")
 
 
 def name_who_waits(decision: Decision, planned: Planned, app: Sequence[Planned]) -> Decision:

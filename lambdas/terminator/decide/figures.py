@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
-from terminator.decide.group_state import GroupState
+from terminator.decide.group_state import GroupState, created
 from terminator.model import Cause, Figures, Instance
 
 
@@ -29,6 +30,7 @@ def figures(state: GroupState) -> Figures:
         since=state.since,
         behind=state.behind,
         template=str(state.origin) if state.origin else None,
+        due=len(state.due),
         available_ids=frozenset(each.id for each in state.available),
         causes={each.id: why for each in state.members if (why := _cause(state, each))},
     )
@@ -44,4 +46,14 @@ def _cause(state: GroupState, instance: Instance) -> Cause | None:
         return "release"
     if state.group.drifted(instance):
         return "template"
-    return "release" if instance in state.dead else None
+    if instance in state.dead:
+        return "release"
+    if instance not in state.due:
+        return None
+    return "taint" if is_tainted(instance, state.now) else "age"
+
+
+def is_tainted(instance: Instance, now: datetime) -> bool:
+    """Say whether the tag of an instance makes it due."""
+    after = instance.replace_after
+    return after is not None and created(instance) < after <= now

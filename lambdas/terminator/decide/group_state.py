@@ -273,6 +273,16 @@ class GroupState:
         """Available, and outdated."""
         return tuple(filter(self.is_outdated, self.available))
 
+    @cached_property
+    def due(self) -> tuple[Instance, ...]:
+        """Available, and due by age or taint; the longest due first."""
+        at = self.policy.due_at
+        due = [
+            i for i in self.available if self.policy.is_due(i.created, i.replace_after, self.now)
+        ]
+        longest_first = sorted(due, key=lambda i: (at(i.created, i.replace_after), i.id))
+        return tuple(longest_first)
+
     def rank(self, instance: Instance) -> Rank:
         """Return what instances are ordered by: the version, then that of the launch template.
 

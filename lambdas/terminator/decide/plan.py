@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from terminator.config.tags import Policy
-from terminator.decide import holds
+from terminator.decide import holds, recycle
 from terminator.decide.figures import figures
 from terminator.decide.group_state import GroupState, Rank, created, is_unused, oldest_first
 from terminator.decide.holds import HoldRule, hold
@@ -31,10 +31,11 @@ def plan(group: Group, policy: Policy, now: datetime) -> Decision:
         return hold("settings_unreadable", "; ".join(policy.problems))
     state = GroupState(group, policy, now)
     if state.converged:
-        running = count(len(state.available), "instance")
-        reason = f"{running} on {state.goal}" if state.available else "no instance is wanted"
-        return Decision("converged", reason, figures(state))
-    return holds.first(holds.STANDING, state) or _choose(state, state.dead, state.outdated)
+        return recycle.of_converged(state)
+    held = holds.first(holds.STANDING, state)
+    if held and held.hold == "nothing_outdated":
+        return recycle.of_ill(state) or held
+    return held or _choose(state, state.dead, state.outdated)
 
 
 def guard(
@@ -44,6 +45,8 @@ def guard(
     if not decision.to_terminate:
         return decision
     state = GroupState(group, policy, now, preflight)
+    if decision.kind == "recycle":
+        return _guard_recycle(decision, state)
     dead, outdated = state.dead, state.outdated
     for rule in holds.GUARDS:
         if held := holds.first([rule], state):
@@ -55,6 +58,14 @@ def guard(
     if decision.kind == "canary":
         return holds.first([holds.ZIP_UNREADABLE], state) or decision
     return decision
+
+
+def _guard_recycle(decision: Decision, state: GroupState) -> Decision:
+    """Return the decision, or that a guard holds what is on target."""
+    held = holds.first([*holds.GUARDS, holds.ZIP_UNREADABLE], state)
+    if held is None:
+        return decision
+    return held if decision.look_again else recycle.waiting(state, held.reason)
 
 
 def _may_go_under(rule: HoldRule, state: GroupState, instance: Instance) -> bool:
@@ -83,6 +94,7 @@ def confirmed(before: Decision, now: Decision) -> Decision:
     to_terminate = tuple(each for each in now.to_terminate if each in both)
     # The zip was read for a canary only.
     unread = now.kind == "canary" and before.kind != "canary"
+    unread |= now.kind != before.kind and "recycle" in {now.kind, before.kind}
     if now.to_terminate and (not to_terminate or unread or before.look_again != now.look_again):
         reason = "the group has changed since this run began: both plans chose nothing alike"
         late = now.needs_attention

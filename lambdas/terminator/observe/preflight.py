@@ -42,7 +42,7 @@ _OVER: Final = frozenset(
 def ask_preflight(
     world: World, bucket: Bucket | None, group: Group, policy: Policy, decision: Decision
 ) -> Preflight:
-    """Ask what could still stand in the way of the decision; the zip is read for a canary.
+    """Ask what could still stand in the way; the zip is read for a canary and what is recycled.
 
     Errors of AWS pass through; raise OutOfTimeError where time runs out in between.
     """
@@ -59,7 +59,7 @@ def ask_preflight(
         world.require(CONFIRM_SECONDS, "the histories of its alarms were asked")
         alarm = Alarm(name, *states.get(name, (None, None)))
         alarms.append(with_history(world.aws.cloudwatch, alarm, since, policy.bake_time, now))
-    if decision.kind != "canary" or bucket is None or released is None:
+    if decision.kind not in {"canary", "recycle"} or bucket is None or released is None:
         return Preflight(refresh, tuple(alarms))
 
     def in_time() -> None:

@@ -9,7 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from terminator.config import tags
-from terminator.config.tags import Policy
+from terminator.config.tags import REPLACE_AFTER_TAG, Policy
+from terminator.config.values import moment
 from terminator.errors import KnownError, explain
 from terminator.model import (
     Answer,
@@ -58,7 +59,7 @@ from terminator.observe.templates import (
     specifications,
 )
 from terminator.observe.versions import OVERRUN_SECONDS, Probe, ask_instances
-from terminator.text import few, plain
+from terminator.text import few, plain, quoted
 from terminator.version import Version
 
 if TYPE_CHECKING:
@@ -289,7 +290,8 @@ def take_snapshot(
     now, settled = world.clock(), {each.name: _is_settled(each, seen) for each in readable}
     moving = [each for each in readable if settled[each.name] is False]
     whole = [each for each in readable if settled[each.name]]
-    groups = [*moving, *_that_tell(whole, moving, seen)]
+    due = [each for each in whole if _has_due(each, seen, now)]
+    groups = [*moving, *due, *_that_tell(whole, moving, seen)]
     activities = {
         name: what
         for name, what in _read_activities(world, groups, now).items()
@@ -342,6 +344,16 @@ def _is_settled(opted_in: OptedIn, seen: Snapshot) -> bool | None:
         return as_seen(opted_in.described, opted_in.policy, seen).settled
     except Exception:  # noqa: BLE001 - whatever it is, it is reported where the group is planned
         return None
+
+
+def _has_due(opted_in: OptedIn, seen: Snapshot, now: datetime) -> bool:
+    """Say whether any member is due, by age or taint: then it matters how long others serve."""
+    rows = (seen.instances.get(member.id) for member in opted_in.members)
+    if opted_in.policy.max_age is None and not any(row and row.replace_after for row in rows):
+        return False
+    group = as_seen(opted_in.described, opted_in.policy, seen)
+    members = (each for each in group.instances if each.counted)
+    return any(opted_in.policy.is_due(i.created, i.replace_after, now) for i in members)
 
 
 def _that_tell(
@@ -552,7 +564,19 @@ def as_seen(
         warm_pool="WarmPoolConfiguration" in described,
         unknown_sources=tuple(str(each) for each in attached if not is_known(each)),
         failed_launches=activities.failed_launches if activities else (),
+        load_balanced=bool(attached),
+        health_checks=frozenset(described.get("HealthCheckType", "").split(",")),
     )
+
+
+def _tainted(instance: Instance, text: str) -> Instance:
+    """Return an instance with what its tag says; text that is no time is told, and does nothing."""
+    try:
+        return replace(instance, replace_after=moment(text))
+    except ValueError:
+        accepted = "a time such as 2026-11-30T06:00:00Z"
+        told = f"tag {REPLACE_AFTER_TAG} says {quoted(text)}; accepted is {accepted}"
+        return replace(instance, taint_problem=told)
 
 
 def _followed(
@@ -592,6 +616,8 @@ def _instance(
         weight=member.get("WeightedCapacity"),
         type=member.get("InstanceType", ""),
     )
+    if row is not None and row.replace_after is not None:
+        instance = _tainted(instance, row.replace_after)
     if snapshot is None or not isinstance(activities, Activities):
         return instance
     since = activities.entered_service(id_, row.created, snapshot.now) if row else None

@@ -79,6 +79,7 @@ class Record:
     outdated: int | None = None
     stale: int | None = None
     overdue: int | None = None
+    due: int | None = None
     since: datetime | None = None
     decision: Kind | None = None
     reason: str = ""
@@ -124,6 +125,7 @@ class Record:
             outdated=figures.outdated if figures else None,
             stale=figures.stale if figures else None,
             overdue=figures.overdue if figures else None,
+            due=figures.due if figures else None,
             since=figures.since if figures else None,
             decision=decision.kind if decision else None,
             reason=decision.reason if decision else error,
@@ -198,6 +200,7 @@ class Record:
             outdated=_number(of, "outdated"),
             stale=_number(of, "stale"),
             overdue=_number(of, "overdue"),
+            due=_number(of, "due"),
             since=_time(of, "since"),
             decision=cast("Kind | None", _one_of(of, "decision", get_args(Kind))),
             reason=_text(of, "reason") or "",
