@@ -1,70 +1,111 @@
-"""`make sandbox`: a local fleet to try the command line on, until interrupted."""
+"""`make sandbox`: a local fleet with Terminator deployed, to try the command line on."""
 
 from __future__ import annotations
 
 import json
+import shlex
 import signal
+import sys
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sandbox import fleet
+from sandbox.deployment import deployed
 from sandbox.fleet import OLD, SETTLED, Fleet
-from sandbox.store import BUCKET, TEMPLATE, Program, pack, upload
+from sandbox.store import BUCKET, TEMPLATE, Program, pack
 
 # In real time here: nobody wants to wait for minutes.
 _BOOT: Final = timedelta(seconds=10)
+_GRACE_SECONDS: Final = 5
+_SCHEDULE_SECONDS: Final = 10
 _POLICY: Final = {"bake-time": "20s", "canary-retry": "1m"}
 _SYNC_SECONDS: Final = 0.2
-_FOLDER: Final = Path(".sandbox")
-_NEW, _NEXT = "1.0.274", "1.0.275"
+_FOLDER: Final = Path(".sandbox").resolve()
+_NEW, _BROKEN = "1.0.274", "1.0.275"
 
 
 def main() -> None:
-    """Run two groups on an old release with a new one uploaded, and say how to reach them."""
+    """Run two groups on an old release, and say how to reach them, until interrupted."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    print("starting a local AWS and a fleet", flush=True)  # noqa: T201 - it is a program for people
-    with fleet.running(_BOOT, ahead=SETTLED) as local:
-        fleet.prepare(local, grace=1)
-        for app in ("web", "api"):
-            upload(local.aws, app, Program(_NEW))
-        print(_instructions(local), flush=True)  # noqa: T201 - as above
-        try:
-            while True:
-                local.sync()
-                time.sleep(_SYNC_SECONDS)
-        except KeyboardInterrupt:
-            (_FOLDER / "env").unlink()
-
-
-def _instructions(local: Fleet) -> str:
-    """Write what the command line needs to reach the fleet, and return how to use it."""
-    _FOLDER.mkdir(exist_ok=True)
-    releases = {"bucket": BUCKET, "key": TEMPLATE.text}
-    settings = {"groups": {"tagged": True}, "releases": releases, "policy": _POLICY}
-    config = _FOLDER / "cdk.json"
-    config.write_text(json.dumps({"context": {"terminator": settings}}, indent=2) + "\n")
-    archive = _FOLDER / f"web-{_NEXT}.zip"
-    archive.write_bytes(pack(Program(_NEXT)))
     environment = _FOLDER / "env"
-    exports = (f"export {name}={value}" for name, value in local.local.environment.items())
-    environment.write_text("\n".join(exports) + "\n")
-    return (
-        f"A fleet of two groups runs {OLD}, and {_NEW} has been uploaded. In another "
-        f"terminal:\n\n    . {environment}\n"
-        f"    .venv/bin/terminator plan --local --config {config}\n"
-        f"    .venv/bin/terminator apply --local --config {config}\n"
-        f"    .venv/bin/terminator status --local --config {config}\n\n"
-        f"A machine boots in {_BOOT.seconds} seconds, and a release bakes for "
-        f"{_POLICY['bake-time']}; apply again until all has converged. Then there is one more "
-        "release to upload:\n\n"
-        f"    .venv/bin/terminator release {archive} --app web --version {_NEXT} "
-        f"--config {config}\n\n"
-        "These machines run such zips alone: what else a zip holds boots nothing that answers. "
-        "That terminal speaks to this fleet only, not to an account of yours. Interrupt "
-        "(Ctrl-C) to end it; the next fleet listens elsewhere, so read its env again."
-    )
+    try:
+        _say("starting a local AWS, a fleet, and Terminator on it (some seconds)")
+        with fleet.running(_BOOT, ahead=SETTLED) as local:
+            fleet.prepare(local, grace=_GRACE_SECONDS)
+            settings = _prepare(local, environment)
+            with deployed(local, settings, _FOLDER / "log.jsonl", _SCHEDULE_SECONDS):
+                _say(_instructions(environment))
+                while True:
+                    local.sync()
+                    time.sleep(_SYNC_SECONDS)
+    except KeyboardInterrupt:
+        _say("\nended: the fleet is gone")
+    finally:
+        environment.unlink(missing_ok=True)
+
+
+def _prepare(local: Fleet, environment: Path) -> dict[str, Any]:
+    """Write what the command line needs to reach the fleet; return the settings."""
+    _FOLDER.mkdir(exist_ok=True)
+    settings: dict[str, Any] = {
+        "dry_run": False,
+        "groups": {"tagged": True},
+        "releases": {"bucket": BUCKET, "key": TEMPLATE.text},
+        "policy": _POLICY,
+        "vpcs": {local.vpc: {"subnets": [local.subnet], "ports": [local.endpoints.port]}},
+    }
+    config = _FOLDER / "cdk.json"
+    document = {"context": {"terminator": settings, "sandbox": True}}
+    config.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    for version, program in ((_NEW, Program(_NEW)), (_BROKEN, Program(_BROKEN, "silent"))):
+        (_FOLDER / f"web-{version}.zip").write_bytes(pack(program))
+    variables = {
+        **local.local.environment,
+        "TERMINATOR_CONFIG_FILE": str(config),
+        "TERMINATOR_FILE": str(_FOLDER / "log.jsonl"),
+    }
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    lines.append(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')
+    environment.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return settings
+
+
+def _instructions(environment: Path) -> str:
+    """Return how to use it."""
+    folder = _shown(_FOLDER)
+    return f"""\
+
+Two groups of three instances run {OLD}, and Terminator looks at them every {_SCHEDULE_SECONDS} \
+seconds.
+In another terminal:
+
+    . {_shown(environment)}
+    terminator status
+    terminator release {folder}/web-{_NEW}.zip --app web --version {_NEW}
+    terminator status --watch
+    terminator history --since 10m
+    terminator rollback --app web
+
+An instance boots in {_BOOT.seconds} seconds and a release bakes for {_POLICY["bake-time"]}, so a \
+rollout takes about two minutes.
+One that never answers costs one instance:
+
+    terminator release {folder}/web-{_BROKEN}.zip --app web --version {_BROKEN}
+
+That terminal speaks to this fleet only, not to an account of yours; its instances run
+such zips alone. The next sandbox listens elsewhere, so read its env again.
+Ctrl-C ends it."""
+
+
+def _shown(path: Path) -> str:
+    """Return a path as one types it here."""
+    return str(path.relative_to(Path.cwd()))
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - it is a program for people
 
 
 if __name__ == "__main__":

@@ -1,14 +1,19 @@
 """What moto does not know of AWS, and Terminator asks for.
 
 Scaling activities, what each member was launched from, targets that do not serve, an alarm's
-history, instance refreshes, and AWS's own word for an instance that is in no group. To be imported
+history, instance refreshes, functions that run outside it, what a bucket tells EventBridge, and
+AWS's own word for an instance that is in no group. To be imported
 once moto's clock has been set.
 """
 
 from __future__ import annotations
 
 import json
+import threading
+import urllib.error
+import urllib.request
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -17,9 +22,13 @@ import moto.core.utils
 from moto.autoscaling.exceptions import ValidationError
 from moto.autoscaling.models import AutoScalingBackend, FakeAutoScalingGroup, InstanceState
 from moto.autoscaling.responses import AutoScalingResponse
+from moto.awslambda.models import LambdaBackend
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult
 from moto.elbv2.models import FakeHealthStatus, FakeTargetGroup
+from moto.s3.responses import S3Response
+
+from sandbox.local_aws import FUNCTIONS_URL
 
 if TYPE_CHECKING:
     from moto.ec2.models import EC2Backend
@@ -33,6 +42,7 @@ SERVES_FROM = "sandbox:serves-from"
 
 _health_for = FakeTargetGroup.health_for
 _set_desired_capacity = FakeAutoScalingGroup.set_desired_capacity
+_get_bucket_notification = S3Response.get_bucket_notification
 _terminate_instance = AutoScalingBackend.terminate_instance
 
 
@@ -44,6 +54,8 @@ def add() -> None:
     AutoScalingBackend.terminate_instance = _terminate  # type: ignore[method-assign, assignment]
     AutoScalingResponse.describe_scaling_activities = _describe_scaling_activities  # type: ignore[method-assign]
     AutoScalingResponse.describe_instance_refreshes = _describe_instance_refreshes  # type: ignore[attr-defined]
+    LambdaBackend.invoke = _invoke  # type: ignore[method-assign, assignment]
+    S3Response.get_bucket_notification = _get_notification  # type: ignore[method-assign, assignment]
     CloudWatchResponse.describe_alarm_history = _describe_alarm_history  # type: ignore[attr-defined]
 
 
@@ -158,3 +170,37 @@ def _terminate(backend: AutoScalingBackend, instance_id: str, *rest: bool) -> ob
         return _terminate_instance(backend, instance_id, *rest)
     except StopIteration:
         raise ValidationError(f"Instance Id not found - {instance_id}") from None
+
+
+def _invoke(  # noqa: PLR0913, PLR0917 - as moto calls it
+    backend: LambdaBackend,
+    function_name: str,
+    qualifier: str | None,
+    body: str,
+    headers: Mapping[str, str],
+    response_headers: dict[str, str],
+) -> bytes:
+    """Pass an invocation on to where the function is run; moto would start a container."""
+    function = backend.get_function(function_name, qualifier)
+    url = f"{function.environment_vars[FUNCTIONS_URL]}/{function.function_name}"
+    request = urllib.request.Request(url, str(body or "{}").encode(), method="POST")  # noqa: S310 - on loopback
+    if headers.get("X-Amz-Invocation-Type") == "Event":
+        threading.Thread(target=urllib.request.urlopen, args=(request,), daemon=True).start()
+        return b""
+    try:
+        with urllib.request.urlopen(request) as answer:  # noqa: S310 - as above
+            payload: bytes = answer.read()
+    except urllib.error.HTTPError as error:
+        response_headers["x-amz-function-error"] = "Unhandled"
+        payload = error.read()
+    response_headers["Content-Length"] = str(len(payload))
+    return payload
+
+
+def _get_notification(response: S3Response) -> object:
+    """Answer that the bucket tells EventBridge, where it does; moto forgets that in its answer."""
+    config = response.backend.get_bucket_notification_configuration(response.bucket_name)
+    if config is None or config.event_bridge is None:
+        return _get_bucket_notification(response)
+    response.data["Action"] = "GetBucketNotificationConfiguration"
+    return response.serialized(ActionResult({"EventBridgeConfiguration": {}}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -32,8 +33,9 @@ BOOT: Final = timedelta(minutes=2)
 WEB: Final = "live_asg_web"
 API: Final = "live_asg_api"
 GROUPS: Final = (WEB, API)
-MINIMUM: Final = 1
 SIZE: Final = 3
+# By the default of 50%, rounded up.
+MINIMUM: Final = 2
 OLD: Final = "1.0.266"
 # How long the groups have run the old release when `prepare` returns.
 SETTLED: Final = timedelta(hours=1)
@@ -99,9 +101,18 @@ class Fleet:
         self.vpc = self.aws.ec2.create_vpc(CidrBlock=_NETWORK)["Vpc"]["VpcId"]
         subnet = self.aws.ec2.create_subnet(VpcId=self.vpc, CidrBlock=_NETWORK)["Subnet"]
         self.subnet = subnet["SubnetId"]
+        self.security_group = self.aws.ec2.create_security_group(
+            GroupName="instances", Description="The machines of the fleet", VpcId=self.vpc
+        )["GroupId"]
+        user_data = f"boot the release of s3://{store.BUCKET}"
         self.aws.ec2.create_launch_template(
             LaunchTemplateName=_TEMPLATE,
-            LaunchTemplateData={"ImageId": _IMAGE, "InstanceType": "t4g.nano"},
+            LaunchTemplateData={
+                "ImageId": _IMAGE,
+                "InstanceType": "t4g.nano",
+                "SecurityGroupIds": [self.security_group],
+                "UserData": b64encode(user_data.encode()).decode(),
+            },
         )
 
     def bake(self, template: str, program: Program) -> int:
@@ -155,7 +166,7 @@ class Fleet:
             DesiredCapacity=desired,
             LaunchTemplate={
                 "LaunchTemplateName": template or _TEMPLATE,
-                "Version": "$Latest" if template else "$Default",
+                "Version": "$Latest",
             },
             TargetGroupARNs=[self._target_group(name)] if template else [],
             VPCZoneIdentifier=self.subnet,
@@ -246,14 +257,9 @@ def prepare(fleet: Fleet, grace: int = 60) -> None:
 
     `grace` is their HealthCheckGracePeriod in seconds.
     """
-    for group, app, max_unavailable in ((WEB, "web", "100%"), (API, "api", "25%")):
+    for group, app in ((WEB, "web"), (API, "api")):
         store.upload(fleet.aws, app, Program(OLD))
-        tags = {
-            "terminator:app": app,
-            "terminator:minimum": str(MINIMUM),
-            "terminator:max-unavailable": max_unavailable,
-        }
-        fleet.create_group(group, SIZE, grace=grace, tags=tags)
+        fleet.create_group(group, SIZE, grace=grace, tags={"terminator:app": app})
     fleet.wait(SETTLED)
 
 

@@ -32,6 +32,8 @@ CREDENTIALS: Final = {
     "AWS_DEFAULT_REGION": REGION,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+# The variable of a function that says where it is run: at this URL, followed by its name.
+FUNCTIONS_URL: Final = "SANDBOX_FUNCTIONS"
 # A busy machine answers for a thousand instances more slowly than AWS does.
 _CLIENT_CONFIG: Final = Config(read_timeout=60)
 _ROOT: Final = Path(__file__).resolve().parent.parent

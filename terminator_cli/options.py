@@ -10,8 +10,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from terminator.config import deployment
 from terminator.config.deployment import Config, ConfigError
+from terminator_cli import settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -32,7 +32,7 @@ class Asked:
     @cached_property
     def config(self) -> Config:
         """The settings of the file; reading them raises ConfigError naming file and setting."""
-        return deployment.from_file(self.config_file)
+        return settings.read(self.config_file)
 
 
 def _remembered(context: click.Context, option: click.Parameter, text: str | None) -> None:
@@ -61,6 +61,8 @@ def config_file(meaning: str) -> Callable[[Command], Command]:
     config = click.option(
         "--config",
         "config_file",
+        envvar="TERMINATOR_CONFIG_FILE",
+        show_envvar=True,
         type=click.Path(path_type=Path),
         default=Path("cdk.json"),
         show_default=True,
@@ -77,6 +79,8 @@ _CONFIG: Final = config_file("The file whose context.terminator holds the settin
 _LOCAL: Final = click.option(
     "--local",
     is_flag=True,
+    envvar="TERMINATOR_LOCAL",
+    show_envvar=True,
     help="Do the work in this process instead of asking the deployed function.",
 )
 _JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
@@ -120,7 +124,7 @@ def names(context: click.Context, _parameter: click.Parameter, begun: str) -> li
     """Complete the name of a group, or of its app: those that the settings list."""
     file = context.params.get("config_file") or Path("cdk.json")
     try:
-        known = deployment.from_file(file).names
+        known = settings.read(file).names
     except ConfigError:
         return []
     return [name for name in known if name.startswith(begun)]

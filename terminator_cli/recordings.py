@@ -20,10 +20,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from botocore.config import Config
 
-from terminator.config import deployment
 from terminator.report.record import Record, RecordError, is_record, shown
 from terminator.text import count, quoted
-from terminator_cli import options, output, reach
+from terminator_cli import options, output, reach, settings
 from terminator_cli.exits import UnusableError
 
 if TYPE_CHECKING:
@@ -132,6 +131,8 @@ _OPTIONS: Final[Sequence[Callable[[Any], Any]]] = (
     click.option("--until", callback=_moment, metavar="TIME", help="Up to then, written likewise."),
     click.option(
         "--file",
+        envvar="TERMINATOR_FILE",
+        show_envvar=True,
         type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
         help="Read this file (- is standard input) instead of CloudWatch Logs: log lines, or "
         "JSON as history, plan --json or aws logs filter-log-events prints it.",
@@ -200,7 +201,7 @@ def nothing(name: str, wanted: Wanted, now: datetime) -> str:
 
 
 def _from_log(wanted: Wanted, now: datetime) -> tuple[str, Found]:
-    name = f"/aws/lambda/{deployment.from_file(wanted.config_file).name}-reconcile"
+    name = f"/aws/lambda/{settings.read(wanted.config_file).name}-reconcile"
     retries: Any = {"mode": "standard", "total_max_attempts": 5}
     patience = Config(connect_timeout=2, read_timeout=30, retries=retries)
     try:

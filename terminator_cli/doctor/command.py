@@ -19,7 +19,7 @@ from terminator.config import deployment
 from terminator.config.deployment import ConfigError
 from terminator.config.tags import Limits
 from terminator.text import count
-from terminator_cli import options, output, reach
+from terminator_cli import options, output, reach, settings
 from terminator_cli.doctor import boot, deployed, groups, network, releases
 from terminator_cli.doctor.findings import Finding, Unseen, about, look
 from terminator_cli.exits import DONE, FAILED, told
@@ -62,7 +62,7 @@ def _examine(file: Path) -> Iterator[Finding]:
     """
     remedy = f"correct {file}, or name another with --config"
     try:
-        config = deployment.from_file(file)
+        config = settings.read(file)
     except ConfigError as error:
         yield about("settings").problem("readable", str(error), remedy)
         return

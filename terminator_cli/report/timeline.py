@@ -389,7 +389,8 @@ def _said(record: Record) -> tuple[object, ...]:
         why = [(each.id, each.reason) for each in record.instances if each.reason is not None]
     return (
         (record.decision, record.hold, record.needs_attention, why),
-        (record.target, record.target_source, record.dry_run),
+        # Who asks for a plan of what would do nothing is told what a run would be.
+        (record.target, record.target_source, record.dry_run and bool(record.to_terminate)),
         (record.desired, record.minimum, record.available, record.unavailable),
         (record.in_flight, record.outdated, record.stale, record.overdue),
         (record.to_terminate, record.deferred, record.failed),

@@ -47,7 +47,7 @@ def test_plan_prints_a_record_for_each_group_and_terminates_nothing(
     del web["instances"]
     assert datetime.fromisoformat(web.pop("since")).tzinfo is not None
     assert web == {
-        "group": "live_asg_web", "app": "web", "desired": 3, "minimum": 1,
+        "group": "live_asg_web", "app": "web", "desired": 3, "minimum": 2,
         "target": "1.0.274", "target_source": "released", "template": None,
         "lowest": "1.0.266", "highest": "1.0.266", "available": 3, "unavailable": 0,
         "in_flight": 0, "outdated": 3, "stale": 0, "overdue": 0, "due": 0, "hold": None,

@@ -64,7 +64,7 @@ def test_what_the_minimum_needs_stays_and_that_is_status_1(released: Fleet, on: 
     ids, gone = of(released, WEB), len(released.gone)
     some = on.run("replace", *ids, "--local", "--dry-run")
     assert some.exit_code == 1
-    assert f"{ids[-1]} stays: 0 would stay available, minimum " in some.stdout
+    assert f"{ids[-1]} stays: 1 would stay available, minimum 2" in some.stdout
     released.aws.autoscaling.set_instance_protection(
         AutoScalingGroupName=WEB, InstanceIds=ids[:1], ProtectedFromScaleIn=True
     )

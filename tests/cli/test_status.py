@@ -27,7 +27,7 @@ def test_it_says_what_each_group_runs_wants_and_has(on: Caller) -> None:
     assert (web["group"], web["decision"], web["converged"]) == (BOTH[1], "canary", False)
     assert web["versions"] == {"1.0.266": 3}
     assert (web["target"], web["target_source"]) == ("1.0.274", "released")
-    assert (web["available"], web["minimum"], web["desired"]) == (3, 1, 3)
+    assert (web["available"], web["minimum"], web["desired"]) == (3, 2, 3)
     assert web["reason"] == f"{web['to_terminate'][0]} goes first, to prove 1.0.274"
 
 
@@ -38,7 +38,7 @@ def test_for_people_it_is_a_block_a_group(on: Caller) -> None:
         "live_asg_web  canary",
         "runs     1.0.266 on 3 instances",
         "wants    1.0.274 of web (released)",
-        "has      3 available of 3 desired, minimum 1, 0 unavailable, 0 in flight",
+        "has      3 available of 3 desired, minimum 2, 0 unavailable, 0 in flight",
     ]
     assert "\x1b" not in done.stdout
 

@@ -184,7 +184,7 @@ def test_a_decision_that_says_the_same_again_is_folded(change: dict[str, Any]) -
         {"to_terminate": ["i-a"]},
         {"deferred": {"i-a": "ScalingActivityInProgress"}},
         {"failed": {"i-a": "AccessDenied: no"}},
-        {"dry_run": True},
+        {"dry_run": True, "to_terminate": ["i-a"]},
         {"instances": [instance("i-a"), instance("i-c", None)]},
         {"instances": [instance("i-a"), instance("i-b", None, reason="refused")]},
     ],
@@ -194,6 +194,13 @@ def test_a_decision_over_other_facts_has_a_row_of_its_own(change: dict[str, Any]
     seen = fields(0, instance("i-a"), instance("i-b", None), **SILENT)
     later = {**seen, "timestamp": at(5).isoformat(), **change}
     assert [each.times for each in fold(map(Record.from_json, (seen, later)))] == [1, 1]
+
+
+def test_who_asked_for_a_plan_in_between_is_no_row_where_nothing_would_go() -> None:
+    seen = fields(0, instance("i-a"), instance("i-b", None), **SILENT)
+    asked = {**seen, "timestamp": at(1).isoformat(), "dry_run": True}
+    later = {**seen, "timestamp": at(5).isoformat()}
+    assert [each.times for each in fold(map(Record.from_json, (seen, asked, later)))] == [3]
 
 
 @pytest.mark.parametrize("hold", ["paused", "settings_unreadable", "alarm", None])
