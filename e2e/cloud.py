@@ -33,13 +33,18 @@ _CDK_SECONDS: Final = 300
 
 @contextmanager
 def deployable(beside: LocalAws, folder: Path) -> Iterator[LocalAws]:
-    """Run MiniStack, whose functions find the groups and instances of `beside`, which is moto."""
+    """Run MiniStack, whose functions find the groups and instances of `beside`, which is moto.
+
+    It enforces IAM: a function may do what its role's policies allow, and buckets and queues
+    refuse what their own policies deny. What goes to moto no policy is asked about.
+    """
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
     gateway = f"http://127.0.0.1:{port}"
     others = {f"AWS_ENDPOINT_URL_{name}": beside.endpoint for name in _BESIDE.values()}
     quiet = {"IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0", "PERSIST_STATE": "0"}
+    enforced = {"AUTH": "true"}
     # The functions inherit it: the instances have addresses on loopback.
     quiet[SANDBOX_NETWORKS] = "127.0.0.0/8"
     place = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "TMPDIR": str(folder)}
@@ -48,7 +53,7 @@ def deployable(beside: LocalAws, folder: Path) -> Iterator[LocalAws]:
         subprocess.Popen(
             [sys.executable, "-m", "e2e.ministack_server"],
             cwd=ROOT,
-            env={**os.environ, **CREDENTIALS, **others, **quiet, **place},
+            env={**os.environ, **CREDENTIALS, **others, **quiet, **enforced, **place},
             stdout=log,
             stderr=subprocess.STDOUT,
         ) as process,
@@ -63,10 +68,13 @@ def deployable(beside: LocalAws, folder: Path) -> Iterator[LocalAws]:
 def _wait(gateway: str) -> None:
     for _ in range(_START_SECONDS * 10):
         try:
-            urllib.request.urlopen(f"{gateway}/_ministack/health", timeout=1).close()  # noqa: S310
+            with urllib.request.urlopen(f"{gateway}/_ministack/health", timeout=1) as answer:  # noqa: S310
+                health = json.load(answer)
         except OSError:
             time.sleep(0.1)
         else:
+            if health["auth"] != "enabled":
+                raise RuntimeError(f"MiniStack does not enforce IAM: auth is {health['auth']}")
             return
     raise TimeoutError(f"MiniStack did not start in {_START_SECONDS} seconds")
 
