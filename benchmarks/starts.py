@@ -39,6 +39,7 @@ _FLOORS: Final = {
 }
 _UPLOADED: Final = {
     "source": "aws.s3",
+    "detail-type": "Object Created",
     "detail": {"bucket": {"name": "releases"}, "object": {"key": f"app0/{VERSION}.zip"}},
 }
 # Of each function its handler, an event for it, and its floor.
