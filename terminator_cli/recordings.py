@@ -2,7 +2,7 @@
 
 What is read may have been written by anybody, so each record passes `Record.from_json`, which
 refuses what it cannot be and escapes what could not be shown. A record that is refused costs
-its own line and a note, never the others.
+its own line and a note, never the others. One that was too long for a line is put together again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from botocore.config import Config
 
-from terminator.report.record import Record, RecordError, is_record, shown
+from terminator.report.record import Record, RecordError, is_record, joined, part_of, shown
 from terminator.text import count, quoted
 from terminator_cli import options, output, reach, settings
 from terminator_cli.exits import UnusableError
@@ -80,11 +80,13 @@ class Wanted:
 class Found:
     """Records in the order of their times, each once, and why others could not be read.
 
-    A record without a time comes first.
+    A record without a time comes first. `cut` says of which records parts are missing: they list
+    some of their instances.
     """
 
     records: tuple[Record, ...]
     skipped: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
 
 
 class FileError(ValueError):
@@ -184,6 +186,9 @@ def load(wanted: Wanted, now: datetime) -> tuple[str, list[Record]]:
     if found.skipped:
         skipped = count(len(found.skipped), "record")
         output.note(f"{name}: {skipped} skipped, the first at {found.skipped[0]}")
+    if found.cut:
+        cut = count(len(found.cut), "record")
+        output.note(f"{name}: {cut} with some of the instances, the first at {found.cut[0]}")
     records = [record for record in found.records if wanted.includes(record)]
     known = {record.group for record in records}
     if records and (missing := [each for each in wanted.groups if each not in known]):
@@ -316,8 +321,8 @@ def _parsed(text: str) -> object:
 
 def gather(entries: Iterable[Entry]) -> Found:
     """Read the records among the entries, each once however often it is there."""
-    records, skipped = dict[str, Record](), list[str]()
-    for place, value in entries:
+    records, skipped, cut = dict[str, Record](), list[str](), list[str]()
+    for place, value, missing in _whole(entries):
         if isinstance(value, RecordError):
             skipped.append(f"{place}: {value}")
         elif isinstance(value, dict) and is_record(value):
@@ -327,7 +332,33 @@ def gather(entries: Iterable[Entry]) -> Found:
                 skipped.append(f"{place}: {error}")
             else:
                 records.setdefault(json.dumps(record.to_json(), sort_keys=True), record)
-    return Found(tuple(sorted(records.values(), key=order)), tuple(skipped))
+                if missing:
+                    cut.append(f"{place}: {missing}")
+    return Found(tuple(sorted(records.values(), key=order)), tuple(skipped), tuple(cut))
+
+
+def _whole(entries: Iterable[Entry]) -> Iterator[tuple[str, object, str]]:
+    """Yield entries with those that are parts of one record put together, and what is missing.
+
+    Parts of one are of the same group, invocation and number of parts.
+    """
+    split: dict[tuple[str, str, int], dict[int, tuple[str, Mapping[str, Any]]]] = {}
+    for place, value in entries:
+        if not isinstance(value, dict) or (found := part_of(value)) is None:
+            yield place, value, ""
+            continue
+        (number, parts), run = found, value.get("function_request_id")
+        key = json.dumps(value["group"]), json.dumps(run), parts
+        split.setdefault(key, {}).setdefault(number, (place, value))
+    for (_, _, parts), by_number in split.items():
+        numbers = sorted(by_number)
+        place = by_number[numbers[0]][0]
+        if numbers[0] != 1:
+            yield place, RecordError(f"part {numbers[0]} of {parts}, without the first"), ""
+            continue
+        lost = parts - len(numbers)
+        missing = f"{count(lost, 'part')} of {parts} not found" if lost else ""
+        yield place, joined([by_number[number][1] for number in numbers]), missing
 
 
 def order(record: Record) -> tuple[bool, datetime]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from terminator import handlers
-from terminator.report.log_lines import closing
+from terminator.report.log_lines import LONGEST_LINE, closing
 from terminator.report.record import Record
 from terminator.terminate import Terminations
 from terminator_cli.recordings import FileError, Found, fetch, from_text, moment, pattern
@@ -248,6 +249,95 @@ def test_what_reconcile_logs_is_read_back(monkeypatch: pytest.MonkeyPatch) -> No
     ]
     assert (gone.decision, gone.reason) == (None, "no group of this name has opted in")
     assert web.at is not None
+
+
+LARGE = Record.from_json(
+    fields(
+        0,
+        *(instance(f"i-{n:017x}", None if n % 7 == 0 else "1.0.266") for n in range(4000)),
+        to_terminate=[f"i-{n:017x}" for n in range(900)],
+        terminated=[f"i-{n:017x}" for n in range(450)],
+        failed={f"i-{n:017x}": "ScalingActivityInProgress \u00fc" * 3 for n in range(450, 900)},
+    )
+)
+
+
+def logged(
+    monkeypatch: pytest.MonkeyPatch, record: Record, *runs: str, longest: int = LONGEST_LINE
+) -> list[str]:
+    """Return the lines of the log that hold a record, as reconcile writes them in these runs."""
+    written = io.StringIO()
+    log_to(monkeypatch, written)
+    for run in runs:
+        handlers.logger.append_keys(function_request_id=run)
+        for line in closing(record):
+            handlers._log(line)  # noqa: SLF001 - this is how the lines come to the log
+    handlers.logger.remove_keys(["function_request_id"])
+    assert all(len(line) <= longest for line in written.getvalue().splitlines())
+    return [line for line in written.getvalue().splitlines() if '"group": ' in line]
+
+
+def test_a_group_of_thousands_is_logged_in_lines_that_are_read_back_as_one_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parts = logged(monkeypatch, LARGE, "run-1")
+    assert len(parts) > 10
+    of_queries = [json.loads(part) for part in parts]
+    # Only the first counts as a decision in queries of the log.
+    assert [each.get("decision") is not None for each in of_queries] == [True] + [False] * (
+        len(parts) - 1
+    )
+    assert {each["unavailable"] for each in of_queries} == {LARGE.unavailable}
+    found = from_text("log", "\n".join([*parts, parts[3]]))
+    [record] = found.records
+    assert replace(record, at=LARGE.at) == LARGE
+    assert (found.skipped, found.cut) == ((), ())
+    events = [{"timestamp": n, "message": part} for n, part in enumerate(reversed(parts))]
+    assert from_text("log", json.dumps({"events": events})).records == (record,)
+
+
+def test_parts_of_two_runs_are_not_taken_for_one_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = logged(monkeypatch, LARGE, "run-1", "run-2")
+    half = len(parts) // 2
+    assert [len(each.instances) for each in from_text("log", "\n".join(parts)).records] == [
+        4000
+    ] * 2
+    found = from_text("log", "\n".join([*parts[: half - 1], *parts[half + 1 :]]))
+    assert len(found.records) == 1
+    assert len(found.cut) == 1
+    assert f"1 part of {half} not found" in found.cut[0]
+    assert found.skipped == (f"line {half}: part 2 of {half}, without the first",)
+
+
+@pytest.mark.parametrize(
+    "strange", [{"part": 0}, {"part": 9}, {"part": True}, {"parts": "2"}, {"instances": {"a": 1}}]
+)
+def test_parts_that_nobody_wrote_cost_no_other_record(strange: dict[str, object]) -> None:
+    first = {**fields(0, instance("i-a")), "function_request_id": "a", "part": 1, "parts": 2}
+    more = {"group": WEB, "function_request_id": "a", "part": 2, "parts": 2, **strange}
+    found = from_text("log", lines([first, more, fields(5, instance("i-b"))]))
+    assert [each.at for each in found.records] == [at(0), at(5)]
+    assert [[i.id for i in each.instances] for each in found.records] == [["i-a"], ["i-b"]]
+
+
+@given(
+    st.integers(0, 60),
+    st.integers(0, 60),
+    st.integers(700, 5000),
+)
+def test_a_record_that_is_split_at_any_length_is_whole_again(
+    members: int, failures: int, longest: int
+) -> None:
+    of = fields(
+        0,
+        *(instance(f"i-{n}") for n in range(members)),
+        failed={f"i-{n}": "busy" for n in range(failures)},
+    )
+    record = Record.from_json(of)
+    parts = record.split(longest + 1000)
+    assert all(len(json.dumps(part)) <= longest + 1000 for part in parts)
+    [again] = from_text("log", lines(parts)).records
+    assert again == record
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from terminator.config.tags import ENABLED_TAG
 from terminator.model import Decision, Group
 from terminator.report.record import Record
 from terminator.text import count, plain
+
+# CloudWatch Logs takes more, but a line may come to it through a pipe of Linux, which holds 64 KiB
+# and may cut what is longer into several events.
+LONGEST_LINE: Final = 64 * 1024
+# What the logger and Lambda put into a line beside text and fields.
+_AROUND: Final = 4096
+# No line is longer for the ids that it lists in words; the record has them all.
+_MOST_LISTED: Final = 1000
 
 Level = Literal["info", "warning", "error"]
 
@@ -56,11 +65,19 @@ def acting(group: Group, decision: Decision) -> Line:
 
 
 def closing(record: Record) -> list[Line]:
-    """Return the lines that say what became of the group; the last has the record."""
+    """Return the lines that say what became of the group; the last has the record.
+
+    A record that is longer than a line may be goes on in lines after that.
+    """
     name = plain(record.group)
     *before, (text, level) = _closing(record)
     lines = [Line(f"{name} => {words}", how) for words, how in before]
-    return [*lines, Line(f"{name} => {text}", level, record.to_json())]
+    first, *more = record.split(LONGEST_LINE - _AROUND - len(json.dumps(f"{name}{text}")))
+    lines.append(Line(f"{name} => {text}", level, first))
+    for part in more:
+        said = f"the record goes on: part {part['part']} of {part['parts']}"
+        lines.append(Line(f"{name} => {said}", "info", part))
+    return lines
 
 
 def _closing(record: Record) -> list[tuple[str, Level]]:
@@ -80,4 +97,5 @@ def _closing(record: Record) -> list[tuple[str, Level]]:
 
 
 def _listed(ids: Sequence[str]) -> str:
-    return f"[{' '.join(ids)}]"
+    more = len(ids) - _MOST_LISTED
+    return f"[{' '.join(ids[:_MOST_LISTED])}]" + (f" and {more} more" if more > 0 else "")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar, cast, get_args
@@ -16,6 +17,10 @@ Read = TypeVar("Read")
 _LONGEST: Final = 4000
 # Far above any group; what is counted is also drawn.
 _MOST: Final = 100_000
+# What grows with the group, in the order in which a record that is split goes on with it.
+_LISTS: Final = ("to_terminate", "terminated", "deferred", "failed", "instances")
+# Room in each part for `part`, `parts` and the names of the lists.
+_FRAME: Final = 200
 # A picture of time has room for so many years, and no arithmetic on these overflows.
 _EARLIEST: Final = datetime(2006, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
@@ -177,6 +182,31 @@ class Record:
         at = found.pop("at")
         return found if at is None else {"timestamp": at, **found}
 
+    def split(self, longest: int) -> list[dict[str, Any]]:
+        """Return the record as JSON objects of at most `longest` bytes each, as ASCII.
+
+        One that fits is `to_json` alone. Otherwise each has `part` (from 1) and `parts`: the first
+        is the record with as much of its lists as fits, the others go on with these. Every part
+        has the group, and for queries that look at instances how many are unavailable.
+        """
+        whole = self.to_json()
+        if len(json.dumps(whole)) <= longest:
+            return [whole]
+        empty = {name: type(whole[name])() for name in _LISTS}
+        begun, goes_on = {**whole, **empty}, {"group": self.group, "unavailable": self.unavailable}
+        chunks, left = list[list[tuple[str, Any]]]([[]]), longest - _FRAME - len(json.dumps(begun))
+        for name in _LISTS:
+            items = whole[name].items() if isinstance(whole[name], dict) else whole[name]
+            for item in items:
+                size = len(json.dumps(item)) + len(", ")
+                if size > left:
+                    chunks.append([])
+                    left = longest - _FRAME - len(json.dumps(goes_on))
+                chunks[-1].append((name, item))
+                left -= size
+        parts = [{**begun, **_lists(chunks[0])}, *({**goes_on, **_lists(c)} for c in chunks[1:])]
+        return [{"part": n, "parts": len(parts), **part} for n, part in enumerate(parts, 1)]
+
     @classmethod
     def from_json(cls, of: Mapping[str, Any]) -> Record:
         """Read a record back from JSON that anybody may have written.
@@ -243,6 +273,41 @@ def _runs(instance: Instance) -> str | None:
 def is_record(of: object) -> bool:
     """Say whether a JSON value is meant as a record, not as another line of the log."""
     return isinstance(of, dict) and "group" in of and "to_terminate" in of
+
+
+def part_of(of: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return which part of a split record a JSON object is, and of how many; None of any other."""
+    part, parts = of.get("part"), of.get("parts")
+    if "group" not in of or type(part) is not int or type(parts) is not int:
+        return None
+    return (part, parts) if 1 <= part <= parts else None
+
+
+def joined(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the parts of a split record as the JSON of the one that it was, the first first.
+
+    What they hold is not looked at: that is for `Record.from_json` to do.
+    """
+    whole = {name: value for name, value in parts[0].items() if name not in {"part", "parts"}}
+    for part in parts[1:]:
+        for name in _LISTS:
+            before, more = whole.get(name), part.get(name)
+            if isinstance(before, dict) and isinstance(more, dict):
+                whole[name] = {**before, **more}
+            elif isinstance(before, list) and isinstance(more, list):
+                whole[name] = [*before, *more]
+    return whole
+
+
+def _lists(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return items by the name of their list; of mappings they are pairs."""
+    found: dict[str, Any] = {}
+    for name, item in items:
+        if isinstance(item, tuple):
+            found.setdefault(name, {}).update([item])
+        else:
+            found.setdefault(name, []).append(item)
+    return found
 
 
 def shown(text: str, longest: int = _LONGEST) -> str:
