@@ -50,6 +50,7 @@ def deployed(
     os.environ.update(
         {
             **fleet.local.environment,
+            "TERMINATOR_ACCOUNT": ACCOUNT,
             "TERMINATOR_CONFIG": json.dumps(settings),
             "TERMINATOR_PROBES": json.dumps({fleet.vpc: probe}),
             "TERMINATOR_RECONCILE": _RECONCILE,
@@ -100,8 +101,9 @@ def _serving(handlers_by_name: Mapping[str, Handler]) -> Iterator[str]:
             status, answer = HTTPStatus.OK, b""
             try:
                 answer = json.dumps(handlers_by_name[name](event, _context(name))).encode()
-            except Exception as error:  # noqa: BLE001 - as Lambda tells whoever invoked
+            except Exception as error:
                 status = HTTPStatus.INTERNAL_SERVER_ERROR
+                logging.getLogger(_NAME).exception("%s failed", name)
                 told = {"errorType": type(error).__name__, "errorMessage": str(error)}
                 answer = json.dumps(told).encode()
             self.send_response(status)
@@ -164,8 +166,11 @@ def _register(fleet: Fleet, settings: Mapping[str, object], url: str, probe: str
             **more,  # type: ignore[arg-type] # that of a function within a VPC
         )
 
-    # For those who look; the local AWS starts nothing by itself, _follow_schedule does.
-    fleet.aws.events.put_rule(Name=_NAME, ScheduleExpression="rate(1 minute)")
+    # For those who look; the local AWS starts nothing by itself, _follow_schedule does. Without a
+    # pattern it would take every event for this rule's.
+    never = json.dumps({"source": [f"{_NAME}.schedule"]})
+    rule = {"ScheduleExpression": "rate(1 minute)", "EventPattern": never}
+    fleet.aws.events.put_rule(Name=_NAME, **rule)
     arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{_RECONCILE}"
     fleet.aws.events.put_targets(Rule=_NAME, Targets=[{"Id": "reconcile", "Arn": arn}])
 
