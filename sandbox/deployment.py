@@ -169,8 +169,7 @@ def _register(fleet: Fleet, settings: Mapping[str, object], url: str, probe: str
     # For those who look; the local AWS starts nothing by itself, _follow_schedule does. Without a
     # pattern it would take every event for this rule's.
     never = json.dumps({"source": [f"{_NAME}.schedule"]})
-    rule = {"ScheduleExpression": "rate(1 minute)", "EventPattern": never}
-    fleet.aws.events.put_rule(Name=_NAME, **rule)
+    fleet.aws.events.put_rule(Name=_NAME, ScheduleExpression="rate(1 minute)", EventPattern=never)
     arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{_RECONCILE}"
     fleet.aws.events.put_targets(Rule=_NAME, Targets=[{"Id": "reconcile", "Arn": arn}])
 
