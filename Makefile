@@ -12,7 +12,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 # to; then each of the many processes here would compile moto, botocore and more anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo sandbox look bootstrap deploy test lint style types templates format lock \
+.PHONY: help demo sandbox look bootstrap deploy test oldest lint style types templates format lock \
   e2e soak mutants search-mutants hostile bench clean
 
 help: ## lists what make can do
@@ -35,6 +35,13 @@ deploy: $(READY) node_modules/.ready ## deploys what cdk.json says to the enviro
 
 test: $(READY) ## runs the tests, one process a core
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations 10
+
+oldest: $(READY) ## runs the tests of the functions with the oldest boto3 that Lambda may have
+	@$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --require-hashes \
+	  --target build/oldest-boto3 -r tests/oldest-boto3.txt
+	PYTHONPATH=build/oldest-boto3 $(BIN)/python -c 'import boto3; print("boto3", boto3.__version__)'
+	PYTHONPATH=build/oldest-boto3 $(BIN)/python -m pytest -n auto --dist loadfile \
+	  tests/run tests/observe
 
 lint: $(READY) ## checks style, types and the synthesized templates, at the same time
 	@$(MAKE) --no-print-directory --jobs --output-sync=target --keep-going style types templates
@@ -79,6 +86,7 @@ lock: $(READY) ## pins what requirements.in and lambdas/requirements.in name
 	$(LOCK) --python-version 3.13 --python-platform aarch64-manylinux2014 \
 	  lambdas/requirements.in -o lambdas/requirements.txt
 	$(LOCK) --python-version 3.11 --universal requirements.in -o requirements.txt
+	$(LOCK) --python-version 3.13 --no-deps tests/oldest-boto3.in -o tests/oldest-boto3.txt
 
 # pip installs uv, and uv the rest: in seconds, where pip takes minutes.
 $(READY): requirements.txt pyproject.toml

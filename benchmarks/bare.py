@@ -48,7 +48,13 @@ class Reconcile:
         groups = [group for page in pages for group in page["AutoScalingGroups"]]
         for number in range(account.groups):
             self._s3.list_object_versions(Bucket="releases", Prefix=f"app{number}/")
-        ids = [member["InstanceId"] for group in groups for member in group["Instances"]]
+        members = [member for group in groups for member in group["Instances"]]
+        ids = [member["InstanceId"] for member in members]
+        # No call names instances of two zones.
+        for zone in sorted({member["AvailabilityZone"] for member in members}):
+            of_zone = [each["InstanceId"] for each in members if each["AvailabilityZone"] == zone]
+            for first in range(0, len(of_zone), _PART):
+                self._ec2.describe_instances(InstanceIds=of_zone[first : first + _PART])
         for first in range(0, len(ids), _PART):
             self._ask(ids[first : first + _PART])
         for group in groups:
@@ -73,7 +79,6 @@ class Reconcile:
         )
 
     def _ask(self, ids: list[str]) -> None:
-        self._ec2.describe_instances(InstanceIds=ids)
         payload = json.dumps({"questions": [{"instance": id_} for id_ in ids]}).encode()
         json.load(self._lambda.invoke(FunctionName="probe", Payload=payload)["Payload"])
 

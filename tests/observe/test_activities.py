@@ -52,6 +52,9 @@ def read(*rows: dict[str, Any], a_page: int = 100) -> Activities:
     """Read activities as a real client does, whose answers are in pages."""
     client = autoscaling()
     pages = [list(rows[start : start + a_page]) for start in range(0, len(rows), a_page)] or [[]]
+    operation = client.meta.service_model.operation_model("DescribeScalingActivities")
+    if operation.input_shape is None or "Filters" not in operation.input_shape.members:
+        pytest.skip("the boto3 of `make oldest` does not know the filter")
     asked: dict[str, Any] = {
         "AutoScalingGroupName": "web",
         "Filters": [{"Name": "StartTimeLowerBound", "Values": ["2026-11-15T12:00:00Z"]}],
