@@ -11,7 +11,8 @@ from typing import Any, get_args
 import pytest
 
 from infra.dashboard import SAVED
-from terminator.config.deployment import deployment_from_settings
+from terminator.config.deployment import ConfigError, deployment_from_settings
+from terminator.config.tags import TAG_PREFIX, SettingError, defaults
 from terminator.decide.holds import HOLDS
 from terminator.model import HoldName
 from terminator.report.metrics import metrics
@@ -115,3 +116,39 @@ def test_the_page_of_records_shows_all_the_fields_of_one() -> None:
 def test_the_page_of_settings_lists_the_one_for_mails() -> None:
     assert "| `alarm_email` | none |" in page("settings.md")
     assert deployment_from_settings(LEAST).alarm_email is None
+
+
+def test_the_readme_is_read_in_one_go() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def listed_settings() -> tuple[set[str], set[str]]:
+    """Return the names of deployment settings and of tags that the page of settings lists."""
+    rows = re.findall(r"^\| ((?:`[^`]+` ?)+)\|", page("settings.md"), flags=re.MULTILINE)
+    names = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    tags = {name.removeprefix(TAG_PREFIX) for name in names if name.startswith(TAG_PREFIX)}
+    return {name for name in names if not name.startswith(TAG_PREFIX)}, tags
+
+
+def test_the_page_of_settings_has_every_tag_and_no_other() -> None:
+    with pytest.raises(SettingError) as refused:
+        defaults({"nothing": "of these"})
+    known = str(refused.value).partition("accepted are ")[2].split(", ")
+    assert listed_settings()[1] == {*known, "enabled", "app"}
+
+
+def accepted(settings: dict[str, Any]) -> set[str]:
+    """Return the names that a refusal of an unknown setting says are accepted."""
+    with pytest.raises(ConfigError) as refused:
+        deployment_from_settings(settings)
+    return set(str(refused.value).partition("accepted are ")[2].split(", "))
+
+
+def test_the_page_of_settings_has_every_setting_of_a_deployment_and_no_other() -> None:
+    known = accepted({"nothing": 1})
+    for inner in ("groups", "releases", "limits"):
+        known.remove(inner)
+        settings = {"groups": {"tagged": True}, inner: {"nothing": 1}}
+        known |= {f"{inner}.{each}" for each in accepted(settings)}
+    # Those of an app are explained with that of all.
+    assert listed_settings()[0] == known - {"releases.apps"}
