@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 import click
 from rich.text import Text
 
+from terminator.report.record import shown
+from terminator.text import count
 from terminator_cli import output
 from terminator_cli.recordings import Wanted, load, nothing, order, record_options
 from terminator_cli.records import standing
@@ -17,6 +19,8 @@ from terminator_cli.report.timeline import Fold, fold
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from terminator.report.record import Record
+
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 # Below this the group and the target stand below the decision.
 _ROOMY_WIDTH: Final = 90
@@ -24,18 +28,30 @@ _ROOMY_WIDTH: Final = 90
 
 @click.command()
 @record_options
+@click.option(
+    "--instance",
+    metavar="ID",
+    help="Only decisions to terminate this instance, and what became of it.",
+)
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many, the newest.")
 @click.option("--all", "unfolded", is_flag=True, help="Do not fold decisions that repeat.")
 @click.option("--json", "as_json", is_flag=True, help="Print decision records, as a list.")
-def history(wanted: Wanted, *, limit: int | None, unfolded: bool, as_json: bool) -> None:
+def history(
+    wanted: Wanted, *, instance: str | None, limit: int | None, unfolded: bool, as_json: bool
+) -> None:
     """Show what was decided, by time: which group, what, and why.
 
     Decisions that repeat are folded into one row, with how often and until when.
 
-    Example: terminator history --group live_asg_web --since 2h
-    """
+    \b
+    Examples: terminator history --group live_asg_web --since 2h
+              terminator history --instance i-0ae0fbd754e6d71d9 --since 7d
+    """  # noqa: D301 - \b keeps click from filling the lines
     now = datetime.now(UTC)
     name, records = load(wanted, now)
+    if instance is not None and records:
+        output.note(life(instance, records))
+        records = [record for record in records if _is_about(instance, record)]
     if as_json:
         newest = records[-limit:] if limit else records
         output.document([record.to_json() for record in newest])
@@ -45,8 +61,42 @@ def history(wanted: Wanted, *, limit: int | None, unfolded: bool, as_json: bool)
         by_end = sorted(range(len(folds)), key=lambda number: order(folds[number].last))
         newest_folds = sorted(by_end[-(limit or len(folds)) :])
         show(output.console(), [folds[number] for number in newest_folds])
-    if not records:
+    if not records and instance is None:
         output.note(nothing(name, wanted, now))
+
+
+def _is_about(id_: str, record: Record) -> bool:
+    """Say whether a record decided that an instance is to go, or tells what came of that."""
+    named = (record.to_terminate, record.terminated, record.deferred, record.failed)
+    return any(id_ in each for each in named)
+
+
+def life(id_: str, records: Sequence[Record]) -> str:
+    """Return in a sentence what became of an instance, as these records have it."""
+    seen = [(record, each) for record in records for each in record.instances if each.id == id_]
+    if not seen:
+        return f"{shown(id_)}: in none of {count(len(records), 'decision')}; look further back?"
+    last, instance = seen[-1]
+    version = next((each.version for _, each in reversed(seen) if each.version), None)
+    ran = f"ran {version}" if version else "never answered"
+    told = f"{id_} of {last.group} {ran}"
+    for record in records:
+        if id_ in record.terminated:
+            by = f", as {record.requested_by} asked" if record.requested_by else ""
+            wanted = f" for {record.target}" if record.target else ""
+            return f"{told}; Terminator terminated it at {_moment(record)}{wanted}{by}"
+    newest = [record for record in records if record.group == last.group][-1]
+    if newest is last:
+        state = ", ".join(filter(None, (instance.lifecycle, instance.health)))
+        return f"{told}; it is there ({state}), and Terminator has not terminated it"
+    return (
+        f"{told}; it was last seen at {_moment(last)}, and Terminator did not terminate it: "
+        "the group's scaling activities say who did"
+    )
+
+
+def _moment(record: Record) -> str:
+    return f"{output.moment(record.at)} UTC" if record.at else "a time that is not recorded"
 
 
 def show(console: Console, folds: Sequence[Fold]) -> None:
