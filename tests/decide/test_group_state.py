@@ -377,7 +377,7 @@ def test_what_is_older_than_the_first_release_of_all_is_presumed_outdated() -> N
         (member("i-x", None, up=100, served=20), False),  # not overdue
         (member("i-x", None, up=100, traffic=SERVES), False),  # who sees it says it serves
         (member("i-x", None, up=100, taken_from_pool=ago(90)), True),
-        (member("i-x", None, up=100, taken_from_pool=ago(40)), False),  # it booted again since
+        (member("i-x", None, up=100, taken_from_pool=ago(40)), True),  # a warm pool held it then
         (member("i-x", None, up=500, taken_from_pool=ago(90)), False),  # its zip of then is this
         (member("i-x", None, created=None), False),
         (member("i-x", "1", up=100, traffic=ILL), True),
@@ -465,6 +465,30 @@ def test_without_proof_a_silent_boot_of_just_before_is_dead_and_no_canary(
     state = state_of(group(*others, silent, grace=20, released=target))
     assert ids(state.dead) == (["i-x"] if is_dead else [])
     is_canary = not is_dead and state.since_then(silent)
+    assert ids(state.not_come_up) == (["i-x"] if is_canary else [])
+
+
+@pytest.mark.parametrize(
+    ("seen", "is_dead", "is_canary"),
+    [
+        (member("i-x", None, up=500, served=40), True, False),
+        (member("i-x", "1", up=500, served=40, traffic=ILL), True, False),
+        (member("i-x", None, up=60, served=40), True, False),  # within the doubt
+        (member("i-x", None, up=58, served=40), False, True),  # the pool made it since
+        (member("i-x", "1", up=58, served=40, traffic=ILL), True, True),
+        (member("i-x", None, up=500, served=20), False, True),  # not overdue
+        (member("i-x", None, up=500, served=40, traffic=SERVES), False, False),
+        (member("i-x", "2", up=500, served=40, traffic=ILL), False, True),  # it runs the target
+    ],
+)
+@pytest.mark.parametrize("others", [[], [OLD]], ids=["alone", "beside an old one"])
+def test_without_proof_what_a_warm_pool_held_and_does_not_come_up_is_dead_and_no_canary(
+    seen: Instance, others: list[Instance], *, is_dead: bool, is_canary: bool
+) -> None:
+    pooled = replace(seen, taken_from_pool=ago(45))
+    state = state_of(group(*others, pooled, released=history(since=60)))
+    assert not state.proof
+    assert ids(state.dead) == (["i-x"] if is_dead else [])
     assert ids(state.not_come_up) == (["i-x"] if is_canary else [])
 
 

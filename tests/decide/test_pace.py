@@ -203,7 +203,7 @@ def test_what_a_warm_pool_held_from_before_the_release_is_waited_for_only_until_
     waits = replace(pooled, in_service_since=None)
     of = replace(of, instances=(*old(), waits))
     assert decide(of, **FAST).hold == "members_in_flight"
-    refused = replace(pooled, traffic=ILL)
+    refused = replace(pooled, traffic=ILL, in_service_since=ago(2))
     of = replace(of, instances=(*old(), refused))
     assert decide(of, **FAST).hold == "canary_not_come_up"
 

@@ -134,6 +134,25 @@ def test_a_fix_within_seconds_of_the_canarys_launch_is_out_within_hours(
     assert lives.lost <= desired + 1
 
 
+@pytest.mark.parametrize(
+    ("desired", "minimum", "pool"), [(1, "0", 2), (3, "50%", 2), (4, "50%", 8), (10, "50%", 4)]
+)
+@pytest.mark.parametrize("how", [NEVER_UP, Program(refused=True)], ids=["hangs", "refused"])
+@pytest.mark.parametrize("stands", [BARE, BALANCED, CHECKED], ids=["bare", "balanced", "checked"])
+def test_a_warm_pool_that_holds_a_release_that_hangs_does_not_keep_the_fix_out(
+    desired: int, minimum: str, pool: int, how: Program, stands: Mapping[str, Any]
+) -> None:
+    """Rows 5 and 39: what is taken from the pool is no canary of the fix."""
+    lives = fleet(desired, pool=pool, tags=settings_of(minimum=minimum), **stands)
+    lives.pass_hours(1)
+    lives.release(NEW, how)
+    lives.pass_hours(6)
+    lives.release(FIX)
+    hours = lives.hours_until(lambda: lives.all_serve(FIX), most=24)
+    assert hours is not None
+    assert hours <= 3 + pool * 0.75
+
+
 @pytest.mark.parametrize("stands", [BARE, BALANCED], ids=["bare", "balanced"])
 def test_what_is_above_the_target_goes_within_the_hour_although_an_old_one_hangs(
     stands: Mapping[str, Any],

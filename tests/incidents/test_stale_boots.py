@@ -85,6 +85,19 @@ def test_a_warm_pool_that_holds_the_old_release_is_drained_and_the_release_out_i
     assert lives.lowest["web"] >= size - 1
 
 
+@pytest.mark.parametrize("pool", [2, 8])
+def test_without_versions_in_the_bucket_a_warm_pool_is_drained_one_each_canary_retry(
+    pool: int,
+) -> None:
+    """Row 5, where nothing tells since when the release is the target."""
+    lives = fleet(3, pool=pool, account={"versioned": False})
+    lives.pass_hours(1)
+    lives.release(NEW)
+    hours = lives.hours_until(lambda: lives.all_serve(NEW), most=48)
+    assert hours is not None
+    assert hours <= 2 + pool * 0.75
+
+
 @pytest.mark.parametrize(("size", "pool"), [(2, 4), (4, 8)])
 @pytest.mark.parametrize("stands", [BARE, BALANCED], ids=["bare", "balanced"])
 def test_a_warm_pool_adds_no_more_losses_than_it_holds(

@@ -297,17 +297,19 @@ class Seen:
         )
         return longest < self.grace + self.span("bake-time")
 
-    def _came_just_before(self, member: Member) -> bool:
-        """Whether it came before the target became it, but within the doubt."""
-        return self.since is not None and self.since - self.doubt <= member.began < self.since
+    def _may_be_of_before(self, member: Member) -> bool:
+        """Whether it came before the target became it, but within the doubt, or from a pool."""
+        if self.since is None:
+            return False
+        return self.since - self.doubt <= member.began < self.since or self._was_in_pool(member)
 
     def _is_lost(self, member: Member) -> bool:
-        """Whether it came just before, is silent and overdue, and nothing proves the target.
+        """Whether it may be of before, is away and overdue, and nothing proves the target.
 
         It may be the canary of another release, and none of this one comes while that stands.
         """
-        away = member.silent and self.is_overdue(member) and not self.proof
-        return away and self._is_under_way and self._came_just_before(member)
+        away = self.is_overdue(member) and not self.on_target(member) and not self.proof
+        return away and self._is_under_way and self._may_be_of_before(member)
 
     @cached_property
     def _is_under_way(self) -> bool:
@@ -354,7 +356,7 @@ class Seen:
         others = any(self.on_target(m) and self.since_then(m) for m in self.available)
         away = [m for m in self.overdue if m.silent and self.since_then(m)]
         silent = away if self._is_under_way else []
-        return [m for m in silent if others or self._came_just_before(m)]
+        return [m for m in silent if others or self._may_be_of_before(m)]
 
     @cached_property
     def dead(self) -> list[Member]:
@@ -376,7 +378,8 @@ class Seen:
     @cached_property
     def tried(self) -> list[Member]:
         """The unavailable of those that came to run the target."""
-        return [m for m in self.unavailable if m in self.canaries or m in self.stale]
+        stale = [m for m in self.stale if not self._was_in_pool(m)]
+        return [m for m in self.unavailable if m in self.canaries or m in stale]
 
     def wait(self, boots: Iterable[Member]) -> timedelta:
         """How long the next has to wait for the newest of boots that failed.
@@ -397,10 +400,14 @@ class Seen:
         return came + patience - self.now
 
     def _was_in_pool(self, member: Member) -> bool:
-        """Whether it waited in a warm pool when the target became it, and was taken since."""
-        if self.since is None or member.pooled is None:
+        """Whether it waited in a warm pool when the target became it, and was taken since.
+
+        Where nobody knows when that was, it was when the zip was uploaded.
+        """
+        if self.released is None or member.pooled is None:
             return False
-        return member.made <= self.since + self.doubt < member.pooled
+        when = self.since or self.released.uploaded
+        return member.made <= when + self.doubt < member.pooled
 
     @cached_property
     def busy(self) -> bool:
@@ -583,8 +590,9 @@ def _holding(seen: Seen) -> list[Alarm]:
 
 
 def _rang_before(seen: Seen, alarm: Alarm) -> bool:
-    since = seen.since
-    return since is not None and any(begin <= since < end for begin, end in alarm.spans)
+    """Say whether an alarm was in ALARM when the target became it, or within the bake time."""
+    since, bake = seen.since, seen.span("bake-time")
+    return since is not None and any(begin <= since <= end + bake for begin, end in alarm.spans)
 
 
 def _is_in_place(seen: Seen, member: Member) -> bool:

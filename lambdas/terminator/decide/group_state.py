@@ -368,15 +368,15 @@ class GroupState:
     def failed_boots(self) -> tuple[Instance, ...]:
         """Silent and overdue boots of a target that others run: something failed at boot.
 
-        Where no other was created since, they are those created just before: of those nobody
-        knows which release they boot, and after a rollback it may be the one that was taken back.
+        Where no other was created since, they are those that may be of before: after a rollback
+        they may boot the release that was taken back.
         """
         if self.since is None or not self.proof or self._is_long_out:
             return ()
         silent = (each for each in self.overdue if each.silent and self.since_then(each))
         if any(self.on_target(each) and self.since_then(each) for each in self.available):
             return tuple(silent)
-        return tuple(filter(self._came_just_before, silent))
+        return tuple(filter(self._may_be_of_before, silent))
 
     @cached_property
     def dead(self) -> tuple[Instance, ...]:
@@ -406,21 +406,37 @@ class GroupState:
         released = self.released
         return released is not None and all(at and released.was_another(at) for at in starts)
 
-    def _came_just_before(self, instance: Instance) -> bool:
-        """Say whether it was created before the target became the target, within the doubt."""
+    def _may_be_of_before(self, instance: Instance) -> bool:
+        """Say whether this may run what was the target before, although it is of since then.
+
+        It was created just before the target became the target, within the doubt, or a warm pool
+        held it then.
+        """
         if self.since is None:
             return False
-        return self.since - self.doubt <= began(instance) < self.since
+        return self.since - self.doubt <= began(instance) < self.since or self._was_held(instance)
+
+    def _was_held(self, instance: Instance) -> bool:
+        """Say whether a warm pool held this when the target became the target.
+
+        What it comes up with says nothing of the target. There are only so many of them, and
+        each that goes leaves the pool with one less. Where nobody knows since when, the zip's
+        upload stands for it.
+        """
+        if self.released is None:
+            return False
+        when = self.since or self.released.release.modified
+        return created(instance) <= when + self.doubt < began(instance)
 
     def _is_lost_before(self, instance: Instance) -> bool:
-        """Say whether this came just before, has been silent for too long, and nothing is proven.
+        """Say whether this may be of before, has been away for too long, and nothing is proven.
 
         It may be the canary of a release that was taken back, or mended, at once. It would stand
         for a canary of this one that has not come up, and keep the fix out for ever.
         """
-        if self.since is None or self.proof or self._is_long_out:
+        if self.proof or self._is_long_out or self.on_target(instance):
             return False
-        return instance.silent and self.is_overdue(instance) and self._came_just_before(instance)
+        return self.is_overdue(instance) and self._may_be_of_before(instance)
 
     @property
     def _is_long_out(self) -> bool:
@@ -428,15 +444,8 @@ class GroupState:
         return not self.outdated and (self.since is None or self.now - self.since >= DAY)
 
     def tries(self, boots: Iterable[Instance]) -> list[Instance]:
-        """Return those of the boots that tried the target.
-
-        What a warm pool held from before did not. There are only so many of them, and each that
-        goes leaves the pool with one less.
-        """
-        if self.since is None:
-            return list(boots)
-        prepared_by = self.since + self.doubt
-        return [i for i in boots if not created(i) <= prepared_by < began(i)]
+        """Return those of the boots that tried the target: not what a warm pool held before."""
+        return [each for each in boots if not self._was_held(each)]
 
     def retry_wait(self, boots: Iterable[Instance]) -> timedelta:
         """Return how long the next one has to wait after the newest of these failed boots.

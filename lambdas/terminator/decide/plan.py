@@ -136,7 +136,7 @@ def _dead_that_may_go(
     the load balancers say that they do not serve. What is too young to be overdue is still
     booting and has nothing to come back to: replacing one must not make room for the next.
     """
-    tried = {each.id for each in (*state.not_come_up, *state.stale)}
+    tried = {each.id for each in (*state.not_come_up, *state.tries(state.stale))}
     old: Sequence[Instance] = [each for each in dead if each.id not in tried]
     busy = len(state.coming) or state.missing
     if state.proof:
