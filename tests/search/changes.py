@@ -214,8 +214,23 @@ CHANGES: Mapping[str, Change] = {
 }
 
 
-def heal(cloud: Cloud, way: int) -> None:
-    """Repair everything, wait a little, and release: newer, pointed to, or by withdrawing."""
+def heal(cloud: Cloud, way: int, down: str | None = None) -> None:
+    """Mend everything, and release: newer, or by pointing to what has run before.
+
+    Before a newer one every member goes `down`, if that says how: deaf, or sick.
+    """
+    mend(cloud)
+    newer = way % 3 != 1
+    if down and newer and cloud.bucket and cloud.versioned:
+        for machine in (m for group in cloud.by_name() for m in group.counted()):
+            setattr(machine, down, True)
+        cloud.wait(61)
+    _release(cloud, newer=newer)
+
+
+def mend(cloud: Cloud) -> None:
+    """Repair everything but what is released, and wait a little."""
+    cloud.wait(max(0, cloud.skew / minutes(1)))  # S3's clock never goes back
     cloud.lag = cloud.skew = minutes(0)
     cloud.deaf_until = 0
     cloud.keeps = cloud.expires_after = None
@@ -226,10 +241,13 @@ def heal(cloud: Cloud, way: int) -> None:
     for group in cloud.by_name():
         _repair(cloud, group)
     cloud.wait(4)
+
+
+def _release(cloud: Cloud, *, newer: bool) -> None:
     for app in ("web", "api"):
         objects = cloud.current()
         good = objects.get(f"{app}/{OLD}.zip")
-        if way % 3 == 1 and good and good.data != b"broken":
+        if not newer and good and good.data != b"broken":
             cloud.put(f"{app}/current", OLD.encode())
             continue
         if f"{app}/current" in objects:
@@ -258,11 +276,9 @@ def _repair(cloud: Cloud, group: FakeGroup) -> None:
             cloud.restart(machine, silent=0)
         if machine.ec2 == "running":
             machine.address = "10.0.0.1"
-        # What a warm pool was filled with is taken for a boot of what is released by then.
-        spoiled = (machine.lifecycle or "").startswith("Warmed:") and not _comes_up(machine)
         hangs = machine.in_service > cloud.now + minutes(60) or machine.health != "Healthy"
         odd = machine.lifecycle not in {None, "Standby", "Warmed:Stopped", "Warmed:Pending"}
-        if hangs or odd or spoiled:
+        if hangs or odd:
             machine.leaves = cloud.now
 
 
@@ -271,11 +287,20 @@ def _comes_up(machine: Machine) -> bool:
 
 
 def _replace_silent(cloud: Cloud, group: FakeGroup) -> None:
-    """Let those leave that are silent, and of which no rule knows that they are dead."""
+    """Let those leave that are silent, and of which no rule knows that they are dead.
+
+    Empty the warm pool where nothing dates the release: no rule knows what that holds.
+    """
     target = history.find(group.app, cloud.stored) if cloud.bucket else None
+    dated = target is not None and target.since is not None
     for machine in group.staying():
         starts = (machine.launched, machine.attached or machine.launched)
-        if not _comes_up(machine) and not (target and target.cannot_run_on(*starts)):
+        if (machine.lifecycle or "").startswith("Warmed:"):
+            leaves = not dated
+        else:
+            known = target is not None and target.cannot_run_on(*starts)
+            leaves = not known and not _comes_up(machine)
+        if leaves:
             machine.leaves = cloud.now
 
 

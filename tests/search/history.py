@@ -98,8 +98,12 @@ def find(app: str, stored: Sequence[Stored], kept_from: datetime | None = None) 
         if what is None or _content(what) != _content(now):
             break
         since = at
-    first = min(each.when for each in mine if each.key == now.key)
     kept = kept_from or _ALWAYS
+    uploads = [each for each in mine if each.key == now.key]
+    if since <= kept:
+        # Nobody knows what was to run before that: the earliest date accuses nobody.
+        since = _first_of_its_content(uploads)
+    first = min(each.when for each in uploads)
     return Target(
         version,
         now.key,
@@ -110,6 +114,16 @@ def find(app: str, stored: Sequence[Stored], kept_from: datetime | None = None) 
         kept,
         first if first > kept else None,
     )
+
+
+def _first_of_its_content(uploads: Sequence[Stored]) -> datetime:
+    """Return since when what was uploaded last is there, without a break."""
+    since = uploads[-1].when
+    for each in reversed(uploads):
+        if each.data is None or _content(each) != _content(uploads[-1]):
+            break
+        since = each.when
+    return since
 
 
 def _size(stored: Stored) -> int:

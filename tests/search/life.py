@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import wraps
+from math import log2
 from typing import Any
 
 from hypothesis import strategies as st
@@ -32,6 +33,8 @@ _PERIOD = 20
 _MOST_RUNS = 150
 # A fleet that is down is back after so many runs, twenty minutes apart.
 _BACK_AFTER = 15
+# A fix serves somewhere after so many runs, forty minutes apart.
+_OUT_AFTER = 7
 
 _APPS = ("web", "api")
 _TAGS = ("app", "minimum", "max-unavailable", "canary-retry", "window")
@@ -42,6 +45,7 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "reporting": {"hook": LaunchHook(reports=True)},
     "warming": {"warmup": minutes(12)},
     "warm pool": {"pool": 1},
+    "deep warm pool": {"pool": 3},
     "checked": {"checks": "ELB", "balanced": True},
 }
 _GROUPS = st.fixed_dictionaries(
@@ -130,6 +134,11 @@ def _step(do: Callable[..., None]) -> Callable[..., None]:
     return noted
 
 
+def _is_held(machine: Machine) -> bool:
+    """Say whether a warm pool holds a machine."""
+    return (machine.lifecycle or "").startswith("Warmed:")
+
+
 def _is_known_lost(machine: Machine, cloud: Cloud, target: Target) -> bool:
     """Say whether the rules can know of an instance that serves nobody that it is no boot."""
     if machine.runs(cloud.now):
@@ -142,7 +151,8 @@ class Life(RuleBasedStateMachine):
 
     It is `disturbed` where something besides the release may have cost instances since, and
     `meddled` with once anything but releases has happened to it. `released_at` is when the target
-    last changed, by app, and `lost` what groups have lost to it.
+    last changed, by app, `lost` what groups have lost to it, and `held` how many their warm pools
+    held by then.
     """
 
     cloud: Cloud
@@ -167,6 +177,7 @@ class Life(RuleBasedStateMachine):
         self.cloud.keeps = None if keeps is None else timedelta(days=keeps)
         self.disturbed = self.meddled = False
         self.lost: dict[str, list[Machine]] = {}
+        self.held: dict[str, int] = {}
         self.released_at: dict[str, datetime] = {}
         for app in _APPS:
             self.cloud.upload(app, OLD)
@@ -192,11 +203,12 @@ class Life(RuleBasedStateMachine):
 
     # Releases.
 
-    def _released(self, app: str) -> None:
-        """Begin to count what the release costs, now that another one is the target."""
-        self.cloud.wait(1)
+    def _released(self, app: str, after: float = 1) -> None:
+        """Begin to count what a release costs that is the target after so many minutes."""
+        self.cloud.wait(after)
         for group in self._of_app(app):
             self.lost.pop(group.name, None)
+            self.held[group.name] = sum(map(_is_held, group.staying()))
         self.released_at[app] = self.cloud.now
         # What went back to a release that ran before has proof of it, whatever boots of it now.
         self.disturbed = True
@@ -210,18 +222,20 @@ class Life(RuleBasedStateMachine):
     @_step
     def release(self, which: int, higher: int, boots: str, parts: int = 0) -> None:
         """Upload a release, or change what groups boot where there is no bucket."""
-        group = self._group(which)
-        self._released(group.app)
+        self._upload(self._group(which), higher, boots, parts)
+
+    def _upload(
+        self, group: FakeGroup, higher: int, boots: str, parts: int = 0, after: float = 1
+    ) -> None:
+        self._released(group.app, after)
         version = self._version(group.app, higher)
         before = {each.key.split("/")[1].removesuffix(".zip") for each in self.cloud.stored}
         how: Any = _PROGRAMS.get(boots, boots)
         self.cloud.comes_up[group.app, version] = how
         group.image = (version, how)
         self.cloud.upload(group.app, version, parts=parts, took=minutes(min(parts, 0.5)))
-        # Where it ran before there is proof of it; what a warm pool holds boots the one before.
-        states = [m.lifecycle or "" for each in self.cloud.by_name() for m in each.staying()]
-        warm = any(state.startswith("Warmed:") for state in states)
-        self.disturbed = warm or any(same(version, other) for other in before)
+        # Where it ran before there is proof of it.
+        self.disturbed = any(same(version, other) for other in before)
 
     @rule(which=_WHICH, higher=_HIGHER, boots=_BOOTS, periods=st.sampled_from((3, 12)))
     @_step
@@ -327,6 +341,13 @@ class Life(RuleBasedStateMachine):
         self._change("go deaf", which, number)
         self.scheduled(periods)
 
+    @rule(days=st.sampled_from((5, 6, 8)))
+    @_step
+    def let_expire(self, days: int) -> None:
+        """Let a lifecycle rule delete what is older: zips and pointers, today or in some days."""
+        self.cloud.expires_after = timedelta(days=days)
+        self.disturbed = self.meddled = True
+
     @rule(lag=st.sampled_from((0, 1, 5, 30)))
     @_step
     def lag(self, lag: int) -> None:
@@ -337,7 +358,8 @@ class Life(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from((-50, 0, 50, 300)))
     @_step
     def skew(self, seconds: int) -> None:
-        """Let S3's clock be ahead."""
+        """Let S3's clock be ahead; it never goes back, so what it was ahead passes first."""
+        self.cloud.wait(max(0, self.cloud.skew / minutes(1) - seconds / 60))
         self.cloud.skew = minutes(seconds / 60)
 
     @rule(rounds=st.integers(1, 3), repeats=st.booleans())
@@ -402,6 +424,64 @@ class Life(RuleBasedStateMachine):
             self.release(which, 1, "good")
         self.scheduled(_BACK_AFTER, every=_PERIOD)
         self._are_back(app)
+
+    @rule(which=_WHICH, boots=_BOOTS)
+    @_step
+    def release_under_alarm(self, which: int, boots: str) -> None:
+        """Let a release ring an alarm, release what mends it, and run on while it rings."""
+        group = self._group(which)
+        groups = self._of_app(group.app)
+        self.unpoint(which)
+        self._upload(group, 1, boots)
+        self.scheduled(3)
+        before = {each.name: each.tags.pop("terminator:alarms", None) for each in groups}
+        self.cloud.alarms["errors"] = "ALARM"
+        for each in groups:
+            each.tags["terminator:alarms"] = "errors"
+        self._upload(group, 1, "good", after=31)
+        self.scheduled(_OUT_AFTER, every=2 * _PERIOD)
+        self._goes_out(group.app, "a fix goes out while the alarm rings that it mends")
+        self.cloud.alarms["errors"] = "OK"
+        for each in groups:
+            named = before[each.name]
+            each.tags.pop("terminator:alarms")
+            each.tags |= {} if named is None else {"terminator:alarms": named}
+
+    @rule(which=_WHICH, seconds=st.sampled_from((1, 20, 50, 70)))
+    @_step
+    def mend_at_once(self, which: int, seconds: float) -> None:
+        """Upload what mends a release seconds after a canary of it went out, and run on."""
+        group = self._group(which)
+        self.unpoint(which)
+        self._upload(group, 1, "dead")
+        before = len(self.cloud.kills)
+        while len(self.cloud.kills) == before and self.cloud.now - self.released_at[group.app] < (
+            minutes(20)
+        ):
+            self.scheduled(1)
+        self._upload(group, 1, "good", after=seconds / 60)
+        self.scheduled(_OUT_AFTER, every=2 * _PERIOD)
+        self._goes_out(group.app, "a fix goes out right after what it mends")
+
+    def _goes_out(self, app: str, name: str) -> None:
+        """Check that a good release serves somewhere, where nothing but releases has happened."""
+        if self.meddled or self.cloud.skew or not self.cloud.bucket or not self.cloud.versioned:
+            return
+        version = self.cloud.release(app) or ""
+        can = [
+            group
+            for group in self._of_app(app)
+            if group.desired
+            and not cannot_converge(group)
+            and group.tags["terminator:window"] != WINDOW
+        ]
+        # Above the highest version that the search has there is no higher one.
+        if not can or self.cloud.comes_up.get((app, version), "good") != "good":
+            return
+        COUNTS[name] += 1
+        serving = [m for group in can for m in self.cloud.serving(group)]
+        out = any(m.version and same(m.version, version) for m in serving)
+        promise(out, name, (version, [(m.id, m.version) for m in serving]))
 
     def _are_back(self, app: str) -> None:
         """Check that a fleet that was down is back, where nothing else has happened to it."""
@@ -498,7 +578,8 @@ class Life(RuleBasedStateMachine):
             machine = next(machine for machine in group.machines if machine.id == id_)
             seen = done.last_seen(name, id_)
             answered = bool(seen.version and seen.traffic)
-            quiet = calm and heard and not self.cloud.lag
+            missed = not heard or any(each.flaps for each in group.staying())
+            quiet = calm and not missed and not self.cloud.lag
             self._keeps_enough(group, machine, seen, calm=quiet, answered=answered)
             self._accuses_none(group, machine, answered=answered)
             self._keeps_distance(group, machine, answered=answered)
@@ -512,7 +593,7 @@ class Life(RuleBasedStateMachine):
     ) -> None:
         """Check that the minimum stays: of what serves or, of the dead, of what could.
 
-        Where describes lag, runs overlap or no answer is heard it may be missed: how far is noted.
+        Where describes lag, runs overlap or answers are missed it may be too: how far is noted.
         """
         here, least = self.cloud.available(group), minimum(group)
         COUNTS[f"at worst {max(0, least - here)} below the minimum"] += answered
@@ -553,7 +634,8 @@ class Life(RuleBasedStateMachine):
             return
         version = self.cloud.release(group.app) if self.cloud.bucket else None
         now = self.cloud.now
-        boots = [m for m in group.machines if since <= m.launched < now - minutes(0.5)]
+        made = [m for m in group.machines if since <= (m.attached or m.launched)]
+        boots = [m for m in made if m.launched < now - minutes(0.5) and not _is_held(m)]
         ran = any(m.version and version and same(m.version, version) for m in boots)
         if not self.cloud.versioned or version is None or ran or len(before) < 2 or not boots:
             return
@@ -563,6 +645,10 @@ class Life(RuleBasedStateMachine):
         COUNTS["losses to boots that stay old"] += 1
         kept = now - came >= wait
         promise(kept, "boots that stay old cost instances at growing distances", lost.id)
+        retries = (now - since) / retry
+        most = 3 + log2(max(1, retries)) + retries / 32 + self.held.get(group.name, 0)
+        few = len(before) <= most
+        promise(few, "boots that stay old cost few, at any size and period", len(before))
 
     def _costs_one(self, group: FakeGroup) -> None:
         """Check that a release that never comes up, or dies while it bakes, costs its app one."""
@@ -572,9 +658,15 @@ class Life(RuleBasedStateMachine):
         doubtful = self.disturbed or self.cloud.lag or self.cloud.skew
         if not bad or doubtful or not self.cloud.versioned:
             return
-        lost = [m for each in self._of_app(group.app) for m in self.lost.get(each.name, ())]
+        app = self._of_app(group.app)
+        lost = [m for each in app for m in self.lost.get(each.name, ())]
+        most = 1 + sum(self.held.get(each.name, 0) for each in app)
         COUNTS["instances lost to releases that never come up, or die"] += 1
-        promise(len(lost) < 2, "a release that does not stay up costs its app one instance", lost)
+        promise(
+            len(lost) <= most,
+            "a release that does not stay up costs its app one instance, and what pools held",
+            lost,
+        )
 
     def _alike(self, before: int, runs: list[Run]) -> None:
         """Check that overlapping runs took no more than one of them alone."""
@@ -592,7 +684,10 @@ class Life(RuleBasedStateMachine):
         """Let faults stop: what can converge does, and stays."""
         if not hasattr(self, "cloud"):
             return
-        heal(self.cloud, way=len(self.cloud.past["group-0"]))
+        lived = self.cloud.rounds
+        down = {0: "deaf", 1: "sick"}.get(lived // 3 % 6)
+        COUNTS["lives that end with all down"] += down is not None
+        heal(self.cloud, lived, down)
         self.disturbed = True
         for _ in range(_MOST_RUNS):
             self.cloud.wait(_PERIOD)

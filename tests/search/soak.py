@@ -23,7 +23,7 @@ from tests.search.life import COUNTS, STEPS, Life, Step
 from tests.search.oracle import WINDOW
 
 _STEPS_A_LIFE = 50
-_LIVES_A_ROUND = 50
+_LIVES_A_ROUND = 40
 # Rounds that are handed out at a time, so that the end comes soon after enough steps.
 _AT_ONCE = 4
 
@@ -144,6 +144,34 @@ LIVES: Mapping[str, Sequence[Step]] = {
     "a zip cannot be read": [
         _begin(),
         ("release_broken_zip", {"which": 0, "higher": 1}),
+        _ONCE,
+    ],
+    "a release is mended within a minute of its canary": [
+        _begin(),
+        ("mend_at_once", {"which": 0, "seconds": 20}),
+        ("mend_at_once", {"which": 0, "seconds": 50}),
+    ],
+    "a release rings the alarm that its fix goes out under": [
+        _begin(balanced=True),
+        ("release_under_alarm", {"which": 0, "boots": "good"}),
+        ("release_under_alarm", {"which": 0, "boots": "dying"}),
+    ],
+    "a fleet is down, and a good release comes": [
+        _begin(desired=6, balanced=True),
+        ("fix", {"which": 0, "how": "deaf", "back": False}),
+        ("fix", {"which": 0, "how": "sick", "back": False}),
+    ],
+    "a warm pool holds a release that never comes up": [
+        _begin(kind="deep warm pool"),
+        _roll_out("dead", 12),
+        ("scheduled", {"periods": 12}),
+        ("release_under_alarm", {"which": 0, "boots": "dead"}),
+    ],
+    "zips expire while a release goes out": [
+        _begin(),
+        ("let_expire", {"days": 5}),
+        _roll_out("good", 12),
+        *_A_DAY_AND_MORE,
         _ONCE,
     ],
     "one that runs the release is unhealthy for a day": [
