@@ -50,7 +50,7 @@ class Target:
     `since` is None where nothing dates it. Within `doubt` of a date nobody knows what came
     first. `played` are the keys of what was to run, from each moment on (None: nothing), known
     from `known_from` on; the zip came `first` into the bucket, None where nobody knows, and was
-    last `uploaded`.
+    last `uploaded`. `others` are texts that name other zips, although their versions are equal.
     """
 
     version: str
@@ -61,6 +61,12 @@ class Target:
     played: tuple[tuple[datetime, str | None], ...] = ()
     known_from: datetime = _ALWAYS
     first: datetime | None = None
+    others: frozenset[str] = frozenset()
+
+    def is_run_by(self, version: str) -> bool:
+        """Say whether what answers a version runs this: its own text, or one of no other zip."""
+        text = version not in self.others and same(version, self.version)
+        return version == self.version or text
 
     def cannot_run_on(self, *starts: datetime) -> bool:
         """Say whether what was started then was to run something else each time."""
@@ -87,11 +93,12 @@ def find(app: str, stored: Sequence[Stored], kept_from: datetime | None = None) 
     if now is None:
         return None
     version, doubt = _version(app, now.key) or "", MINUTE
+    others = _other_texts(app, there, now.key)
     if now.parts:
         doubt = min(MINUTE + timedelta(seconds=_size(now) / 2**20), 60 * MINUTE)
     dating = [each for each in mine if each.key in {now.key, f"{app}/current"}]
     if any(each.version_id == UNVERSIONED for each in dating):
-        return Target(version, now.key, None, doubt, now.when)
+        return Target(version, now.key, None, doubt, now.when, others=others)
     played = _played(app, mine, there)
     since = played[-1][0]
     for at, what in reversed(played):
@@ -113,6 +120,18 @@ def find(app: str, stored: Sequence[Stored], kept_from: datetime | None = None) 
         tuple((at, what.key if what else None) for at, what in played),
         kept,
         first if first > kept else None,
+        others,
+    )
+
+
+def _other_texts(app: str, last: Mapping[str, Stored], key: str) -> frozenset[str]:
+    """Return the texts of other zips: of those deleted if more than spelling tells them apart."""
+    build = (_version(app, key) or "").partition("+")[2]
+    texts = {_version(app, other): each for other, each in last.items() if other != key}
+    return frozenset(
+        text
+        for text, each in texts.items()
+        if text and (each.data is not None or text.partition("+")[2] != build)
     )
 
 

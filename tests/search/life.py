@@ -142,7 +142,7 @@ def _is_held(machine: Machine) -> bool:
 def _is_known_lost(machine: Machine, cloud: Cloud, target: Target) -> bool:
     """Say whether the rules can know of an instance that serves nobody that it is no boot."""
     if machine.runs(cloud.now):
-        return machine.version is not None and not same(machine.version, target.version)
+        return machine.version is not None and not target.is_run_by(machine.version)
     return target.cannot_run_on(machine.launched, machine.attached or machine.launched)
 
 
@@ -264,7 +264,11 @@ class Life(RuleBasedStateMachine):
     @rule(which=_WHICH)
     @_step
     def point_again(self, which: int) -> None:
-        """Write the pointer of an app anew, or point to what is to run anyway."""
+        """Write the pointer of an app anew, or point to what is to run anyway.
+
+        A few seconds pass before: of what changes within a second nobody knows what came first.
+        """
+        self.cloud.wait(0.1)
         app = self._group(which).app
         pointer = self.cloud.current().get(f"{app}/current")
         named = (pointer.data or b"").decode() if pointer else self.cloud.release(app)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from tests.search.history import MINUTE, RANKS, Target, same
+from tests.search.history import MINUTE, RANKS, Target
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 DEFAULTS = {"minimum": "50%", "max-unavailable": "25%", "bake-time": "10m", "canary-retry": "30m"}
@@ -241,7 +241,7 @@ class Seen:
             return False
         if not self.bucket:
             return RANKS[member.version] == RANKS[self.target]
-        return same(member.version, self.target)
+        return self.released is not None and self.released.is_run_by(member.version)
 
     def above(self, member: Member) -> bool:
         """Whether it is known to run more than the target."""
