@@ -11,9 +11,11 @@ from terminator.model import Cause, Figures, Instance
 
 def figures(state: GroupState) -> Figures:
     """Return the figures that a decision about the group is reported with."""
+    target = str(state.target or "")
     lowest, highest = str(state.lowest or ""), str(state.highest or "")
     if state.source == "template":
         runs = [str(each.origin) for each in _by_rank(state) if each.origin]
+        target = str(state.origin or "")
         lowest, highest = runs[0] if runs else "", runs[-1] if runs else ""
     return Figures(
         available=len(state.available),
@@ -21,7 +23,7 @@ def figures(state: GroupState) -> Figures:
         in_flight=state.in_flight,
         outdated=len(state.outdated),
         minimum=state.minimum,
-        target=str(state.target or state.origin or "") or None,
+        target=target or None,
         source=state.source,
         lowest=lowest or None,
         highest=highest or None,

@@ -92,8 +92,13 @@ class GroupState:
 
     @cached_property
     def coming(self) -> tuple[Instance, ...]:
-        """Those on their way of since then; where nobody knows since when, all."""
-        return tuple(i for i in self.on_their_way if self.since is None or self.since_then(i))
+        """Those on their way of since then; where nobody knows since when, all.
+
+        What has drifted is no boot of the target, whenever it came.
+        """
+        if self.since is None:
+            return tuple(i for i in self.on_their_way if not self.group.drifted(i))
+        return tuple(filter(self.since_then, self.on_their_way))
 
     @cached_property
     def leaving(self) -> tuple[Instance, ...]:
@@ -151,12 +156,14 @@ class GroupState:
         """Say whether this is overdue, and not of since then.
 
         Where nobody knows since when, what came after the first that runs the target counts as
-        of since then: boots that begin to fail in the middle of a rollout must stop it.
+        of since then: boots that begin to fail in the middle of a rollout must stop it. What has
+        drifted is none of them.
         """
         if self.since is not None:
             return self.is_overdue(instance) and not self.since_then(instance)
         first = self._first_on_target
-        return self.is_overdue(instance) and (first is None or began(instance) < first)
+        is_older = first is None or began(instance) < first or self.group.drifted(instance)
+        return self.is_overdue(instance) and is_older
 
     def _left_before(self, instance: Instance) -> bool:
         if self.since is None or instance.began_leaving is None:
@@ -421,8 +428,11 @@ class GroupState:
 
         What it comes up with says nothing of the target. There are only so many of them, and
         each that goes leaves the pool with one less. Where nobody knows since when, the zip's
-        upload stands for it.
+        upload stands for it, and for what has drifted the first that is on target.
         """
+        first = self._first_on_target
+        if self.group.drifted(instance) and first is not None:
+            return created(instance) <= first < began(instance)
         if self.released is None:
             return False
         when = self.since or self.released.release.modified
