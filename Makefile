@@ -18,8 +18,8 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## lists what make can do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
-demo: $(READY) ## shows the main job on a local fleet, in acts, and checks each
-	@$(BIN)/python -m sandbox.demo
+demo: $(READY) ## shows the main job on a local fleet, in acts (VERBOSE=1: with what is logged)
+	@$(BIN)/python -m sandbox.demo $(if $(VERBOSE),--verbose)
 
 sandbox: $(READY) ## runs a local fleet to try the command line on, until interrupted
 	@$(BIN)/python -m sandbox

@@ -32,10 +32,14 @@ class Check:
 
 @dataclass
 class Demo:
-    """A fleet that is shown on the console, with the runs and the checks so far."""
+    """A fleet that is shown on the console, with the runs and the checks so far.
+
+    `verbose` shows what each run logged.
+    """
 
     fleet: Fleet
     console: Console
+    verbose: bool = False
     runs: list[Run] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
 
@@ -52,7 +56,8 @@ class Demo:
     def deliver(self, event: Event) -> list[str]:
         """Give the event to the release function; print and return what it said of the upload."""
         verdicts, led_to = runs.deliver(self.fleet, event)
-        self._print_lines(verdicts)
+        if self.verbose:
+            self._print_lines(verdicts)
         for run in led_to:
             self._show(run)
         return verdicts
@@ -79,6 +84,8 @@ class Demo:
 
     def _show(self, run: Run) -> None:
         self.runs.append(run)
+        if not self.verbose:
+            return
         self.console.print(
             f"{run.at:%a %H:%M:%S} run {len(self.runs)}", style="dim", highlight=False
         )

@@ -2,42 +2,53 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
 
 from sandbox import fleet
 from sandbox.acts import ACTS, Demo
-from sandbox.fleet import API, GROUPS, MINIMUM, OLD, SIZE, WEB
+from sandbox.fleet import GROUPS, MINIMUM, OLD, SIZE
 from sandbox.timeline import timeline
 from terminator_cli.recordings import from_text
 from terminator_cli.report.page import page
 
 _FOLDER: Final = Path(".sandbox")
+_INTERRUPTED: Final = 130
 _INTRODUCTION: Final = (
-    f"Two groups of {SIZE} instances run {OLD} with minimum {MINIMUM}; max-unavailable of "
-    f"{WEB} is 100%, that of {API} 25%. A machine boots in two minutes, a grace period takes one, "
-    "the schedule runs every five: on the fleet's own clock, which is put forward instead of "
-    "waiting. What the groups do not say is as by default: a release bakes for ten minutes, and is "
-    "given thirty to come up."
+    f"Two groups of {SIZE} instances run {OLD}, by the default policy: a minimum of 50% "
+    f"({MINIMUM}), one out at once, ten minutes of baking, half an hour for a canary to come up. A "
+    "machine boots in two minutes, a grace period takes one, the schedule runs every five: on the "
+    "fleet's own clock, which is put forward instead of waiting."
 )
 
 
-def main() -> int:
-    """Run all acts; return 0 if every check holds, 1 otherwise."""
+def main(arguments: Sequence[str]) -> int:
+    """Run all acts; return 0 if every check holds, 1 if one does not, 130 where interrupted."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-v", "--verbose", action="store_true", help="show what each run logs")
+    verbose: bool = parser.parse_args(arguments).verbose
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print("starting a local AWS and a fleet", style="dim")
+    try:
+        return _play(console, verbose=verbose)
+    except KeyboardInterrupt:
+        console.print("\ninterrupted: the fleet is gone", highlight=False)
+        return _INTERRUPTED
+
+
+def _play(console: Console, *, verbose: bool) -> int:
     started = time.monotonic()
     with fleet.running() as local:
-        demo = Demo(local, console)
+        demo = Demo(local, console, verbose)
         fleet.prepare(local)
         console.print(_INTRODUCTION, highlight=False)
         begun = local.clock.now()
@@ -59,31 +70,12 @@ def main() -> int:
 
 
 def _summarise(demo: Demo, begun: datetime, seconds: float) -> None:
-    """Print a table of what was counted, and how many promises were kept."""
-    table = Table(title="what was measured", title_justify="left")
-    table.add_column("")
-    for group in GROUPS:
-        table.add_column(group, justify="right")
-    records = [record for run in demo.runs for record in run.records]
-    served = [[record for record in records if record.group == group] for group in GROUPS]
-    decisions = [[record.decision for record in each] for each in served]
-    counted: dict[str, list[int | None]] = {
-        "runs that served it": [len(each) for each in served],
-        "held": [each.count("hold") for each in decisions],
-        "canaries": [each.count("canary") for each in decisions],
-        "instances terminated": [sum(len(r.terminated) for r in each) for each in served],
-        "instances lost, counted by the sandbox": [demo.lost(group) for group in GROUPS],
-        "lowest available": [demo.fleet.watches[group].lowest for group in GROUPS],
-        "minimum": [MINIMUM for _ in GROUPS],
-    }
-    for name, numbers in counted.items():
-        table.add_row(name, *map(str, numbers))
-    demo.console.print()
-    demo.console.print(table)
+    """Print how many promises were kept, and what that cost."""
     broken = sum(not check.holds for check in demo.checks)
     hours = (demo.fleet.clock.now() - begun).total_seconds() / 3600
+    lost = " and ".join(f"{demo.lost(group)} in {group}" for group in GROUPS)
     demo.console.print(
-        f"{len(demo.checks) - broken} of {len(demo.checks)} promises kept; "
+        f"\n{len(demo.checks) - broken} of {len(demo.checks)} promises kept; replaced were {lost}; "
         f"{hours:.1f} hours of the fleet took {seconds:.1f} seconds",
         style="bold red" if broken else "bold green",
         highlight=False,
@@ -105,4 +97,4 @@ def _save(demo: Demo) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
