@@ -13,8 +13,8 @@ const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-s
 const VIEWS = [
   { name: "light", width: 1280, height: 900, colorScheme: "light" },
   { name: "dark", width: 1280, height: 900, colorScheme: "dark" },
-  { name: "phone-light", width: 360, height: 740, colorScheme: "light" },
-  { name: "phone-dark", width: 360, height: 740, colorScheme: "dark" },
+  { name: "phone-light", width: 390, height: 844, colorScheme: "light" },
+  { name: "phone-dark", width: 390, height: 844, colorScheme: "dark" },
   { name: "print", width: 718, height: 900, colorScheme: "dark", media: "print" },
 ];
 

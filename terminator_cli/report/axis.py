@@ -76,15 +76,19 @@ def axis(of: Timeline, width: float) -> Axis:
     for group in of.groups:
         changes.update(level.begin for level in group.levels)
         changes.update(each.at for each in group.terminations)
+        changes.update(each.at for each in group.targets)
         parts = [part for span in group.spans for part in span.parts]
         changes.update(at for part in parts for at in (part.begin, part.end))
     longest = max(_CUT_LEAST, _CUT_PERIODS * of.period, (of.end - of.begin) / _CUT_PART)
     margin = 2 * of.period
-    cuts = [
+    quiet = [
         (before + margin, after - margin)
         for before, after in pairwise(sorted(at for at in changes if of.begin <= at <= of.end))
         if after - before - 2 * margin > longest
     ]
+    # On a phone there is no room for many; half of the width is for what happened.
+    most = int(width / 2 / CUT)
+    cuts = sorted(sorted(quiet, key=lambda cut: cut[0] - cut[1])[:most])
     shown = of.end - of.begin - sum((end - begin for begin, end in cuts), timedelta())
     even = width - CUT * len(cuts)
     pieces = [(of.begin, 0.0)]

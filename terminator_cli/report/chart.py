@@ -20,17 +20,31 @@ from terminator.text import count
 from terminator_cli.report.axis import CUT, Axis
 from terminator_cli.report.timeline import GroupTimeline, Level, Span
 
-# A picture, what stands left of its plot, and the plot; right of it stands how things end.
-WIDTH: Final = 960
-LEFT: Final = 152
-PLOT: Final = 704
 # Below the plot there are times and days.
 _FOOT: Final = 42
 # How high an instance's row is.
 _ROW: Final = 22
-_LONGEST_ID: Final = 20
 # As wide as a letter of eleven pixels is at the most.
 _LETTER: Final = 6.8
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How wide a picture is, what stands `left` of its plot, and the `plot`.
+
+    Right of the plot stands how things end. `longest_id` is how many letters of an instance's id
+    have room on the left.
+    """
+
+    name: str
+    width: int
+    left: int
+    plot: int
+    longest_id: int
+
+
+DESK: Final = Frame("desk", width=960, left=152, plot=704, longest_id=20)
+PHONE: Final = Frame("phone", width=326, left=60, plot=186, longest_id=7)
 
 # How many colours report.css has, as version-0 and so on.
 COLOURS: Final = 6
@@ -50,6 +64,7 @@ _UNITS: Final = (
 )
 SILENT: Final = "silent"
 NO_ANSWER: Final = "no answer"
+TARGET: Final = "\N{BLACK RIGHT-POINTING TRIANGLE}"
 
 # Numbers of terminated instances nearer to each other than this have no room for both.
 _COUNT: Final = 20
@@ -95,8 +110,8 @@ def _label(words: str, middle: float, y: float) -> Markup:
     return element("g", element("rect", **plate, class_="plate"), inside)
 
 
-def _picture(
-    name: str, title: str, description: str, high: float, body: Iterable[Markup]
+def _picture(  # noqa: PLR0913, PLR0917 - all that a picture is
+    name: str, frame: Frame, title: str, description: str, high: float, body: Iterable[Markup]
 ) -> Markup:
     """Return a picture with its title and description; `name` begins their ids."""
     return element(
@@ -107,9 +122,10 @@ def _picture(
         role="img",
         aria_labelledby=f"{name}-title",
         aria_describedby=f"{name}-desc",
-        width=WIDTH,
+        class_=frame.name,
+        width=frame.width,
         height=high,
-        viewBox=f"0 0 {WIDTH} {_number(high)}",
+        viewBox=f"0 0 {frame.width} {_number(high)}",
     )
 
 
@@ -145,13 +161,19 @@ class _Box(NamedTuple):
 class _Plot:
     """Where a time and a number of instances lie in a picture; `most` is at the top."""
 
+    frame: Frame
     axis: Axis
     top: float
     bottom: float
     most: int = 1
 
     def x(self, at: datetime) -> float:
-        return LEFT + self.axis.x(at)
+        return self.frame.left + self.axis.x(at)
+
+    @property
+    def right(self) -> float:
+        """Where the plot ends."""
+        return self.frame.left + self.frame.plot
 
     def y(self, number: float) -> float:
         return self.bottom - (self.bottom - self.top) * number / self.most
@@ -160,7 +182,7 @@ class _Plot:
         """Return the grid of times, with their labels below."""
         ticks = self.axis.ticks()
         days = [*ticks[:1], *(new for old, new in pairwise(ticks) if old.date() != new.date())]
-        drawn = [_line(LEFT, self.bottom, LEFT + PLOT, self.bottom, "axis")]
+        drawn = [_line(self.frame.left, self.bottom, self.right, self.bottom, "axis")]
         for at in ticks:
             x = self.x(at)
             drawn.append(_line(x, self.top, x, self.bottom + 4, "grid"))
@@ -190,7 +212,9 @@ class _Plot:
             )
 
 
-def stack(name: str, of: GroupTimeline, axis: Axis, fills: Mapping[str, str]) -> Markup:
+def stack(
+    name: str, of: GroupTimeline, frame: Frame, axis: Axis, fills: Mapping[str, str]
+) -> Markup:
     """Return the picture of a group's available instances: a band for each version, and lines.
 
     `name` begins its ids, `fills` has the pattern of each version.
@@ -200,7 +224,7 @@ def stack(name: str, of: GroupTimeline, axis: Axis, fills: Mapping[str, str]) ->
         for each in of.levels
     )
     most = max((number for each in figures for number in each if number is not None), default=0)
-    plot = _Plot(axis, top=40, bottom=190, most=max(1, most))
+    plot = _Plot(frame, axis, top=60, bottom=210, most=max(1, most))
     unseen = [
         (plot.x(level.begin), plot.x(level.end)) for level in of.levels if level.available is None
     ]
@@ -222,6 +246,7 @@ def stack(name: str, of: GroupTimeline, axis: Axis, fills: Mapping[str, str]) ->
         *(band for band, _ in bands),
         *plot.cuts(),
         *_steps(plot, of.levels),
+        *_targets(plot, of),
         *_terminations(plot, of),
         *(label for _, label in bands),
     ]
@@ -233,7 +258,7 @@ def stack(name: str, of: GroupTimeline, axis: Axis, fills: Mapping[str, str]) ->
             f"{terminated} terminated. The table below the picture has every step."
         )
     title = f"Available instances of {of.group} by version over time"
-    return _picture(name, title, description, plot.bottom + _FOOT, body)
+    return _picture(name, frame, title, description, plot.bottom + _FOOT, body)
 
 
 def _boxes(plot: _Plot, of: GroupTimeline) -> dict[str, list[_Box]]:
@@ -273,11 +298,11 @@ def _counts(plot: _Plot) -> Markup:
     """Return the grid of numbers, at steps of 1, 2, 5, 10, 20 and so on."""
     nice = (digit * 10**power for power in count_from(0) for digit in (1, 2, 5))
     step = next(step for step in nice if plot.most / step <= _MOST_COUNTS)
-    drawn = [_text("available", LEFT - 8, plot.top - 14, "tick", "end")]
+    drawn = [_text("available", plot.frame.left - 8, plot.top - 14, "tick", "end")]
     for number in range(0, plot.most + 1, step):
         y = plot.y(number)
-        drawn.append(_line(LEFT, y, LEFT + PLOT, y, "grid"))
-        drawn.append(_text(str(number), LEFT - 8, y + 4, "tick", "end"))
+        drawn.append(_line(plot.frame.left, y, plot.right, y, "grid"))
+        drawn.append(_text(str(number), plot.frame.left - 8, y + 4, "tick", "end"))
     return element("g", *drawn)
 
 
@@ -305,7 +330,26 @@ def _steps(plot: _Plot, levels: Sequence[Level]) -> Iterator[Markup]:
     for at, words, name in sorted(labels):
         # None is nearer to the one above it than a line of text is high.
         above = max(at, above + 14)
-        yield _text(words, LEFT + PLOT + 8, above + 4, f"end {name}")
+        yield _text(words, plot.right + 8, above + 4, f"end {name}")
+
+
+def _targets(plot: _Plot, of: GroupTimeline) -> Iterator[Markup]:
+    """Mark each release that became the target, with its version where there is room."""
+    free = float("-inf")
+    for each in of.targets:
+        x, words = plot.x(each.at), f"{TARGET} {each.version}"
+        if not each.answered:
+            words += ", no answer"
+        wide = len(words) * _LETTER
+        left = min(x - 4, plot.frame.width - wide)
+        drawn = [element("title", f"{each.version} becomes the target: {each.how}")]
+        drawn.append(
+            _line(x, plot.top - 44, x, plot.bottom, f"target {each.how.partition(' ')[0]}")
+        )
+        if left >= free:
+            free = left + wide + 6
+            drawn.append(_text(words, left, plot.top - 48, "target-name"))
+        yield element("g", *drawn)
 
 
 def _terminations(plot: _Plot, of: GroupTimeline) -> Iterator[Markup]:
@@ -324,19 +368,24 @@ def _terminations(plot: _Plot, of: GroupTimeline) -> Iterator[Markup]:
         )
 
 
-def bars(
-    name: str, group: str, spans: Sequence[Span], axis: Axis, fills: Mapping[str, str]
+def bars(  # noqa: PLR0913, PLR0917 - what a picture is of, and how it is drawn
+    name: str,
+    group: str,
+    spans: Sequence[Span],
+    frame: Frame,
+    axis: Axis,
+    fills: Mapping[str, str],
 ) -> Markup:
     """Return the picture of a group's instances: a bar for each, from launch to its end.
 
     `name` begins its ids, `fills` has the pattern of each version.
     """
-    plot = _Plot(axis, top=4, bottom=8 + _ROW * len(spans))
+    plot = _Plot(frame, axis, top=4, bottom=8 + _ROW * len(spans))
     rows = [_bar(plot, span, 8 + _ROW * (n + 0.5), fills) for n, span in enumerate(spans)]
     body = [plot.times(), *(bar for bar, _ in rows), *plot.cuts(), *(words for _, words in rows)]
     title = f"Instances of {group} from launch to termination"
     description = f"{count(len(spans), 'instance')}; the table below the picture lists them."
-    return _picture(name, title, description, plot.bottom + _FOOT, body)
+    return _picture(name, frame, title, description, plot.bottom + _FOOT, body)
 
 
 def _bar(plot: _Plot, span: Span, middle: float, fills: Mapping[str, str]) -> tuple[Markup, Markup]:
@@ -344,9 +393,10 @@ def _bar(plot: _Plot, span: Span, middle: float, fills: Mapping[str, str]) -> tu
 
     That is its id, the versions that have room, and how and when it ended.
     """
-    short = span.id if len(span.id) <= _LONGEST_ID else f"…{span.id[1 - _LONGEST_ID :]}"
+    longest = plot.frame.longest_id
+    short = span.id if len(span.id) <= longest else f"…{span.id[1 - longest :]}"
     drawn = [element("title", f"{span.id}: {', '.join(ran(span))}; {span.ending}")]
-    written = [_text(short, LEFT - 8, middle + 4, "id", "end")]
+    written = [_text(short, plot.frame.left - 8, middle + 4, "id", "end")]
     for part, words in zip(span.parts, ran(span), strict=True):
         left, right = plot.x(part.begin), plot.x(part.end)
         place = {"x": left, "y": middle - 8, "width": max(1.0, right - left), "height": 16}
@@ -364,7 +414,7 @@ def _bar(plot: _Plot, span: Span, middle: float, fills: Mapping[str, str]) -> tu
     elif span.ending == "gone":
         how = f"gone {span.end:%H:%M}"
         written.append(_line(x, middle - 9, x, middle + 9, "gone"))
-    written.append(_text(how, LEFT + PLOT + 8, middle + 4, "ending"))
+    written.append(_text(how, plot.right + 8, middle + 4, "ending"))
     return element("g", *drawn), element("g", *written)
 
 

@@ -17,6 +17,7 @@ from terminator.report.record import Record
 from terminator.text import count
 from terminator_cli.report import chart
 from terminator_cli.report.axis import Axis, axis
+from terminator_cli.report.chart import Frame
 from terminator_cli.report.timeline import (
     Fold,
     GroupTimeline,
@@ -74,15 +75,16 @@ class Summary:
 class View:
     """A group as the template shows it; `name` begins the ids of its parts.
 
-    `legend` are the ids of the patterns in its pictures, by what each stands for.
+    Of each picture there is one for a desk and one for a phone. `legend` are
+    the ids of the patterns in its pictures, by what each stands for.
     """
 
     name: str
     of: GroupTimeline
     summary: Summary
     dry_run: bool
-    stack: Markup
-    bars: Markup
+    stacks: tuple[Markup, ...]
+    bars: tuple[Markup, ...]
     spans: Thinned[Span]
     levels: Thinned[Level]
     folds: Thinned[Fold]
@@ -95,7 +97,7 @@ def page(records: Iterable[Record]) -> str:
     The same records give the same page.
     """
     of = timeline(records)
-    across = axis(of, chart.PLOT)
+    frames = [(frame, axis(of, frame.plot)) for frame in (chart.DESK, chart.PHONE)]
     versions = in_order({version for group in of.groups for version in group.versions})
     fills, patterns = chart.patterns(versions)
     style = files(__package__).joinpath("report.css").read_text(encoding="utf-8")
@@ -115,14 +117,14 @@ def page(records: Iterable[Record]) -> str:
     )
     decisions = sum(len(group.records) for group in of.groups)
     return environment.get_template("report.html.jinja").render(
-        views=[_view(f"g{n}", group, across, fills) for n, group in enumerate(of.groups, 1)],
+        views=[_view(f"g{n}", group, frames, fills) for n, group in enumerate(of.groups, 1)],
         style=Markup(style),  # noqa: S704 - our own
         policy=policy,
         patterns=patterns,
         period=period(of.begin + of.period, of.end - of.period),
         counted=f"{count(decisions, 'decision')} about {count(len(of.groups), 'group')}",
         every=lasted(of.period),
-        is_cut=bool(across.cuts),
+        is_cut=any(across.cuts for _, across in frames),
         is_dated=of.begin.date() != of.end.date(),
         arrow=arrow,
         ran=chart.ran,
@@ -130,7 +132,12 @@ def page(records: Iterable[Record]) -> str:
     )
 
 
-def _view(name: str, of: GroupTimeline, across: Axis, fills: Mapping[str, str]) -> View:
+def _view(
+    name: str,
+    of: GroupTimeline,
+    frames: Sequence[tuple[Frame, Axis]],
+    fills: Mapping[str, str],
+) -> View:
     begin = of.levels[0].begin
     spans = thin(
         of.spans,
@@ -146,8 +153,14 @@ def _view(name: str, of: GroupTimeline, across: Axis, fills: Mapping[str, str]) 
         of=of,
         summary=summary(of),
         dry_run=all(record.dry_run for record in of.records),
-        stack=chart.stack(f"{name}-stack", of, across, fills),
-        bars=chart.bars(f"{name}-bars", of.group, spans.items, across, fills),
+        stacks=tuple(
+            chart.stack(f"{name}-stack-{frame.name}", of, frame, across, fills)
+            for frame, across in frames
+        ),
+        bars=tuple(
+            chart.bars(f"{name}-bars-{frame.name}", of.group, spans.items, frame, across, fills)
+            for frame, across in frames
+        ),
         spans=spans,
         levels=thin(of.levels, MOST_ROWS, lambda _: False, "step"),
         folds=thin(of.folds, MOST_ROWS, lambda fold: bool(fold.first.terminated), "decision"),

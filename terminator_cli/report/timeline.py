@@ -99,6 +99,20 @@ class Termination:
 
 
 @dataclass(frozen=True)
+class Target:
+    """A version that became the target; `answered` says whether an instance ever ran it.
+
+    It was `uploaded` where it is above the target before, or nothing is known before; else it is
+    one that was `withdrawn or pinned`: the zip above it was deleted, or a pointer names it.
+    """
+
+    at: datetime
+    version: str
+    how: Literal["uploaded", "withdrawn or pinned"]
+    answered: bool
+
+
+@dataclass(frozen=True)
 class Rollout:
     """A group on its way to a target.
 
@@ -133,6 +147,7 @@ class GroupTimeline:
     levels: tuple[Level, ...]
     spans: tuple[Span, ...]
     terminations: tuple[Termination, ...]
+    targets: tuple[Target, ...]
     rollouts: tuple[Rollout, ...]
     folds: tuple[Fold, ...]
     lowest: int | None
@@ -204,6 +219,7 @@ def _group(name: str, records: Sequence[Record], period: timedelta, end: datetim
         terminations=tuple(
             Termination(_when(each), each.terminated) for each in records if each.terminated
         ),
+        targets=_targets(records, versions, _when(records[0]) - period),
         rollouts=_rollouts(records),
         folds=tuple(fold(records)),
         lowest=lowest,
@@ -320,6 +336,35 @@ def _parts(
     return tuple(
         Part(at, until, version) for (at, version), until in zip(changes, ends, strict=True)
     )
+
+
+def _targets(
+    records: Sequence[Record], versions: Sequence[str], begin: datetime
+) -> tuple[Target, ...]:
+    """Return each release that became the target since `begin`, when, and how."""
+    made: list[Target] = []
+    before, seen = None, begin
+    for record in records:
+        at = _when(record)
+        if record.target and record.target_source == "released" and record.target != before:
+            # The bucket's history knows better than the run that found it.
+            since = record.since if record.since and seen <= record.since <= at else None
+            if before is not None or since is not None:
+                newer = before is None or in_order((before, record.target))[0] == before
+                how: Literal["uploaded", "withdrawn or pinned"] = (
+                    "uploaded" if newer else "withdrawn or pinned"
+                )
+                made.append(
+                    Target(
+                        at if since is None else since,
+                        record.target,
+                        how,
+                        record.target in versions,
+                    )
+                )
+            before = record.target
+        seen = at
+    return tuple(made)
 
 
 def _rollouts(records: Iterable[Record]) -> tuple[Rollout, ...]:

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from terminator.report.record import Record
 from terminator_cli.report.chart import COLOURS
 from terminator_cli.report.page import MOST_BARS, MOST_ROWS, page
-from terminator_cli.report.timeline import fold
+from terminator_cli.report.timeline import Target, fold, timeline
 from tests.cli import pages
 from tests.cli.pages import Element
-from tests.cli.recordings import fields, following, instance, record
+from tests.cli.recordings import at, fields, following, instance, record
 
 HOSTILE = "<script>alert(1)</script>\"'&amp;<img src=x onerror=y>"
 
@@ -52,6 +52,12 @@ def style(of: Element) -> str:
     return "".join(map(str, sheet.parts))
 
 
+def drawn_for(frame: str, of: Element, name: str) -> list[Element]:
+    """Return elements of the pictures for a desk, or those for a phone."""
+    pictures = [e for e in of.all("svg") if e.attributes.get("class") == frame]
+    return [each for picture in pictures for each in picture.all(name)]
+
+
 def named(of: Element, name: str) -> list[Element]:
     return [each for each in of.all() if name in each.attributes]
 
@@ -75,7 +81,7 @@ def test_what_was_deferred_or_failed_is_told(shown: Element) -> None:
 def test_the_summary_says_from_where_to_where_and_how_low(shown: Element) -> None:
     overview = next(each for each in shown.all("table"))
     assert [row.text for row in overview.all("tr")][2] == (
-        "web 1.0.0 → 1.0.2 2 4 with a minimum of 3 12 converged"
+        "web converged 1.0.0 → 1.0.2 2 4 with a minimum of 3 12"
     )
     leads = [each.text for each in shown.all("p") if each.attributes.get("class") == "lead"]
     assert leads[1] == (
@@ -93,10 +99,52 @@ def test_a_group_that_fell_below_its_minimum_is_marked() -> None:
 
 def test_each_instance_has_a_bar_and_a_row(shown: Element) -> None:
     ids = {member.id for each in two_groups() for member in each.instances}
-    drawn = {e.text for e in shown.all("text") if e.attributes.get("class") == "id"}
+    drawn = {e.text for e in drawn_for("desk", shown, "text") if e.attributes["class"] == "id"}
     listed = {cell.text for cell in shown.all("th") if cell.attributes.get("scope") == "row"}
     assert ids == drawn
     assert ids <= listed
+
+
+def test_on_a_phone_every_picture_is_whole(shown: Element) -> None:
+    pictures = [e for e in shown.all("svg") if e.attributes.get("class") == "phone"]
+    assert len(pictures) == 4
+    # What a phone of 360 pixels leaves between the margins.
+    assert {int(picture.attributes["width"]) for picture in pictures} == {326}
+    for each in drawn_for("phone", shown, "rect"):
+        end = float(each.attributes.get("x", 0)) + float(each.attributes["width"])
+        assert end <= 326 + 1
+    ids = {e.text for e in drawn_for("phone", shown, "text") if e.attributes["class"] == "id"}
+    assert max(map(len, ids)) <= 7
+    [rule] = re.findall(r"@media screen and \(max-width:40rem\)\{(.*?\}.*?\})", style(shown))
+    assert rule.startswith("svg.desk{display:none}svg.phone{display:block}")
+
+
+def test_it_is_marked_when_a_release_became_the_target_and_how() -> None:
+    a = instance("i-a", "1.0")
+    is_released = {"target_source": "released", "outdated": 1}
+    seen = [
+        record(0, a, target="1.0", target_source="released"),
+        record(5, a, target="1.1", since=at(3).isoformat(), **is_released),
+        record(10, a, target="1.0", target_source="released"),
+        record(15, a, target="1.0", target_source="released"),
+    ]
+    [group] = timeline(seen).groups
+    assert group.targets == (
+        Target(at(3), "1.1", "uploaded", answered=False),
+        Target(at(10), "1.0", "withdrawn or pinned", answered=True),
+    )
+    made = pages.read(page(seen))
+    titles = [e.text for e in drawn_for("desk", made, "title")]
+    assert "1.1 becomes the target: uploaded" in titles
+    assert "1.0 becomes the target: withdrawn or pinned" in titles
+    names = [e.text for e in made.all("text") if e.attributes["class"] == "target-name"]
+    assert "▶ 1.1, no answer" in names
+
+
+def test_a_highest_version_that_changes_is_no_release() -> None:
+    seen = [record(5 * n, instance("i-a"), target=f"1.{n}") for n in range(3)]
+    [group] = timeline(seen).groups
+    assert group.targets == ()
 
 
 def test_it_asks_for_nothing(shown: Element) -> None:
@@ -253,7 +301,7 @@ def test_hundreds_of_instances_are_thinned_out_with_a_note() -> None:
     seen = [Record.from_json(each) for each in following("web", 300, [1], 40, max_unavailable=20)]
     seen += [record(5 * n, instance("i-a"), group="web", desired=n) for n in range(40, 400)]
     thinned = pages.read(page(seen))
-    bars = [e for e in thinned.all("text") if e.attributes.get("class") == "id"]
+    bars = [e for e in drawn_for("desk", thinned, "text") if e.attributes["class"] == "id"]
     assert len(bars) == MOST_BARS
     assert f"{MOST_BARS} of 601 instances are shown" in thinned.text
     assert f"{MOST_ROWS} of " in thinned.text
@@ -297,7 +345,7 @@ def test_hundreds_of_versions_are_a_page() -> None:
     ids = [instance(f"i-{n}", f"1.{n}") for n in range(400)]
     made = pages.read(page([record(5 * n, *ids, minimum=n) for n in range(100)]))
     assert len(list(made.all("pattern"))) == 401
-    bands = [e for e in made.all("path") if e.attributes.get("class") == "band"]
+    bands = [e for e in drawn_for("desk", made, "path") if e.attributes.get("class") == "band"]
     assert len(bands) == 400
 
 
