@@ -20,7 +20,7 @@ from terminator.config.deployment import ConfigError
 from terminator.config.tags import Limits
 from terminator.text import count
 from terminator_cli import options, output, reach, settings
-from terminator_cli.doctor import boot, deployed, groups, network, releases
+from terminator_cli.doctor import boot, deployed, groups, launches, network, releases
 from terminator_cli.doctor.findings import Finding, Unseen, about, look
 from terminator_cli.exits import DONE, FAILED, told
 from terminator_cli.options import Asked
@@ -93,6 +93,7 @@ def _examine(file: Path) -> Iterator[Finding]:
     yield from releases.examine(aws, config, opted_in)
     for group in opted_in:
         yield from groups.examine(aws, group)
+        yield from launches.examine(aws, group)
         bucket = config.bucket if group.policy.follows_release else None
         yield from boot.examine(aws, group, bucket)
     yield from network.examine(aws, config, opted_in)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -61,6 +62,13 @@ class About:
         """Return what could not be looked at; `action` is the permission that it takes."""
         remedy = f"allow {action} to whoever runs this, to have it checked"
         return self.warning(check, f"not checked: {unseen.why}", remedy)
+
+
+def tag_command(group: str, key: str, value: str) -> str:
+    """Return the command that sets a tag of a group."""
+    tag = f"ResourceType=auto-scaling-group,ResourceId={group},Key={key},Value={value}"
+    quoted_tag = shlex.quote(f"{tag},PropagateAtLaunch=false")
+    return f"aws autoscaling create-or-update-tags --tags {quoted_tag}"
 
 
 def about(kind: str, name: str = "") -> About:

@@ -14,7 +14,7 @@ from terminator.observe.autoscaling import tags_of
 from terminator.observe.load_balancers import attached_to, is_known
 from terminator.observe.preflight import alarm_states
 from terminator.text import count, quoted
-from terminator_cli.doctor.findings import Finding, Unseen, about, look
+from terminator_cli.doctor.findings import Finding, Unseen, about, look, tag_command
 
 if TYPE_CHECKING:
     from terminator.observe.snapshot import OptedIn
@@ -54,7 +54,7 @@ def check(group: OptedIn) -> Iterator[Finding]:
     if policy.problems:
         remedy = "correct the tags: until then the group is held"
         if tags_of(described).get(ENABLED_TAG, "true") != "true":
-            remedy = f"{_tag_command(group.name, ENABLED_TAG, 'true')}; until then it is held"
+            remedy = f"{tag_command(group.name, ENABLED_TAG, 'true')}; until then it is held"
         yield of.problem("settings", "; ".join(policy.problems), remedy)
     else:
         yield of.ok("settings", f"opted in, {_follows(group)}")
@@ -120,7 +120,7 @@ def _capacity(group: OptedIn) -> Finding:
     if desired == 0:
         return of.ok("capacity", "0 desired: there is nothing to replace")
     if minimum >= desired:
-        command = _tag_command(group.name, f"{TAG_PREFIX}minimum", str(desired - 1))
+        command = tag_command(group.name, f"{TAG_PREFIX}minimum", str(desired - 1))
         told = f"{seen}: none may ever go"
         if desired == 1:
             told += ", and it never comes back from a release that does not answer"
@@ -175,12 +175,6 @@ def _others_hands(group: OptedIn) -> Iterator[Finding]:
             f"aws autoscaling delete-warm-pool --auto-scaling-group-name {name}"
         )
         yield of.warning("warm pool", seen, remedy)
-
-
-def _tag_command(group: str, key: str, value: str) -> str:
-    tag = f"ResourceType=auto-scaling-group,ResourceId={group},Key={key},Value={value}"
-    quoted_tag = shlex.quote(f"{tag},PropagateAtLaunch=false")
-    return f"aws autoscaling create-or-update-tags --tags {quoted_tag}"
 
 
 def _weights(group: OptedIn) -> Iterator[Finding]:
