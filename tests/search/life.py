@@ -626,7 +626,8 @@ class Life(RuleBasedStateMachine):
         since_then = [m for m in group.staying() if m.launched >= max(puts) - minutes(2)]
         version = self.cloud.release(group.app) or ""
         up = any(m.version and same(m.version, version) for m in since_then)
-        late = lost.launched - minutes(2) > max(puts) and not up
+        made = lost.attached or lost.launched
+        late = made - minutes(2) > max(puts) and not up
         promise(not late, "what booted since the release is not presumed outdated", lost.id)
 
     def _keeps_distance(self, group: FakeGroup, lost: Machine, *, answered: bool) -> None:
