@@ -617,10 +617,16 @@ def _acts(seen: Seen) -> bool:
 
 
 def _is_trying(seen: Seen) -> bool:
-    """Say whether a group without proof has a canary out."""
+    """Say whether a group without proof has a canary out.
+
+    One that is missing comes, unless launches have failed for three hours.
+    """
+    failing = _failing(seen)
+    comes = seen.missing and (not failing or seen.now - min(failing) <= 3 * HOUR)
+    coming = [m for m in seen.coming if seen.since is None or seen.since_then(m)]
     young = [m for m in seen.available if seen.on_target(m) and seen.served(m) < seen.grace]
     since_then = [m for m in young if seen.since is None or seen.since_then(m)]
-    return not seen.proof and bool(seen.busy or seen.canaries or since_then)
+    return not seen.proof and bool(comes or coming or seen.canaries or since_then)
 
 
 def is_proven(seen: Seen, app: Iterable[Seen]) -> bool:
@@ -820,8 +826,7 @@ def needs_attention(seen: Seen, held: str | None) -> bool:
         return True
     if seen.converged:
         return False
-    entered = max((m.entered for m in seen.warm if m.entered), default=None)
-    failing = [at for at in seen.failed if entered is None or at > entered] * bool(seen.in_flight)
+    failing = _failing(seen)
     if not seen.outdated and not seen.dead:
         away = [seen.served(m) for m in seen.overdue]
         lasting = [*away, *(seen.now - at for at in failing)]
@@ -832,6 +837,12 @@ def needs_attention(seen: Seen, held: str | None) -> bool:
     trouble = failing or any(seen.is_overdue(m) for m in seen.canaries)
     patience = 3 * HOUR if trouble and held not in _A_DAY else DAY
     return (behind := _behind(seen)) is not None and behind > patience
+
+
+def _failing(seen: Seen) -> list[datetime]:
+    """Return when launches failed since something last entered service, while something is out."""
+    entered = max((m.entered for m in seen.warm if m.entered), default=None)
+    return [at for at in seen.failed if entered is None or at > entered] * bool(seen.in_flight)
 
 
 def _behind(seen: Seen) -> timedelta | None:
