@@ -86,12 +86,13 @@ In another terminal:
     terminator release {folder}/web-{_NEW}.zip --app web --version {_NEW}
     terminator status --watch
     terminator history --since 10m
-    terminator rollback --app web
+    terminator rollback --app web      # and back: terminator use --app web newest
 
 An instance boots in {_BOOT.seconds} seconds and a release bakes for {_POLICY["bake-time"]}, so a \
-rollout takes about two minutes.
+rollout takes about a minute.
 One that never answers costs one instance:
 
+    terminator use --app web newest
     terminator release {folder}/web-{_BROKEN}.zip --app web --version {_BROKEN}
 
 That terminal speaks to this fleet only, not to an account of yours; its instances run

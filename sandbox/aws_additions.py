@@ -24,6 +24,7 @@ from moto.autoscaling.models import AutoScalingBackend, FakeAutoScalingGroup, In
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.awslambda.models import LambdaBackend
 from moto.cloudwatch.responses import CloudWatchResponse
+from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
 from moto.elbv2.models import FakeHealthStatus, FakeTargetGroup
 from moto.s3.responses import S3Response
@@ -172,6 +173,13 @@ def _terminate(backend: AutoScalingBackend, instance_id: str, *rest: bool) -> ob
         raise ValidationError(f"Instance Id not found - {instance_id}") from None
 
 
+class _TooManyRequestsError(JsonRESTError):
+    code = 429
+
+    def __init__(self, message: str) -> None:
+        super().__init__("TooManyRequestsException", message)
+
+
 def _invoke(  # noqa: PLR0913, PLR0917 - as moto calls it
     backend: LambdaBackend,
     function_name: str,
@@ -182,6 +190,9 @@ def _invoke(  # noqa: PLR0913, PLR0917 - as moto calls it
 ) -> bytes:
     """Pass an invocation on to where the function is run; moto would start a container."""
     function = backend.get_function(function_name, qualifier)
+    # 0 is how a deployment is stopped; moto keeps it, and runs the function all the same.
+    if function.reserved_concurrency == 0:
+        raise _TooManyRequestsError("Rate Exceeded.")
     url = f"{function.environment_vars[FUNCTIONS_URL]}/{function.function_name}"
     request = urllib.request.Request(url, str(body or "{}").encode(), method="POST")  # noqa: S310 - on loopback
     if headers.get("X-Amz-Invocation-Type") == "Event":

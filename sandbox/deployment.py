@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -195,12 +195,14 @@ def _follow_uploads(fleet: Fleet, queue: str, ended: threading.Event) -> None:
         for message in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get(
             "Messages", ()
         ):
-            fleet.aws.functions.invoke(FunctionName=_RELEASE, Payload=message["Body"])
+            with suppress(fleet.aws.functions.exceptions.TooManyRequestsException):
+                fleet.aws.functions.invoke(FunctionName=_RELEASE, Payload=message["Body"])
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
 
 
 def _follow_schedule(fleet: Fleet, every: float, ended: threading.Event) -> None:
-    """Invoke reconcile on the schedule."""
+    """Invoke reconcile on the schedule; one that is stopped is not run."""
     while not ended.is_set():
-        fleet.aws.functions.invoke(FunctionName=_RECONCILE, Payload=b"{}")
+        with suppress(fleet.aws.functions.exceptions.TooManyRequestsException):
+            fleet.aws.functions.invoke(FunctionName=_RECONCILE, Payload=b"{}")
         ended.wait(every)

@@ -189,7 +189,11 @@ def _notifications(seen: BucketSeen) -> Finding:
         return bucket.ok("events", "sent to EventBridge")
     if seen.notifications.get("LambdaFunctionConfigurations"):
         return bucket.ok("events", "sent to a function")
-    remedy = "switch on its EventBridge notifications; until then the schedule finds an upload"
+    remedy = (
+        f"aws s3api put-bucket-notification-configuration --bucket {seen.name} "
+        "--notification-configuration '{\"EventBridgeConfiguration\": {}}' (it replaces those that "
+        "there are); until then the schedule finds an upload"
+    )
     return bucket.warning("events", "not sent to EventBridge", remedy)
 
 

@@ -95,6 +95,14 @@ def test_a_release_is_rolled_out_by_itself_and_history_tells_of_it(sandbox: Sand
     assert "1.0.274 replaced 1.0.266" in page.stdout
 
 
+def test_stopped_it_runs_nothing_until_it_is_started(sandbox: Sandbox) -> None:
+    assert sandbox.terminator("stop").returncode == 0
+    asked = sandbox.terminator("plan")
+    assert asked.returncode == 1, asked.stdout + asked.stderr
+    assert sandbox.terminator("start").returncode == 0
+    assert sandbox.terminator("plan").returncode == 0
+
+
 def test_its_log_has_what_release_said_of_the_upload(sandbox: Sandbox) -> None:
     subprocess_env = {**os.environ, **sandbox.environment}
     put = (
