@@ -297,6 +297,7 @@ def test_where_since_is_unknown_nothing_is_of_since_then() -> None:
         (31, 31, {}, False),  # nor than the grace period
         (32, 31, {}, True),
         (61, 5, {"warm_up": "62m"}, False),  # it still warms up
+        (62, 5, {"warm_up": "62m"}, False),  # it has just ended
         (63, 5, {"warm_up": "62m"}, True),
         (90, 5, {"canary_retry": "2h"}, False),
     ],
@@ -449,6 +450,7 @@ def test_after_a_rollback_a_silent_boot_of_just_before_is_a_failed_one_although_
     [
         ([], 60, 60.5, True),
         ([], 60, 59.5, False),
+        ([], 60, 61, True),
         ([], 60, 61.5, False),
         ([], 2000, 2000.5, False),  # a reboot, a day later
         ([OLD], 60, 60.5, True),
@@ -473,7 +475,7 @@ def test_without_proof_a_silent_boot_of_just_before_is_dead_and_no_canary(
     [
         (member("i-x", None, up=500, served=40), True, False),
         (member("i-x", "1", up=500, served=40, traffic=ILL), True, False),
-        (member("i-x", None, up=60, served=40), True, False),  # within the doubt
+        (member("i-x", None, up=59, served=40), True, False),  # within the doubt
         (member("i-x", None, up=58, served=40), False, True),  # the pool made it since
         (member("i-x", "1", up=58, served=40, traffic=ILL), True, True),
         (member("i-x", None, up=500, served=20), False, True),  # not overdue

@@ -180,6 +180,10 @@ def test_the_wait_is_counted_from_the_last_earlier_boot_that_runs_the_target() -
         released=released("1.0.274", since=500),
     )
     assert decide(mixed, **FAST).kind == "canary"
+    of_one_second = replace(
+        mixed, instances=(*old(), *(replace(i, created=ago(40)) for i in mixed.instances[-2:]))
+    )
+    assert decide(of_one_second, **FAST).hold == "boots_stale"
     ill = replace(mixed.instances[-2], traffic=ILL)
     unserving = replace(mixed, instances=(*old(), mixed.instances[-1], ill))
     assert decide(unserving, **FAST).kind == "hold"
@@ -205,6 +209,13 @@ def test_what_a_warm_pool_held_from_before_the_release_is_waited_for_only_until_
     assert decide(of, **FAST).hold == "members_in_flight"
     refused = replace(pooled, traffic=ILL, in_service_since=ago(2))
     of = replace(of, instances=(*old(), refused))
+    assert decide(of, **FAST).hold == "canary_not_come_up"
+
+
+def test_what_a_warm_pool_gave_within_the_doubt_is_a_canary_that_may_come_up() -> None:
+    """It was taken from the pool as the release came: nobody knows which of the two it fetched."""
+    silent = member("i-s", None, up=9000, served=40, taken_from_pool=ago(44))
+    of = group(*old(), silent, warm_pool=True, released=released("1.0.274", since=45))
     assert decide(of, **FAST).hold == "canary_not_come_up"
 
 

@@ -452,6 +452,8 @@ def test_baking_does_not_hold_the_dead() -> None:
         ([corpse("i-x", 50)], [], True),
         ([corpse("i-x", 49)], [], False),
         ([corpse("i-x", 50), corpse("i-y", 49)], [], False),  # the newest counts
+        ([corpse("i-x", 500, served=40, taken_from_pool=ago(49))], [], True),  # held from before
+        ([corpse("i-x", 290, served=40, taken_from_pool=ago(49))], [], False),  # made since
         ([corpse("i-x", 55), corpse("i-y", 51)], [], True),
         ([corpse("i-x", 60)], [member("i-z", None, up=20)], False),  # this may be the next
         ([corpse("i-x", 60)], [unasked("i-z", "Pending")], False),
@@ -529,6 +531,23 @@ def test_where_all_are_dead_the_reason_says_for_which_canary_they_wait(
 ) -> None:
     decision = decide(group(dead, *others, released=released("2", since=60)), minimum="0")
     assert (decision.hold, decision.reason) == ("dead_wait", f"i-dead is dead, but {reason}")
+
+
+@pytest.mark.parametrize(
+    ("dead", "others", "minimum", "reason"),
+    [
+        (corpse("i-x", 48.5), [], "1", "the next one goes in 3 minutes"),
+        (corpse("i-x", 48.5), [unasked("i-y", "Pending")], "1", "1 in flight"),
+        (corpse("i-x", 900), [], "3", "only 3 could serve, minimum 3"),
+    ],
+)
+def test_with_proof_a_dead_one_that_waits_says_for_what(
+    dead: Instance, others: list[Instance], minimum: str, reason: str
+) -> None:
+    up = [member(f"i-{n}", "2", up=100, traffic=SERVES) for n in range(2)]
+    of = group(*up, dead, *others, released=released("2", since=300))
+    decision = decide(of, minimum=minimum, max_unavailable="100%")
+    assert (decision.hold, decision.reason) == ("dead_wait", f"i-x is dead, but {reason}")
 
 
 # The canary.
