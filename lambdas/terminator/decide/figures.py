@@ -33,8 +33,8 @@ def figures(state: GroupState) -> Figures:
         behind=state.behind,
         template=str(state.origin) if state.origin else None,
         due=len(state.due),
-        available_ids=frozenset(each.id for each in state.available),
-        causes={each.id: why for each in state.members if (why := _cause(state, each))},
+        available_ids=state.available_ids,
+        causes=_causes(state),
     )
 
 
@@ -42,17 +42,20 @@ def _by_rank(state: GroupState) -> Iterable[Instance]:
     return sorted(state.available, key=lambda each: (state.rank(each), str(each.origin)))
 
 
-def _cause(state: GroupState, instance: Instance) -> Cause | None:
-    """Return what makes an instance one to replace, None where nothing does."""
-    if state.answered_another(instance):
-        return "release"
-    if state.group.drifted(instance):
-        return "template"
-    if instance in state.dead:
-        return "release"
-    if instance not in state.due:
-        return None
-    return "taint" if is_tainted(instance, state.now) else "age"
+def _causes(state: GroupState) -> dict[str, Cause]:
+    """Map the ids of the instances that are to be replaced to what makes them so."""
+    dead, due = ({each.id for each in some} for some in (state.dead, state.due))
+    causes: dict[str, Cause] = {}
+    for each in state.members:
+        if state.answered_another(each):
+            causes[each.id] = "release"
+        elif state.group.drifted(each):
+            causes[each.id] = "template"
+        elif each.id in dead:
+            causes[each.id] = "release"
+        elif each.id in due:
+            causes[each.id] = "taint" if is_tainted(each, state.now) else "age"
+    return causes
 
 
 def is_tainted(instance: Instance, now: datetime) -> bool:

@@ -70,6 +70,11 @@ class GroupState:
         return tuple(each for each in self.past_warmup if each.serves)
 
     @cached_property
+    def available_ids(self) -> frozenset[str]:
+        """The ids of those that are available."""
+        return frozenset(each.id for each in self.available)
+
+    @cached_property
     def unavailable(self) -> tuple[Instance, ...]:
         """In service for the warm-up, but silent or unserving."""
         return tuple(each for each in self.past_warmup if not each.serves)

@@ -101,10 +101,11 @@ def of_ill(state: GroupState) -> Decision | None:
     enough = min(len(state.available), state.group.desired) >= state.minimum
     if not state.policy.ill or state.in_flight or not (few_enough and enough):
         return None
+    newest = {each.id for each in latest(state.members)}
+    lost = (created(each) for each in state.members if each.id not in state.available_ids)
+    last_lost = max(lost, default=None)
     for each in sorted(state.overdue, key=oldest_first):
-        later = (i for i in state.members if created(i) > created(each))
-        newest = each in latest(state.members)
-        if _is_ill(state, each) and not newest and all(i in state.available for i in later):
+        if _is_ill(state, each) and each.id not in newest and created(each) == last_lost:
             why = f"{each.id} is ill ({each.reason}), and nothing else is amiss"
             return _recycle(state, each, why, look_again=True)
     return None

@@ -77,7 +77,7 @@ def _choose(state: GroupState, request: Request) -> tuple[list[Instance], dict[s
     not serve costs neither.
     """
     here = {each.id: each for each in state.group.instances}
-    available = {each.id for each in state.available}
+    available = state.available_ids
     could = {each.id for each in state.members if each.id in available or _may_serve(each)}
     most = state.policy.limits.max_unavailable
     out = max(0, state.group.desired - len(available))
@@ -132,7 +132,7 @@ def _overridden(state: GroupState, going: Sequence[Instance]) -> Iterator[str]:
     if state.target is not None and not state.proof and not holds.first(lacks, state):
         told.append(f"no proof of {state.target} yet")
     out = max(0, state.group.desired - len(state.available))
-    out += len({each.id for each in going} & {each.id for each in state.available})
+    out += len({each.id for each in going} & state.available_ids)
     if out > state.max_unavailable:
         told.append(f"{out} are out then, max-unavailable {state.max_unavailable}")
     yield from (f"overrides: {each}" for each in told)

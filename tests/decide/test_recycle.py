@@ -1,0 +1,19 @@
+"""What goes although it is on target."""
+
+from __future__ import annotations
+
+from tests.decide.builders import decide, group, member
+
+
+def test_of_the_ill_one_goes_after_which_all_that_came_is_available() -> None:
+    well = [member(f"i-{number}", up=100 + number) for number in range(8)]
+    older, newer = member("i-old", None, up=600), member("i-new", None, up=500)
+    decision = decide(group(older, newer, *well), ill="replace")
+    assert (decision.kind, decision.to_terminate) == ("recycle", ("i-new",))
+
+
+def test_where_boots_after_the_ill_one_fail_too_none_goes() -> None:
+    well = [member(f"i-{number}", up=100 + number) for number in range(8)]
+    ill, booting = member("i-old", None, up=600), member("i-new", None, up=10)
+    decision = decide(group(ill, booting, *well), ill="replace")
+    assert (decision.kind, decision.hold) == ("hold", "nothing_outdated")
