@@ -6,6 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from terminator.config import values as settings
@@ -79,6 +80,16 @@ class Listing:
     def pointed(self) -> bool:
         """Whether there is a pointer now."""
         return bool(self.pointer) and not self.pointer[-1].deleted
+
+    @cached_property
+    def by_text(self) -> Mapping[str, Version]:
+        """What the texts of versions stand for, those of deleted releases too."""
+        return {each.text: each for each in self.versions.values()}
+
+    @cached_property
+    def texts_there(self) -> frozenset[str]:
+        """The texts of the versions of the releases there now."""
+        return frozenset(each.version.text for each in self.releases)
 
 
 def find(
@@ -241,8 +252,8 @@ def _is_meant(template: KeyTemplate, app: str, key: str) -> bool:
     try:
         return template.app_of(key) == app
     except KeyNameError:
-        prefix, ending = template.prefix(app), template.text.rpartition(".")[2]
-        return bool(prefix) and key.startswith(prefix) and key.endswith(f".{ending}")
+        prefix = template.prefix(app)
+        return bool(prefix) and key.startswith(prefix) and key.endswith(template.ending)
 
 
 def _pages(
@@ -358,8 +369,7 @@ def answered(listing: Listing, version: Version) -> Version | NoVersion:
     """
     if listing.order != "uploaded":
         return version
-    texts = {each.text: each for each in listing.versions.values()}
-    there = {each.version.text for each in listing.releases}
+    texts, there = listing.by_text, listing.texts_there
     for some in ([version.text], there, texts.keys() - there):
         fit = [
             t for t in some if t in texts and (t == version.text or begins_hash(t, version.text))
