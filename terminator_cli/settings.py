@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from ipaddress import ip_address
 from pathlib import Path
@@ -24,8 +23,7 @@ def read(file: Path) -> Config:
     real and in seconds, so it is refused where the environment leads anywhere but to this machine.
     """
     config = deployment.from_file(file)
-    context = json.loads(file.read_text(encoding="utf-8"))["context"]
-    if context.get("sandbox") and (elsewhere := _elsewhere()):
+    if deployment.read_context(file).get("sandbox") and (elsewhere := _elsewhere()):
         raise ConfigError(f"{file} is for a sandbox on this machine, but {elsewhere}")
     return config
 

@@ -164,7 +164,8 @@ def deployment_from_file(path: Path) -> Deployment:
     return _read_file(path, deployment_from_settings)
 
 
-def _read_file(path: Path, read: Callable[[object], Read]) -> Read:
+def read_context(path: Path) -> Mapping[str, Any]:
+    """Return what a `cdk.json` has under `context`; raise ConfigError naming the file."""
     try:
         # Some editors begin a file with a byte-order mark, which the CDK reads over, too.
         document: object = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -173,7 +174,11 @@ def _read_file(path: Path, read: Callable[[object], Read]) -> Read:
     except ValueError as error:
         raise ConfigError(f"{path}: not JSON: {error}") from error
     context = document.get("context") if isinstance(document, dict) else None
-    settings = context.get("terminator") if isinstance(context, dict) else None
+    return context if isinstance(context, dict) else {}
+
+
+def _read_file(path: Path, read: Callable[[object], Read]) -> Read:
+    settings = read_context(path).get("terminator")
     if settings is None:
         raise ConfigError(f"{path}: no settings under context.terminator")
     try:
