@@ -34,6 +34,10 @@ _APART: Final = 7
 BARE: Final[Mapping[str, Any]] = {}
 BALANCED: Final[Mapping[str, Any]] = {"balanced": True}
 CHECKED: Final[Mapping[str, Any]] = {"balanced": True, "checks": "ELB"}
+KINDS = pytest.mark.parametrize(
+    "stands", [BARE, BALANCED, CHECKED], ids=["bare", "balanced", "checked"]
+)
+BEHIND_ONE = pytest.mark.parametrize("stands", [BALANCED, CHECKED], ids=["balanced", "checked"])
 
 
 class OneThread:

@@ -11,8 +11,10 @@ from tests.fakes.groups import LaunchHook, Program, minutes
 from tests.incidents.fleets import (
     BALANCED,
     BARE,
+    BEHIND_ONE,
     CHECKED,
     FIX,
+    KINDS,
     NEVER_UP,
     NEW,
     OLD,
@@ -22,10 +24,6 @@ from tests.incidents.fleets import (
     settings_of,
 )
 
-KINDS = pytest.mark.parametrize(
-    "stands", [BARE, BALANCED, CHECKED], ids=["bare", "balanced", "checked"]
-)
-BEHIND_ONE = pytest.mark.parametrize("stands", [BALANCED, CHECKED], ids=["balanced", "checked"])
 SMALL = pytest.mark.parametrize("desired", [2, 3, 4, 10])
 soak = pytest.mark.soak
 

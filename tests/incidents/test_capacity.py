@@ -14,6 +14,7 @@ from tests.incidents.fleets import (
     BALANCED,
     BARE,
     CHECKED,
+    KINDS,
     NEW,
     OLD,
     fleet,
@@ -21,9 +22,6 @@ from tests.incidents.fleets import (
 )
 
 soak = pytest.mark.soak
-KINDS = pytest.mark.parametrize(
-    "stands", [BARE, BALANCED, CHECKED], ids=["bare", "balanced", "checked"]
-)
 
 
 @pytest.mark.parametrize("desired", [2, 3, 10])

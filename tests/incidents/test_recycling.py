@@ -13,7 +13,7 @@ from tests.fakes.groups import minutes
 from tests.incidents.fleets import (
     BALANCED,
     BARE,
-    CHECKED,
+    KINDS,
     NEVER_UP,
     NEW,
     OLD,
@@ -22,9 +22,6 @@ from tests.incidents.fleets import (
     settings_of,
 )
 
-KINDS = pytest.mark.parametrize(
-    "stands", [BARE, BALANCED, CHECKED], ids=["bare", "balanced", "checked"]
-)
 WINDOW = "Mon-Sun 14:00-18:00 UTC"
 TAG = "terminator:replace-after"
 soak = pytest.mark.soak

@@ -13,7 +13,7 @@ from tests.fakes.groups import minutes
 from tests.incidents.fleets import (
     BALANCED,
     BARE,
-    CHECKED,
+    KINDS,
     NEW,
     OLD,
     Fleet,
@@ -22,9 +22,6 @@ from tests.incidents.fleets import (
 )
 
 soak = pytest.mark.soak
-KINDS = pytest.mark.parametrize(
-    "stands", [BARE, BALANCED, CHECKED], ids=["bare", "balanced", "checked"]
-)
 
 
 @pytest.mark.parametrize("stands", [BARE, BALANCED], ids=["bare", "balanced"])

@@ -8,11 +8,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.cloud import refusal
-from tests.incidents.fleets import BALANCED, BARE, CHECKED, NEW, fleet, settings_of
-
-KINDS = pytest.mark.parametrize(
-    "stands", [BARE, BALANCED, CHECKED], ids=["bare", "balanced", "checked"]
-)
+from tests.incidents.fleets import KINDS, NEW, fleet, settings_of
 
 
 @pytest.mark.parametrize("text", ["True", "TRUE", "yes", "false", ""])

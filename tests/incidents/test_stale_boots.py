@@ -14,7 +14,7 @@ from tests.fakes.groups import Program, minutes
 from tests.incidents.fleets import (
     BALANCED,
     BARE,
-    CHECKED,
+    KINDS,
     NEVER_UP,
     NEW,
     STALE,
@@ -23,9 +23,6 @@ from tests.incidents.fleets import (
 )
 
 soak = pytest.mark.soak
-KINDS = pytest.mark.parametrize(
-    "stands", [BARE, BALANCED, CHECKED], ids=["bare", "balanced", "checked"]
-)
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,16 @@ import pytest
 
 from tests.decide.builders import NOW
 from tests.fakes.groups import LaunchHook, Machine, Program, Template, minutes
-from tests.incidents.fleets import BALANCED, BARE, CHECKED, NEVER_UP, Fleet, fleet, settings_of
-
-KINDS = pytest.mark.parametrize(
-    "stands", [BARE, BALANCED, CHECKED], ids=["bare", "balanced", "checked"]
+from tests.incidents.fleets import (
+    BALANCED,
+    BEHIND_ONE,
+    KINDS,
+    NEVER_UP,
+    Fleet,
+    fleet,
+    settings_of,
 )
-BEHIND_ONE = pytest.mark.parametrize("stands", [BALANCED, CHECKED], ids=["balanced", "checked"])
+
 SIZES = pytest.mark.parametrize("desired", [2, 3, 4, 10])
 REFUSED = Program(refused=True)
 
