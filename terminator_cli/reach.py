@@ -29,6 +29,8 @@ from terminator_cli.exits import FailedError, UnusableError, told
 from terminator_cli.options import Asked
 
 if TYPE_CHECKING:
+    from types_boto3_events.client import EventBridgeClient
+
     from terminator.model import Request
     from terminator.probe.ask import Answer, Question
     from terminator.report.log_lines import Line
@@ -90,6 +92,13 @@ def groups(here: Aws, config: Config) -> list[OptedIn]:
     """Return the groups that opted in; errors of AWS pass through."""
     described = describe_groups(here.autoscaling, config.names, tagged=config.tagged)
     return [opted_in(group, config) for group in described]
+
+
+def rules_of(events: EventBridgeClient, function: str) -> dict[str, str]:
+    """Map the names of the rules that start a function, by its ARN, to their states."""
+    pages = events.get_paginator("list_rule_names_by_target").paginate(TargetArn=function)
+    names = [name for page in pages for name in page["RuleNames"]]
+    return {name: str(events.describe_rule(Name=name)["State"]) for name in names}
 
 
 def run(  # noqa: PLR0913 - what a run is told

@@ -94,12 +94,8 @@ def _rules(aws: Aws, events: EventBridgeClient, deployed: str) -> Iterator[tuple
             found = aws.functions.get_function_configuration(FunctionName=name)
         except aws.functions.exceptions.ResourceNotFoundException:
             continue  # without a bucket there is no release
-        pages = events.get_paginator("list_rule_names_by_target").paginate(
-            TargetArn=found["FunctionArn"]
-        )
-        for page in pages:
-            for rule in page["RuleNames"]:
-                yield rule, events.describe_rule(Name=rule)["State"] != "DISABLED"
+        for rule, state in reach.rules_of(events, found["FunctionArn"]).items():
+            yield rule, state != "DISABLED"
 
 
 def _tell(  # noqa: PLR0913 - what the two commands have to tell

@@ -12,6 +12,7 @@ from terminator.clients import Aws
 from terminator.config import deployment
 from terminator.config.deployment import Config, ConfigError
 from terminator_cli.doctor.findings import Finding, Unseen, about, look
+from terminator_cli.reach import rules_of
 
 _DEPLOY: Final = "make deploy"
 _START: Final = "terminator start"
@@ -36,7 +37,7 @@ def examine(aws: Aws, config: Config) -> Iterator[Finding]:
     yield from check(reconcile)
     if isinstance(reconcile.configuration, Mapping):
         arn = str(reconcile.configuration["FunctionArn"])
-        yield from check_rules(reconcile.name, look(partial(_rules, aws, arn)))
+        yield from check_rules(reconcile.name, look(partial(rules_of, aws.events, arn)))
     yield from check_settings(reconcile, config)
     if config.bucket is not None:
         yield from check(look_at(aws, f"{config.name}-release"))
@@ -81,13 +82,6 @@ def check(seen: FunctionSeen) -> Iterator[Finding]:
         yield function.problem("concurrency", "stopped: its concurrency is 0", _START)
     elif seen.reserved is not None:
         yield function.ok("concurrency", f"{seen.reserved} reserved")
-
-
-def _rules(aws: Aws, function: str) -> dict[str, str]:
-    """Return the states of the rules that start a function, by their names."""
-    pages = aws.events.get_paginator("list_rule_names_by_target").paginate(TargetArn=function)
-    names = [name for page in pages for name in page["RuleNames"]]
-    return {name: str(aws.events.describe_rule(Name=name)["State"]) for name in names}
 
 
 def check_rules(name: str, rules: Mapping[str, str] | Unseen) -> Iterator[Finding]:

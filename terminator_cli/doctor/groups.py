@@ -10,7 +10,7 @@ from terminator.clients import Aws
 from terminator.config.deployment import Config
 from terminator.config.tags import ENABLED_TAG, TAG_PREFIX
 from terminator.decide.holds import NEEDED_PROCESSES
-from terminator.observe.autoscaling import tags_of
+from terminator.observe.autoscaling import healthy_percentage, tags_of
 from terminator.observe.load_balancers import attached_to, is_known
 from terminator.observe.preflight import alarm_states
 from terminator.text import count, quoted
@@ -111,10 +111,10 @@ def _told_by_nobody(group: OptedIn) -> Iterator[Finding]:
 def _capacity(group: OptedIn) -> Finding:
     of, policy, described = about("group", group.name), group.policy, group.described
     desired = described["DesiredCapacity"]
-    healthy = described.get("InstanceMaintenancePolicy", {}).get("MinHealthyPercentage", -1)
-    minimum = policy.minimum_of(desired, healthy if healthy >= 0 else None)
+    healthy = healthy_percentage(described)
+    minimum = policy.minimum_of(desired, healthy)
     text = str(policy.minimum or "50%")
-    if policy.minimum is None and healthy >= 0:
+    if policy.minimum is None and healthy is not None:
         text = f"its instance maintenance policy keeps {healthy}% healthy"
     seen = f"minimum {minimum} ({text}) of {desired} desired"
     if desired == 0:
@@ -134,9 +134,8 @@ def _capacity(group: OptedIn) -> Finding:
 def _limits(group: OptedIn) -> Iterator[Finding]:
     """Tell where the deployment's limits hold a group at less than its settings ask for."""
     described = group.described
-    healthy = described.get("InstanceMaintenancePolicy", {}).get("MinHealthyPercentage", -1)
-    percentage = healthy if healthy >= 0 else None
-    for told in group.policy.held_at(described["DesiredCapacity"], percentage):
+    healthy = healthy_percentage(described)
+    for told in group.policy.held_at(described["DesiredCapacity"], healthy):
         remedy = "correct the tag, or raise what limits allows in the settings and deploy"
         yield about("group", group.name).warning("limits", told, remedy)
 

@@ -56,7 +56,7 @@ class AppSeen:
     """What an app is to run, and why its zip cannot be read (None where it can)."""
 
     app: str
-    released: Released | NoRelease | Unseen
+    released: Released | NoRelease | ListingTooLongError | Unseen
     zip_problem: str | Unseen | None = None
 
 
@@ -265,12 +265,12 @@ def check_uploads(stream: Stream, bucket: BucketSeen) -> Iterator[Finding]:
         yield app.warning("order", seen, remedy)
 
 
-def _find(s3: S3Client, bucket: Bucket, app: str) -> Released | NoRelease:
-    """Return what an app is to run; what it cannot be told of for too many objects has none."""
+def _find(s3: S3Client, bucket: Bucket, app: str) -> Released | NoRelease | ListingTooLongError:
+    """Return what an app is to run, or that there are too many objects to tell."""
     try:
         return find(s3, bucket.name, bucket.template, app, bucket.order_of(app))
     except ListingTooLongError as error:
-        return NoRelease(str(error))
+        return error
 
 
 def check_app(seen: AppSeen) -> Finding:
@@ -278,12 +278,13 @@ def check_app(seen: AppSeen) -> Finding:
     app, released = about("app", seen.app), seen.released
     if isinstance(released, Unseen):
         return app.unseen("release", released, "s3:ListBucketVersions and s3:GetObject")
+    if isinstance(released, ListingTooLongError):
+        remedy = "look who may write there; until it is emptied the groups of this app stay"
+        return app.problem("release", str(released), remedy)
     if isinstance(released, NoRelease):
         remedy = f"terminator release FILE.zip --app {seen.app} --version VERSION"
         if "pointer" in released.reason:
             remedy = f"terminator use --app {seen.app} VERSION, or newest"
-        if "too many object versions" in released.reason:
-            remedy = "look who may write there; until it is emptied the groups of this app stay"
         return app.problem("release", released.reason, remedy)
     target = f"{released.release.version} is the one to run ({released.release.key})"
     if isinstance(seen.zip_problem, Unseen):

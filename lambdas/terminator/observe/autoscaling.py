@@ -130,6 +130,12 @@ class Ec2Instance:
         )
 
 
+def healthy_percentage(group: AutoScalingGroupTypeDef) -> int | None:
+    """Return the MinHealthyPercentage of a group's instance maintenance policy, None for none."""
+    percentage = group.get("InstanceMaintenancePolicy", {}).get("MinHealthyPercentage", -1)
+    return percentage if percentage >= 0 else None
+
+
 def address_of(row: InstanceTypeDef) -> str | None:
     """Return the private IPv4 address of an instance, else its IPv6 address, else None.
 

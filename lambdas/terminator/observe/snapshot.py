@@ -31,6 +31,7 @@ from terminator.observe.autoscaling import (
     describe_activities,
     describe_groups,
     describe_instances,
+    healthy_percentage,
     tags_of,
 )
 from terminator.observe.history import Reach, dated, versions_kept_for
@@ -545,7 +546,6 @@ def as_seen(
     ):
         raise TypeError(name)
     warmup = described.get("DefaultInstanceWarmup", -1)
-    healthy = described.get("InstanceMaintenancePolicy", {}).get("MinHealthyPercentage", -1)
     return Group(
         name=name,
         desired=described["DesiredCapacity"],
@@ -559,7 +559,7 @@ def as_seen(
         ),
         capacity_type=described.get("DesiredCapacityType"),
         warmup=timedelta(seconds=warmup) if warmup > 0 else None,
-        healthy_percentage=healthy if healthy >= 0 else None,
+        healthy_percentage=healthy_percentage(described),
         operator=described.get("Operator", {}).get("Principal"),
         warm_pool="WarmPoolConfiguration" in described,
         unknown_sources=tuple(str(each) for each in attached if not is_known(each)),
