@@ -443,7 +443,7 @@ class Life(RuleBasedStateMachine):
         for each in groups:
             each.tags["terminator:alarms"] = "errors"
         self._upload(group, 1, "good", after=31)
-        self.scheduled(_OUT_AFTER, every=2 * _PERIOD)
+        self._runs_on_until_out(group.app)
         self._goes_out(group.app, "a fix goes out while the alarm rings that it mends")
         self.cloud.alarms["errors"] = "OK"
         for each in groups:
@@ -464,8 +464,13 @@ class Life(RuleBasedStateMachine):
         ):
             self.scheduled(1)
         self._upload(group, 1, "good", after=seconds / 60)
-        self.scheduled(_OUT_AFTER, every=2 * _PERIOD)
+        self._runs_on_until_out(group.app)
         self._goes_out(group.app, "a fix goes out right after what it mends")
+
+    def _runs_on_until_out(self, app: str) -> None:
+        """Run until a fix should serve somewhere, after what warm pools held is gone one by one."""
+        held = sum(self.held.get(group.name, 0) for group in self._of_app(app))
+        self.scheduled(_OUT_AFTER + 2 * held, every=2 * _PERIOD)
 
     def _goes_out(self, app: str, name: str) -> None:
         """Check that a good release serves somewhere, where nothing but releases has happened."""
