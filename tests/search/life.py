@@ -644,7 +644,8 @@ class Life(RuleBasedStateMachine):
             return
         version = self.cloud.release(group.app) if self.cloud.bucket else None
         now = self.cloud.now
-        made = [m for m in group.machines if since <= (m.attached or m.launched)]
+        # What was created within the doubt, a minute, may have fetched what was to run before.
+        made = [m for m in group.machines if since + minutes(1) < (m.attached or m.launched)]
         boots = [m for m in made if m.launched < now - minutes(0.5) and not _is_held(m)]
         ran = any(m.version and version and same(m.version, version) for m in boots)
         if not self.cloud.versioned or version is None or ran or len(before) < 2 or not boots:
