@@ -74,6 +74,7 @@ def for_release(
     """Allow what release does; queue, function and bucket are named by their ARNs."""
     return [
         _report_failures(queue),
+        _statement("Describe", ["autoscaling:DescribeAutoScalingGroups"], ["*"]),
         *_read_releases(stack, config, bucket),
         _invoke([reconcile]),
         _put_events(_default_bus(stack)),

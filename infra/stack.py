@@ -126,8 +126,12 @@ class TerminatorStack(Stack):
             timeout=_RECONCILE_TIMEOUT,
             reserved_concurrent_executions=1 if self._deployment.reserve_concurrency else None,
             retry_attempts=0,
-            # Far longer than a period: what is older reconcile drops, which no alarm need tell.
-            max_event_age=Duration.hours(6),
+            # What is older than a period reconcile drops. Behind one run, however long, events come
+            # to be that old, which no alarm need tell; of more it should.
+            max_event_age=Duration.seconds(
+                self._deployment.config.longest_lateness.total_seconds()
+                + _RECONCILE_TIMEOUT.to_seconds()
+            ),
             on_failure=destinations.SqsDestination(self._dead_letters),
         )
         every = Duration.minutes(self._deployment.config.period // timedelta(minutes=1))
@@ -156,6 +160,11 @@ class TerminatorStack(Stack):
                 bucket=bucket.bucket_arn,
             ),
             timeout=_RELEASE_TIMEOUT,
+            # However many uploads there are, they do not take the account's concurrency, which the
+            # probe needs; and one process counts the events of an app.
+            reserved_concurrent_executions=1 if self._deployment.reserve_concurrency else None,
+            # The schedule has served the app long before; only what was wrong is still told.
+            max_event_age=Duration.hours(1),
             on_failure=destinations.SqsDestination(self._dead_letters),
         )
         released = self._deployment.config.bucket

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from terminator.report.events import Entry
     from terminator.report.log_lines import Line
     from terminator.report.record import Record
+    from terminator.upload import Events
 
 NAMESPACE: Final = "Terminator"
 SERVICE: Final = "terminator"
@@ -50,8 +51,6 @@ Answer = list[dict[str, Any]] | dict[str, int]
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 LONGEST_ANSWER: Final = 5_500_000
 MOST_NAMED: Final = 100
-# EventBridge may deliver an event of the schedule a minute late.
-SHORTEST_LATENESS: Final = timedelta(minutes=2)
 
 
 class RunFailedError(Exception):
@@ -73,7 +72,7 @@ def reconcile(event: Mapping[str, Any], context: LambdaContext) -> Answer:
     names the groups or, where the event asks for `records`, is their records as JSON; where the
     groups could not be listed, it says why.
     """
-    if late := _lateness(event, _config().period):
+    if late := _lateness(event, _config().longest_lateness):
         logger.info("nothing done: the event is %s old, and runs have come since", late)
         return {"groups": 0}
     return _serve(event, context)
@@ -180,21 +179,27 @@ def release(event: Mapping[str, Any], context: LambdaContext) -> None:
     """Check what was uploaded or deleted, and ask reconcile to serve the app's groups.
 
     A refused upload is logged as a warning and changes nothing. It is told as an event, and so is
-    one that does not become the target.
+    one that does not become the target. Nobody is asked to serve an app that no group runs, nor
+    one of which there are too many events: the schedule serves it.
     """
+    from dataclasses import replace
+
     from terminator import upload
     from terminator.invoke import ask_reconcile
     from terminator.report import events
 
-    asked: set[str] = set()
     verdicts = upload.verdicts(event, _aws().s3, _config().bucket)
+    unasked: dict[str, str | None] = {}
+    served = cache(lambda: upload.served_apps(_aws().autoscaling, _config()))
     for verdict in verdicts:
+        app, now, is_first = verdict.app, datetime.now(UTC), verdict.app not in unasked
+        if app is not None and is_first:
+            unasked[app] = _events().too_many(app, now) or upload.unserved(app, served)
+        why = unasked.get(app or "")
         log = logger.warning if verdict.refused or verdict.passed_over else logger.info
-        log(str(verdict))
-        if verdict.app is not None and verdict.app not in asked:
-            asked.add(verdict.app)
-            function, now = os.environ["TERMINATOR_RECONCILE"], datetime.now(UTC)
-            ask_reconcile(_aws().functions, function, verdict.app, now)
+        log(str(replace(verdict, unasked=why)))
+        if app is not None and is_first and why is None:
+            ask_reconcile(_aws().functions, os.environ["TERMINATOR_RECONCILE"], app, now)
     told = [events.of_upload(verdict) for verdict in verdicts if verdict.is_told]
     _announce(told, lambda: context.get_remaining_time_in_millis() / 1000)
     missed = sum(verdict.is_missed for verdict in verdicts)
@@ -226,13 +231,20 @@ def _aws() -> Aws:
 
 
 @cache
+def _events() -> Events:
+    from terminator.upload import Events
+
+    return Events()
+
+
+@cache
 def _config() -> Config:
     from terminator.config.deployment import from_settings
 
     return from_settings(json.loads(os.environ["TERMINATOR_CONFIG"]))
 
 
-def _lateness(event: Mapping[str, Any], period: timedelta) -> str | None:
+def _lateness(event: Mapping[str, Any], longest: timedelta) -> str | None:
     """Say how old an event is whose time another run has come after; None of any other.
 
     After a stop, or behind a long run, events wait in Lambda's queue for hours: nothing should be
@@ -249,7 +261,7 @@ def _lateness(event: Mapping[str, Any], period: timedelta) -> str | None:
         return None
     begun = begun if begun.tzinfo else begun.replace(tzinfo=UTC)
     age = datetime.now(UTC) - begun
-    return left(age) if age > max(period, SHORTEST_LATENESS) else None
+    return left(age) if age > longest else None
 
 
 def _scope(event: Mapping[str, Any]) -> Scope:

@@ -190,7 +190,7 @@ def reconcile(
     supposed = supposing or Supposing()
 
     # Observe: beside the groups in scope the others of their apps.
-    groups, unknown, failure = list_groups(world, config, supposed.tags)
+    groups, unknown, failure = list_groups(world.aws.autoscaling, config, supposed.tags)
     if request:
         scope = _holding(groups, request, failure)
     run = Run(world, config, scope, request)

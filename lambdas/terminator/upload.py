@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import unquote_plus
 
@@ -12,14 +13,20 @@ from terminator.config.release_keys import KeyNameError
 from terminator.model import NoRelease, Released
 from terminator.observe import releases
 from terminator.observe.releases import Listing, ListingTooLongError, chosen, list_releases
+from terminator.observe.snapshot import list_groups
 from terminator.observe.zips import zip_problem
-from terminator.text import plain, quoted
+from terminator.text import count, left, plain, quoted
 
 if TYPE_CHECKING:
+    from types_boto3_autoscaling.client import AutoScalingClient
     from types_boto3_s3.client import S3Client
 
-    from terminator.config.deployment import Bucket
+    from terminator.config.deployment import Bucket, Config
 
+# So many events of an app ask for runs within such a time. Whoever may write under one prefix can
+# make as many events as they like, and the schedule's own event stands in the same queue.
+MOST_ASKED: Final = 3
+ASKED_WITHIN: Final = timedelta(minutes=5)
 
 # `other` changes nothing that is released: an object was restored, its tags or its storage class
 # have changed, it was replicated elsewhere, or a lifecycle rule deleted what was not needed.
@@ -61,7 +68,8 @@ class Verdict:
     """What a change leads to: its app is asked for, it is refused for a reason, or neither.
 
     `passed_over` says why an upload is not the target although nothing is wrong with it, and
-    `pinned` that it is for a pointer to another release.
+    `pinned` that it is for a pointer to another release. `unasked` says why nobody is asked to
+    serve its app although it has one.
     """
 
     change: Change
@@ -69,6 +77,7 @@ class Verdict:
     refused: str | None = None
     passed_over: str | None = None
     pinned: bool = False
+    unasked: str | None = None
 
     def __str__(self) -> str:
         if self.refused is not None:
@@ -77,7 +86,8 @@ class Verdict:
             return f"{self.change} => nothing to do: {plain(self.change.said)}"
         deleted = "deleted: " if self.change.what == "deleted" else ""
         before = f"{self.passed_over}; " if self.passed_over else ""
-        return f"{self.change} => {deleted}{before}reconciling the groups of {self.app}"
+        then = self.unasked or f"reconciling the groups of {self.app}"
+        return f"{self.change} => {deleted}{before}{then}"
 
     @property
     def is_told(self) -> bool:
@@ -201,3 +211,47 @@ def _passed_over(listing: Listing, found: Released | NoRelease, key: str) -> str
         f"{version}{before} is not the newest: {target} stays the target (order "
         f"{listing.order}; a pointer to {version} would make it the target)"
     )
+
+
+@dataclass(frozen=True)
+class Events:
+    """When events of each app have asked for a run, as far as this process remembers.
+
+    Nothing depends on it but how many runs are asked for: what is forgotten costs a run.
+    """
+
+    times: dict[str, list[datetime]] = field(default_factory=dict)
+
+    def too_many(self, app: str, now: datetime) -> str | None:
+        """Note an event of an app, and say why it asks for nothing; None where it may ask."""
+        for each, seen in list(self.times.items()):
+            recent = [time for time in seen if time > now - ASKED_WITHIN]
+            self.times[each] = recent
+            if not recent:
+                del self.times[each]
+        seen = self.times.setdefault(app, [])
+        if len(seen) < MOST_ASKED:
+            seen.append(now)
+            return None
+        return (
+            f"left to the schedule: there were {count(MOST_ASKED, 'event')} of {app} within "
+            f"{left(ASKED_WITHIN)}"
+        )
+
+
+def unserved(app: str, served: Callable[[], frozenset[str] | None]) -> str | None:
+    """Say that no group runs an app, None where one does or nobody knows.
+
+    A run too many does less harm than an upload that nobody looks at.
+    """
+    apps = served()
+    return None if apps is None or app in apps else f"no group that opted in runs {app}"
+
+
+def served_apps(autoscaling: AutoScalingClient, config: Config) -> frozenset[str] | None:
+    """Return the apps that groups which opted in run, None where that cannot be told."""
+    try:
+        groups, _, failure = list_groups(autoscaling, config)
+    except Exception:  # noqa: BLE001 - whatever it is, then nobody knows
+        return None
+    return None if failure else frozenset(group.app for group in groups)

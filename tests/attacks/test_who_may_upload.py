@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,11 +18,11 @@ from terminator import handlers
 from terminator.observe import releases
 from terminator.observe.releases import ListingTooLongError, list_releases
 from terminator.observe.snapshot import World
-from terminator.upload import verdicts
+from terminator.upload import Events, verdicts
 from terminator_cli.doctor.releases import check_app, look_at_app
 from tests.fakes import lambda_like
-from tests.fakes.cloud import Cloud
-from tests.fakes.cloud_api import BUCKET, run, world
+from tests.fakes.cloud import Cloud, refusal
+from tests.fakes.cloud_api import BUCKET, clients, run, world
 
 NOW = datetime(2026, 11, 18, tzinfo=UTC)
 
@@ -136,24 +139,92 @@ def test_a_pointer_in_a_flooded_prefix_asks_nobody() -> None:
     assert (verdict.app, "too many object versions" in str(verdict)) == (None, True)
 
 
+class Release:
+    """The release function, deployed to a model of AWS: `asked` are the apps it asks runs for."""
+
+    def __init__(self, cloud: Cloud, patch: pytest.MonkeyPatch) -> None:
+        self.asked: list[str] = []
+        self.log = io.StringIO()
+        aws = clients(cloud)
+        aws.events = SimpleNamespace(put_events=lambda **_: {"Entries": []})
+        aws.functions = SimpleNamespace(invoke=self._invoke)
+        settings = {"groups": {"tagged": True}, "releases": {"bucket": BUCKET.name}}
+        lambda_like.deploy(patch, aws, settings, {})
+        lambda_like.keep_time(patch, cloud)
+        lambda_like.log_to(patch, self.log)
+
+    def _invoke(self, *, FunctionName: str, InvocationType: str, Payload: bytes) -> None:  # noqa: N803
+        assert (FunctionName, InvocationType) == ("reconcile", "Event")
+        self.asked.append(json.loads(Payload)["app"])
+
+    def tell(self, *keys: str, said: str = "ObjectCreated:Put") -> None:
+        """Let S3 tell the function of these keys, in one event."""
+        of = [{"bucket": {"name": BUCKET.name}, "object": {"key": key}} for key in keys]
+        event = {"Records": [{"eventName": said, "s3": each} for each in of]}
+        handlers.release(event, lambda_like.context())
+
+    def said(self) -> list[str]:
+        """Return what it has logged."""
+        return [json.loads(line)["message"] for line in self.log.getvalue().splitlines()]
+
+
 def test_one_event_asks_for_each_app_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    cloud, asked = Cloud(), list[bytes]()
-    for number in range(20):
-        cloud.upload("web", f"1.0.{number}")
-    functions = SimpleNamespace(invoke=lambda **of: asked.append(of["Payload"]))
-    events = SimpleNamespace(put_events=lambda **_: {"Entries": []})
-    aws = SimpleNamespace(s3=world(cloud).aws.s3, functions=functions, events=events)
-    settings = {"groups": {"tagged": True}, "releases": {"bucket": BUCKET.name}}
-    lambda_like.deploy(monkeypatch, aws, settings, {})
-    records = [
-        {
-            "eventName": "ObjectCreated:Put",
-            "s3": {"bucket": {"name": BUCKET.name}, "object": {"key": f"web/1.0.{number}.zip"}},
-        }
-        for number in range(20)
-    ]
-    handlers.release({"Records": records}, lambda_like.context())
-    assert len(asked) == 1
+    release = Release(two_apps(), monkeypatch)
+    release.tell(*["web/1.0.274.zip"] * 20, "zoo/1.0.274.zip")
+    assert release.asked == ["web", "zoo"]
+
+
+@pytest.mark.parametrize("said", ["ObjectCreated:Put", "ObjectRemoved:Delete"])
+def test_an_event_every_second_leaves_the_queue_to_the_schedule(
+    monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    cloud = two_apps()
+    release = Release(cloud, monkeypatch)
+    for _ in range(3600):
+        release.tell("web/1.0.274.zip", said=said)
+        cloud.wait(1 / 60)
+    release.tell("zoo/1.0.274.zip")
+    assert Counter(release.asked) == {"web": 3 * 12, "zoo": 1}
+    before, told = "s3://releases/web/1.0.274.zip => ", "left to the schedule: there were 3 events"
+    last = [line for line in release.said() if line.startswith(before)][-1]
+    assert last.endswith(f"{told} of web within 5 minutes")
+
+
+def test_an_app_that_no_group_runs_asks_for_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud = two_apps()
+    cloud.upload("owl", "1.0.274")
+    release = Release(cloud, monkeypatch)
+    release.tell("owl/1.0.274.zip")
+    assert release.asked == []
+    told = "s3://releases/owl/1.0.274.zip => no group that opted in runs owl"
+    assert release.said() == [told]
+
+
+def test_where_no_group_has_opted_in_no_run_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud = Cloud()
+    cloud.upload("web", "1.0.274")
+    release = Release(cloud, monkeypatch)
+    release.tell("web/1.0.274.zip")
+    assert release.asked == []
+
+
+def test_where_groups_cannot_be_described_an_upload_asks_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cloud = two_apps()
+    cloud.upload("owl", "1.0.274")
+    cloud.faults["DescribeAutoScalingGroups", ""] = refusal("AccessDenied")
+    release = Release(cloud, monkeypatch)
+    release.tell("owl/1.0.274.zip")
+    assert release.asked == ["owl"]
+
+
+def test_what_is_remembered_of_events_does_not_grow() -> None:
+    cloud, events = Cloud(), Events()
+    for number in range(10_000):
+        assert events.too_many(f"app{number}", cloud.now) is None
+        cloud.wait(1 / 6)
+    assert len(events.times) <= 30
 
 
 @pytest.mark.parametrize("names", [["x"] * 1001, ["x" * 256]])

@@ -55,6 +55,7 @@ def deploy(
     patch.setenv("TERMINATOR_ACCOUNT", ACCOUNT)
     patch.setenv(SANDBOX_NETWORKS, "127.0.0.0/8")
     patch.setattr(handlers, "_aws", lambda: aws)
+    handlers._events.cache_clear()  # noqa: SLF001 - as of a process that has just begun
 
 
 def keep_time(patch: pytest.MonkeyPatch, cloud: Cloud) -> None:

@@ -114,10 +114,10 @@ def test_no_function_but_the_probe_is_in_a_vpc(of: Settings) -> None:
     assert placed <= {"probe"}
 
 
-def test_reconcile_runs_once_at_a_time() -> None:
+def test_reconcile_and_release_run_once_at_a_time() -> None:
     made = functions(template(FULL))
     assert made["reconcile"]["ReservedConcurrentExecutions"] == 1
-    assert "ReservedConcurrentExecutions" not in made["release"]
+    assert made["release"]["ReservedConcurrentExecutions"] == 1
     assert "ReservedConcurrentExecutions" not in made["probe"]
 
 
@@ -134,7 +134,9 @@ def test_a_failed_run_is_not_retried_and_ends_in_the_dead_letter_queue() -> None
     }
     reconcile = by_function[id_of("reconcile", of)]
     assert reconcile["MaximumRetryAttempts"] == 0
-    assert reconcile["MaximumEventAgeInSeconds"] == 6 * 60 * 60
+    # Two minutes, which is more than its period, and the time of a run.
+    assert reconcile["MaximumEventAgeInSeconds"] == (2 + 5) * 60
+    assert by_function[id_of("release", of)]["MaximumEventAgeInSeconds"] == 60 * 60
     assert reconcile["Qualifier"] == "$LATEST"
     destinations = [each["DestinationConfig"]["OnFailure"] for each in by_function.values()]
     assert destinations == [{"Destination": dead_letters(of)}] * 2

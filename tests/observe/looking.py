@@ -21,7 +21,7 @@ def look_at(
 ) -> dict[str, Group | str]:
     """Return the groups as one run sees them, by name, or why they could not be observed."""
     config, here = settings(bucket=bucket), replace(world(cloud), **otherwise)
-    groups, _, _ = list_groups(here, config, {})
+    groups, _, _ = list_groups(here.aws.autoscaling, config)
     snapshot = take_snapshot(here, config, groups, supposed or {})
     found: dict[str, Group | str] = {}
     for each in groups:

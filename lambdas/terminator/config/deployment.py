@@ -51,6 +51,8 @@ _BUCKET: Final = re.compile(
 _RATE: Final = re.compile(
     r"rate\((?:(?P<one>1 minute)|(?P<minutes>[2-9]|[1-5][0-9]|60) minutes|1 hour)\)"
 )
+# EventBridge may deliver an event of the schedule a minute late.
+_SHORTEST_LATENESS: Final = timedelta(minutes=2)
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 # Somebody at some domain: whether there is such a one is asked by the mail that SNS sends.
 _EMAIL: Final = re.compile(
@@ -120,6 +122,11 @@ class Config:
     dry_run: bool = True
     group_metrics: bool = False
     period: timedelta = timedelta(minutes=5)
+
+    @property
+    def longest_lateness(self) -> timedelta:
+        """How old an event may be that still starts a run: of an older one runs have come since."""
+        return max(self.period, _SHORTEST_LATENESS)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from terminator.config import tags
@@ -64,6 +65,7 @@ from terminator.text import few, plain, quoted
 from terminator.version import Version
 
 if TYPE_CHECKING:
+    from types_boto3_autoscaling.client import AutoScalingClient
     from types_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
     from types_boto3_autoscaling.type_defs import InstanceTypeDef as MemberTypeDef
 
@@ -217,7 +219,9 @@ class Snapshot:
 
 
 def list_groups(
-    world: World, config: Config, supposed: Mapping[str, Mapping[str, str]]
+    autoscaling: AutoScalingClient,
+    config: Config,
+    supposed: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> tuple[list[OptedIn], dict[str, str], str | None]:
     """Return the groups that opted in, by name, and why others cannot be served.
 
@@ -229,7 +233,7 @@ def list_groups(
     unknown = dict.fromkeys(config.names, "no Auto Scaling group has this name")
     failure: str | None = None
     try:
-        groups = describe_groups(world.aws.autoscaling, config.names, tagged=config.tagged)
+        groups = describe_groups(autoscaling, config.names, tagged=config.tagged)
     except ListedInPartError as error:
         groups, failure, unknown = error.groups, str(error), {}
     for described in groups:
