@@ -17,7 +17,7 @@ from botocore.exceptions import (
 )
 
 from terminator.config.deployment import ConfigError
-from terminator.errors import AWS_ERRORS, KnownError, explain
+from terminator.errors import AWS_ERRORS, KnownError, UnknownGroupsError, explain
 from terminator.invoke import ReconcileError
 from terminator.text import plain
 
@@ -32,6 +32,10 @@ class FailedError(click.ClickException):
     """What was asked for could not be done, or not for all."""
 
     exit_code = FAILED
+
+
+class NotServedError(FailedError):
+    """No group of a name that was given has opted in."""
 
 
 class UnusableError(click.ClickException):
@@ -58,6 +62,8 @@ def told() -> Iterator[None]:
         raise UnusableError(f"no credentials: {lacking}") from error
     except Boto3Error as error:
         raise FailedError(f"AWS says: {plain(str(error))}") from error
+    except UnknownGroupsError as error:
+        raise NotServedError(plain(str(error))) from error
     except (KnownError, ReconcileError) as error:
         raise FailedError(plain(str(error))) from error
     except AWS_ERRORS as error:

@@ -29,7 +29,7 @@ from terminator.report.record import Record, shown
 from terminator.text import few
 from terminator.version import Order, stands_for
 from terminator_cli import options, output, reach
-from terminator_cli.exits import DONE, FAILED, UNCONVERGED, UnusableError, told
+from terminator_cli.exits import DONE, FAILED, UNCONVERGED, NotServedError, UnusableError, told
 from terminator_cli.options import Asked
 from terminator_cli.records import (
     block,
@@ -208,6 +208,8 @@ def follow(
         try:
             with told():
                 records, trouble = look(), ""
+        except NotServedError:
+            raise
         except click.ClickException as error:
             trouble = error.message
 

@@ -17,6 +17,13 @@ class KnownError(Exception):
     """An error whose message says all there is to say."""
 
 
+class UnknownGroupsError(KnownError):
+    """A run was asked for groups that have not opted in; nothing was done.
+
+    It is one error however many they are, for whoever may ask may name any number.
+    """
+
+
 def code(error: ClientError) -> str:
     """Return the error code that AWS answered, such as `AccessDenied`."""
     return error.response.get("Error", {}).get("Code", "Unknown")

@@ -70,7 +70,8 @@ def reconcile(event: Mapping[str, Any], context: LambdaContext) -> Answer:
     dropped as done. With `replace` (ids of instances) and `requested_by` it is what a person asks
     for, in place of what the rules say. Raise RunFailedError where anything failed: its message
     names the groups or, where the event asks for `records`, is their records as JSON; where the
-    groups could not be listed, it says why.
+    groups could not be listed, it says why. Raise UnknownGroupsError where one that the event names
+    has not opted in.
     """
     if late := _lateness(event, _config().longest_lateness):
         logger.info("nothing done: the event is %s old, and runs have come since", late)
@@ -82,7 +83,7 @@ def _serve(event: Mapping[str, Any], context: LambdaContext) -> Answer:
     """Run reconcile once, and tell of it in the log, as metrics and as events."""
     from dataclasses import replace
 
-    from terminator.errors import explain
+    from terminator.errors import UnknownGroupsError, explain
     from terminator.invoke import probe_through
     from terminator.observe.snapshot import World
     from terminator.reconcile import ServedInPartError
@@ -115,6 +116,10 @@ def _serve(event: Mapping[str, Any], context: LambdaContext) -> Answer:
         records = run(world, config, scope, request=request)
     except ServedInPartError as error:
         records, failure = error.records, str(error)
+    except UnknownGroupsError as error:
+        # Names that anybody may make up are no reason for an event, nor for metrics.
+        logger.error(str(error))  # noqa: TRY400 - the line says all
+        raise
     except Exception as error:
         failure = f"the groups could not be served: {explain(error)}"
         logger.error(failure)  # noqa: TRY400 - the line says all, and the runtime adds the rest

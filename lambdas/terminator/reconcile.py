@@ -6,6 +6,7 @@ Nothing is kept between runs: the next one is the retry of whatever this one cou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -23,7 +24,7 @@ from terminator.decide.group_state import GroupState
 from terminator.decide.holds import hold
 from terminator.decide.plan import confirmed, guard, plan
 from terminator.decide.replace import replace_named
-from terminator.errors import KnownError, explain
+from terminator.errors import KnownError, UnknownGroupsError, explain
 from terminator.model import Decision, Group, NoRelease, Preflight, Released, Request
 from terminator.observe.autoscaling import describe_groups
 from terminator.observe.preflight import ask_preflight
@@ -183,7 +184,8 @@ def reconcile(
 
     Each record is reported through `world.say` as soon as it is known. A group's failure is
     its record and never stops another; a failure to list the groups is raised, after those that
-    were listed are served. With `supposing` the run ends with what would be decided: nothing is
+    were listed are served. Before anything is done UnknownGroupsError is raised where a group in
+    scope has not opted in. With `supposing` the run ends with what would be decided: nothing is
     terminated. With `request` it does what a person asked for, to the groups of those instances
     and in place of what the rules say; raise UnknownInstancesError where one is in no group.
     """
@@ -193,6 +195,7 @@ def reconcile(
     groups, unknown, failure = list_groups(world.aws.autoscaling, config, supposed.tags)
     if request:
         scope = _holding(groups, request, failure)
+    _require(scope, {*unknown, *(group.name for group in groups)}, failure)
     run = Run(world, config, scope, request)
     groups, unknown = scope.narrow(groups, unknown)
     if not groups and not unknown:
@@ -224,6 +227,18 @@ def reconcile(
     if failure:
         raise ServedInPartError(_by_name(run.records), failure)
     return _by_name(run.records)
+
+
+def _require(scope: Scope, known: AbstractSet[str], failure: str | None) -> None:
+    """Raise UnknownGroupsError where none of the groups that opted in has a name of the scope.
+
+    Where not all could be listed, nobody knows.
+    """
+    lost = [plain(name) for name in sorted((scope.groups or frozenset()) - known)]
+    if lost and failure is None:
+        raise UnknownGroupsError(
+            f"no group of this name has opted in, by name or by tag: {few(lost)}"
+        )
 
 
 def _holding(groups: Iterable[OptedIn], request: Request, failure: str | None) -> Scope:

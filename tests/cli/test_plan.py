@@ -113,10 +113,11 @@ def test_apply_does_not_ask_where_nothing_is_due(on: Caller) -> None:
     assert "converged: 3 instances on 1.0.266" in done.stdout
 
 
-def test_what_fails_in_a_group_is_exit_status_1(on: Caller) -> None:
+def test_a_group_that_has_not_opted_in_is_exit_status_1(on: Caller) -> None:
     done = on.run("plan", "--local", "--group", "ghost")
     assert done.exit_code == 1
-    assert "failed: no group of this name has opted in" in done.stdout
+    told = "Error: no group of this name has opted in, by name or by tag: ghost\n"
+    assert (done.stdout, done.stderr) == ("", told)
 
 
 def test_without_a_deployed_function_it_says_so(on: Caller) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from terminator.report.record import InstanceRecord, Record
-from terminator_cli.exits import FailedError
+from terminator_cli.exits import FailedError, NotServedError
 from terminator_cli.status import Watch, follow
 from tests.cli.runs import Caller, words
 from tests.fakes.lambda_server import Throttled, functions
@@ -64,7 +64,7 @@ def test_colours_are_for_terminals_that_want_them(on: Caller) -> None:
 def test_a_group_that_nobody_knows_is_status_1(on: Caller) -> None:
     done = on.run("status", "--local", "--group", "ghost")
     assert done.exit_code == 1
-    assert "no group of this name has opted in, by name or by tag" in done.stdout
+    assert "no group of this name has opted in, by name or by tag: ghost" in done.stderr
     assert on.run("status", "--local", "--watch", "--group", "ghost").exit_code == 1
 
 
@@ -140,6 +140,12 @@ def test_a_look_that_fails_is_shown_and_made_again() -> None:
 def test_the_first_look_that_fails_ends_it() -> None:
     with pytest.raises(FailedError):
         followed([FailedError("no")])
+
+
+def test_a_watch_of_a_group_that_is_served_no_more_ends() -> None:
+    gone = NotServedError("no group of this name has opted in, by name or by tag: g")
+    with pytest.raises(NotServedError):
+        followed([["hold"], gone, ["converged"]])
 
 
 def test_a_group_that_failed_is_looked_at_again() -> None:

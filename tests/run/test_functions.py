@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from terminator.errors import UnknownGroupsError
 from terminator.invoke import ReconcileError, ask_reconcile, probe_through, run_reconcile
 from terminator.observe.versions import ProbeError
 from terminator.probe.ask import Question
@@ -110,6 +111,14 @@ def test_a_run_that_could_not_list_its_groups_is_an_error_that_says_why() -> Non
     with pytest.raises(ReconcileError) as caught:
         run_reconcile(as_client(functions), "reconcile", {})
     assert str(caught.value) == f"reconcile failed: {why}"
+
+
+def test_a_group_that_has_not_opted_in_is_told_apart() -> None:
+    why = "no group of this name has opted in, by name or by tag: ghost"
+    told = {"errorType": "UnknownGroupsError", "errorMessage": why}
+    functions = Lambda(json.dumps(told).encode(), error="Unhandled")
+    with pytest.raises(UnknownGroupsError, match=f"^{why}$"):
+        run_reconcile(as_client(functions), "reconcile", {})
 
 
 def test_errors_of_aws_pass_through_to_who_asked() -> None:

@@ -155,11 +155,8 @@ class Scope:
         observed = [group for group in groups if group.app in apps]
         if self.app is not None:
             return observed, {}
-        if self.groups is not None:
-            none = "no group of this name has opted in, by name or by tag"
-            lost = self.groups - {group.name for group in groups}
-            return observed, {name: unknown.get(name, none) for name in lost}
-        return observed, dict(unknown)
+        named = unknown.keys() if self.groups is None else unknown.keys() & self.groups
+        return observed, {name: unknown[name] for name in named}
 
 
 @dataclass(frozen=True)
