@@ -316,8 +316,8 @@ def _finish(run: Run, seen: Snapshot, served: Served) -> Record:
         world.say(log_lines.acting(served.group, served.decision))
         done = terminate(world.aws.terminating, served.decision.to_terminate, world.remaining)
     would_go = served.decision.to_terminate if run.config.dry_run else ()
-    run.gone.extend((*would_go, *done.terminated, *done.failed))
-    went = done.terminated or done.failed or run.config.dry_run
+    went = (*would_go, *done.terminated, *done.unclear)
+    run.gone.extend(went)
     if (is_canary or is_recycle) and went:
         run.canaries.setdefault(app, served.name)
     return run.report(_record(run.config, served, done))

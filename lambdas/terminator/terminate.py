@@ -39,11 +39,15 @@ _CALL_SECONDS: Final = 10
 
 @dataclass(frozen=True)
 class Terminations:
-    """What AWS answered: ids it accepted, and why the others were deferred or failed."""
+    """What AWS answered: ids it accepted, and why the others were deferred or failed.
+
+    `unclear` has those of the failed that may have been terminated all the same.
+    """
 
     terminated: tuple[str, ...] = ()
     deferred: Mapping[str, str] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
+    unclear: tuple[str, ...] = ()
 
 
 def terminate(
@@ -66,9 +70,10 @@ def terminate(
             why = explain(error)
             if _is_deferral(error):
                 return Terminations(tuple(terminated), deferred={id_: why})
-            if not _was_refused(error):
-                why = f"no clear answer, so it may have been terminated: {why}"
-            return Terminations(tuple(terminated), failed={id_: why})
+            if _was_refused(error):
+                return Terminations(tuple(terminated), failed={id_: why})
+            why = f"no clear answer, so it may have been terminated: {why}"
+            return Terminations(tuple(terminated), failed={id_: why}, unclear=(id_,))
         terminated.append(id_)
     return Terminations(tuple(terminated))
 

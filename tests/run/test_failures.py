@@ -26,6 +26,22 @@ def test_one_group_denied_its_termination_does_not_stop_the_others() -> None:
     ) in cloud.said()
 
 
+def test_where_one_group_is_denied_its_canary_another_of_its_app_tries_in_the_same_run() -> None:
+    cloud, _ = fleet("a", "b")
+    cloud.faults["TerminateInstanceInAutoScalingGroup", "a"] = refusal("AccessDenied")
+    run(cloud)
+    assert killed(cloud) == ["b"]
+
+
+def test_where_one_canary_may_have_gone_no_other_group_of_the_app_sends_one() -> None:
+    cloud, _ = fleet("a", "b")
+    lost = ReadTimeoutError(endpoint_url="https://example")
+    cloud.faults["TerminateInstanceInAutoScalingGroup", "a"] = lost
+    records = run(cloud)
+    assert killed(cloud) == []
+    assert reason_of(records["b"]).startswith("one canary for the app: ")
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -118,7 +118,7 @@ def test_a_describe_is_tried_three_times_where_that_may_help(
         (failing("Throttling", 400), Terminations(failed={"i-1": "Throttling: m"})),
         (
             failing("InternalFailure", 500),
-            Terminations(failed={"i-1": f"{UNSURE}InternalFailure: m"}),
+            Terminations(failed={"i-1": f"{UNSURE}InternalFailure: m"}, unclear=("i-1",)),
         ),
         (
             failing("ResourceContention", 500),
