@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 # Below this the group and the target stand below the decision.
 _ROOMY_WIDTH: Final = 90
+# A row lists no more, so that one record does not fill the screen; --json has all.
+_MOST_IDS: Final = 100
+_MOST_REASONS: Final = 20
 
 
 @click.command()
@@ -144,14 +148,21 @@ def _reason(fold: Fold) -> Text:
     record = fold.first
     reason = Text(record.reason)
     if record.terminated:
-        reason.append(f"\nterminated {' '.join(record.terminated)}", "red")
+        reason.append(f"\nterminated {_listed(record.terminated)}", "red")
     elif record.dry_run and record.to_terminate:
-        reason.append(f"\ndry run: would terminate {' '.join(record.to_terminate)}", "dim")
+        reason.append(f"\ndry run: would terminate {_listed(record.to_terminate)}", "dim")
     not_gone: Mapping[str, Mapping[str, str]] = {
         "deferred": record.deferred,
         "failed to terminate": record.failed,
     }
     for words, instances in not_gone.items():
-        for id_, why in instances.items():
+        for id_, why in islice(instances.items(), _MOST_REASONS):
             reason.append(f"\n{words} {id_}: {why}", "red")
+        if len(instances) > _MOST_REASONS:
+            reason.append(f"\n{words} {len(instances) - _MOST_REASONS} more", "red")
     return reason
+
+
+def _listed(ids: Sequence[str]) -> str:
+    more = len(ids) - _MOST_IDS
+    return " ".join(ids[:_MOST_IDS]) + (f" and {more} more" if more > 0 else "")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, Final, TypeVar, cast, get_args
 
 from terminator.model import ASIDE, Decision, Group, Instance, Kind, NotProbed, Source
@@ -289,13 +290,14 @@ def joined(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     What they hold is not looked at: that is for `Record.from_json` to do.
     """
     whole = {name: value for name, value in parts[0].items() if name not in {"part", "parts"}}
-    for part in parts[1:]:
-        for name in _LISTS:
-            before, more = whole.get(name), part.get(name)
-            if isinstance(before, dict) and isinstance(more, dict):
-                whole[name] = {**before, **more}
-            elif isinstance(before, list) and isinstance(more, list):
-                whole[name] = [*before, *more]
+    for name in _LISTS:
+        first, more = whole.get(name), [part.get(name) for part in parts[1:]]
+        if isinstance(first, dict):
+            pairs = (each.items() for each in [first, *more] if isinstance(each, dict))
+            whole[name] = dict(chain.from_iterable(pairs))
+        elif isinstance(first, list):
+            lists = (each for each in [first, *more] if isinstance(each, list))
+            whole[name] = list(chain.from_iterable(lists))
     return whole
 
 
