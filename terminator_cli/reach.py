@@ -21,7 +21,7 @@ from terminator.config.deployment import Config
 from terminator.errors import AWS_ERRORS
 from terminator.invoke import run_reconcile
 from terminator.observe.autoscaling import describe_groups
-from terminator.observe.snapshot import OptedIn, Scope, World, opted_in
+from terminator.observe.snapshot import OptedIn, Scope, World, in_order, opted_in
 from terminator.reconcile import Supposing, reconcile
 from terminator.report.record import Record, RecordError
 from terminator.text import plain
@@ -91,7 +91,7 @@ def aws(config: Config | None = None) -> Aws:
 def groups(here: Aws, config: Config) -> list[OptedIn]:
     """Return the groups that opted in; errors of AWS pass through."""
     described = describe_groups(here.autoscaling, config.names, tagged=config.tagged)
-    return [opted_in(group, config) for group in described]
+    return in_order([opted_in(group, config) for group in described], are_all=True)
 
 
 def rules_of(events: EventBridgeClient, function: str) -> dict[str, str]:

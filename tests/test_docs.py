@@ -134,7 +134,7 @@ def test_the_page_of_settings_has_every_tag_and_no_other() -> None:
     with pytest.raises(SettingError) as refused:
         defaults({"nothing": "of these"})
     known = str(refused.value).partition("accepted are ")[2].split(", ")
-    assert listed_settings()[1] == {*known, "enabled", "app"}
+    assert listed_settings()[1] == {*known, "enabled", "app", "after"}
 
 
 def accepted(settings: dict[str, Any]) -> set[str]:

@@ -42,6 +42,7 @@ HoldName = Literal[
     "alarm",
     "alarm_lately",
     "zip_unreadable",
+    "other_app_first",
     "another_group_first",
     "group_changed",
     "instance_spared",
@@ -299,12 +300,14 @@ class Preflight:
     """What is asked only of a group that would act.
 
     `refresh` is the status of an instance refresh in progress, `alarms` are those that the
-    group names, and `zip_problem` says why the target's zip cannot be read.
+    group names, and `zip_problem` says why the target's zip cannot be read. `other_app` says
+    which app goes first, and why.
     """
 
     refresh: str | None = None
     alarms: tuple[Alarm, ...] = ()
     zip_problem: str | None = None
+    other_app: str | None = None
 
 
 @dataclass(frozen=True)

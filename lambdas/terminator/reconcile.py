@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from terminator.decide.app import (
     Planned,
+    goes_before,
     is_proven,
     let_others_first,
     name_who_waits,
@@ -55,7 +56,7 @@ EVERYTHING: Final = Scope()
 _LOOKED_WITH: Final = (
     *("app", "order", "scheme", "port", "path", "host", "alarm_names"),
     *("version_field", "version_header", "version_prefix", "version_suffix"),
-    *("follow", "images"),
+    *("follow", "images", "after"),
 )
 
 
@@ -126,16 +127,19 @@ class Run:
     """What the steps of a run share.
 
     `apps` maps apps to their groups, as planned before any guard was asked; `canaries` maps
-    those to the group whose canary has gone in this run. `request` is what a person asked for in
-    place of what the rules say. `records` are those made so far, and `gone` are the ids of those
-    that went, may have gone, or in a dry run would have gone.
+    those to the group whose canary has gone in this run. `unobserved` maps apps to their groups
+    that could not be planned, and `unlisted` says why not all groups are known. `request` is what
+    a person asked for in place of what the rules say. `records` are those made so far, and `gone`
+    are the ids of those that went, may have gone, or in a dry run would have gone.
     """
 
     world: World
     config: Config
     scope: Scope
     request: Request | None = None
+    unlisted: str | None = None
     apps: dict[str, list[Planned]] = field(default_factory=dict)
+    unobserved: dict[str, list[str]] = field(default_factory=dict)
     canaries: dict[str, str] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
@@ -143,6 +147,16 @@ class Run:
     def groups_of(self, app: str) -> Sequence[Planned]:
         """Return the groups of an app."""
         return self.apps.get(app, ())
+
+    def goes_first(self, policy: Policy) -> str | None:
+        """Say which of the apps that a group goes after goes first, and why; None where none."""
+        if policy.after and self.unlisted:
+            return f"{' and '.join(policy.after)} may have groups that could not be listed"
+        found = (
+            goes_before(app, self.groups_of(app), self.unobserved.get(app, ()))
+            for app in policy.after
+        )
+        return "; ".join(filter(None, found)) or None
 
     def plan(self, group: Group, policy: Policy, preflight: Preflight | None = None) -> Decision:
         """Plan a group: by its rules, or what a person asked for; under guards that were asked."""
@@ -191,12 +205,12 @@ def reconcile(
     """
     supposed = supposing or Supposing()
 
-    # Observe: beside the groups in scope the others of their apps.
+    # Observe: beside the groups in scope the others of their apps, and those that go before.
     groups, unknown, failure = list_groups(world.aws.autoscaling, config, supposed.tags)
     if request:
         scope = _holding(groups, request, failure)
     _require(scope, {*unknown, *(group.name for group in groups)}, failure)
-    run = Run(world, config, scope, request)
+    run = Run(world, config, scope, request, unlisted=failure)
     groups, unknown = scope.narrow(groups, unknown)
     if not groups and not unknown:
         world.say(log_lines.nothing_to_serve())
@@ -209,6 +223,10 @@ def reconcile(
     planned = run.each(partial(_plan, run, seen), groups)
     for one in planned:
         run.apps.setdefault(one.app, []).append(Planned(one.state(looked), one.decision))
+    known = {one.name for one in planned}
+    for each in groups:
+        if each.name not in known:
+            run.unobserved.setdefault(each.app, []).append(each.name)
     served = run.each(partial(_guard, run), filter(scope.covers, planned))
     if supposing:
         return _by_name([*run.records, *(_record(config, one) for one in served)])
@@ -264,6 +282,7 @@ def _guard(run: Run, served: Served) -> Served:
         return replace(served, decision=name_who_waits(served.decision, planned, app))
     world.require(GROUP_SECONDS, "it was begun")
     preflight = ask_preflight(world, run.config.bucket, served.group, policy, served.decision)
+    preflight = replace(preflight, other_app=run.goes_first(policy))
     if run.request:
         decision = run.plan(served.group, policy, preflight)
     else:

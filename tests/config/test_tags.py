@@ -59,6 +59,8 @@ READ = [
     ("terminator:max-age", "366d", "max_age", timedelta(days=366)),
     ("terminator:ill", "replace", "ill", True),
     ("terminator:ill", "ignore", "ill", False),
+    ("terminator:after", "api", "after", ("api",)),
+    ("terminator:after", " api  worker api", "after", ("api", "worker")),
 ]
 ACCEPTED = {
     "app": "letters, digits, '-', '_' and '.', such as web",
@@ -84,6 +86,7 @@ ACCEPTED = {
     "images": "true or false",
     "max-age": "a duration from 1h to 366d, such as 30d",
     "ill": "replace, or ignore",
+    "after": "names of other apps, separated by spaces, such as api",
 }
 HOSTILE = [
     "@evil/",
@@ -115,6 +118,7 @@ REFUSED = {
     "follow": ["", "  ", "image", "Template", "release, template", "release release"],
     "max-age": ["", "30", "59m", "367d", "1w", "-1h", "99999999s"],
     "ill": ["", "true", "Replace"],
+    "after": ["", " ", "a/b", "api, worker", "api\nworker"],
     "images": ["", "True", "yes", "1", "true "],
     "path": [*HOSTILE, "", "version", "http://evil/", "/x\n", "/\t", "/<x>", "/\x00", "///"],
     "host": [*HOSTILE, "", "a b", "evil/x", "user@evil", "evil:", "evil:123456", "x\n", "a?b"],
@@ -140,6 +144,7 @@ DEFAULTS = Policy(
     images=False,
     max_age=None,
     ill=False,
+    after=(),
     problems=(),
 )
 
@@ -409,14 +414,16 @@ def test_a_default_that_cannot_be_read_is_refused(name: str, value: object, show
     assert said.partition("; accepted is ")[2] == ACCEPTED[name.replace("_", "-")]
 
 
-@pytest.mark.parametrize("name", ["minimun", "app", "enabled", "canary-rety", "Minimum", ""])
+@pytest.mark.parametrize(
+    "name", ["minimun", "app", "after", "enabled", "canary-rety", "Minimum", ""]
+)
 def test_a_default_that_does_not_exist_or_belongs_to_one_group_is_refused(name: str) -> None:
     with pytest.raises(SettingError) as refusal:
         defaults({name: "1"})
     said = str(refusal.value)
     assert said.startswith(f"policy.{name}: unknown; ")
     listed = said.partition("accepted are ")[2].split(", ")
-    assert listed == [known for known in ACCEPTED if known != "app"]
+    assert listed == [known for known in ACCEPTED if known not in {"app", "after"}]
 
 
 def test_a_misspelt_default_is_told_the_nearest_one() -> None:

@@ -8,9 +8,24 @@ from typing import Any
 
 import pytest
 
-from terminator.decide.app import Planned, is_proven, let_others_first, name_who_waits
+from terminator.decide.app import (
+    Planned,
+    goes_before,
+    is_proven,
+    let_others_first,
+    name_who_waits,
+)
 from terminator.decide.plan import plan
-from terminator.model import Decision, Group, Instance, NoRelease, Released
+from terminator.model import (
+    Decision,
+    Group,
+    Instance,
+    Launches,
+    NoRelease,
+    NotProbed,
+    Origin,
+    Released,
+)
 from tests.decide.builders import (
     FAST,
     ILL,
@@ -195,6 +210,78 @@ def test_it_waits_although_nothing_dates_the_target(target: Released | None) -> 
 def test_the_reason_names_all_that_are_tried() -> None:
     others = [planned(replace(OUT["silent"], name=name)) for name in ("a", "b\n")]
     assert decided(*others).reason == "one canary for the app: 2 is tried in a, b\\n first"
+
+
+# One app after another.
+
+STALE = named("api", *OLD)
+BEHIND: dict[str, tuple[Group, str]] = {
+    "outdated": (STALE, "api has 2 outdated"),
+    "dead and outdated": (
+        named("api", member("i-a", up=900), member("i-d", None, up=800)),
+        "api has 1 outdated and 1 dead",
+    ),
+    "dead": (named("api", member("i-d", None, up=800)), "api has 1 dead"),
+    "in its grace period": (
+        named("api", member("i-n", "2", up=4)),
+        "api has no proof of 2 yet",
+    ),
+    "on its way": (
+        named("api", unasked("i-n", "Pending"), desired=1),
+        "api has no proof of 2 yet",
+    ),
+    "silent": (named("api", member("i-n", None, up=40)), "api has no proof of 2 yet"),
+    "without a release": (
+        named("api", member("i-n", "2"), released=NoRelease("none")),
+        "api has no proof of None yet",
+    ),
+    "paused": (replace(STALE, name="api\n"), "api\\n has 2 outdated"),
+}
+
+
+@pytest.mark.parametrize(("of", "why"), BEHIND.values(), ids=BEHIND)
+def test_a_group_goes_before_while_it_is_behind_or_has_proved_nothing(of: Group, why: str) -> None:
+    proven = planned(named("other", member("i-x", "2", up=60)))
+    for groups in ([planned(of), proven], [proven, planned(of)], [planned(of, pause="freeze")]):
+        assert goes_before("api", groups, []) == f"api goes first: {why}"
+
+
+NEW = member("i-n", "2", up=60)
+DONE = {
+    "converged": named("api", NEW),
+    "scaling out": named("api", NEW, unasked("i-o", "Pending"), member("i-p", "2", up=1)),
+    "short of members": named("api", NEW, desired=9),
+    "one is silent": named("api", NEW, member("i-s", None, up=10)),
+    "none is wanted": named("api"),
+    "one above desired": named("api", NEW, member("i-o", "2"), desired=1),
+}
+
+
+@pytest.mark.parametrize("of", DONE.values(), ids=DONE)
+def test_one_that_has_followed_goes_before_nobody_however_it_scales(of: Group) -> None:
+    assert goes_before("api", [planned(of)], []) is None
+
+
+def test_one_that_could_not_be_observed_or_read_goes_before() -> None:
+    broken = replace(planned(DONE["converged"]).state, policy=replace(policy(), problems=("x",)))
+    groups = [Planned(broken, Decision("hold", "x"))]
+    assert goes_before("api", groups, ["b"]) == (
+        "api goes first: b could not be observed; api has settings that cannot be read"
+    )
+
+
+def test_what_follows_its_template_goes_before_by_that() -> None:
+    launches = Launches(Origin("lt-1", 2))
+    of = replace(
+        named("api", replace(NEW, answer=NotProbed(), origin=Origin("lt-1", 1))),
+        launches=launches,
+        released=None,
+    )
+    assert goes_before("api", [planned(of, follow="template")], []) == (
+        "api goes first: api has 1 outdated"
+    )
+    done = replace(of, launches=replace(launches, own=Origin("lt-1", 1)))
+    assert goes_before("api", [planned(done, follow="template")], []) is None
 
 
 # An overdue canary tells who waits for it.

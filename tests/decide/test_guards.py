@@ -303,3 +303,58 @@ def test_the_zip_is_asked_last() -> None:
         decision: Decision = decide(replace(of, guards=left), **FAST)
         names.append(decision.hold)
     assert names == ["instance_refresh", "alarm", "zip_unreadable"]
+
+
+# Another app goes first.
+
+AFTER: dict[str, Any] = {"guards": Preflight(other_app="api goes first: api has 1 outdated")}
+
+
+@pytest.mark.parametrize("since", [15, 5])
+def test_while_another_app_goes_first_nothing_moves_forward(since: float) -> None:
+    of = ready(released=released("1.0.274" if since > 10 else "1.0.275", since=since))
+    assert decide(of, **FAST).to_terminate
+    decision = decide(replace(of, **AFTER), **FAST)
+    assert (decision.hold, decision.to_terminate) == ("other_app_first", ())
+    assert decision.reason == "api goes first: api has 1 outdated"
+
+
+def test_the_way_back_goes_first_all_the_same_and_takes_nothing_else_along() -> None:
+    of = backwards(member("i-bad", "1.0.274", up=50), **AFTER)
+    assert decide(replace(of, guards=Preflight()), **FAST).kind == "canary"
+    assert decide(of, **FAST).to_terminate == ("i-bad",)
+
+
+@pytest.mark.parametrize("available", [0, 2])
+def test_what_is_dead_waits_for_no_app(available: int) -> None:
+    fine = [member("i-a", up=60), member("i-b", up=58)][:available]
+    of = group(*fine, member("i-d", None, up=900), released=released("2", since=45), **AFTER)
+    assert decide(of, minimum="0").to_terminate == ("i-d",)
+
+
+def test_what_is_due_by_age_waits_for_no_app() -> None:
+    of = group(member("i-a", up=90), member("i-b", up=80), **AFTER)
+    decision = decide(of, **FAST, max_age="1h")
+    assert (decision.kind, decision.to_terminate) == ("recycle", ("i-a",))
+
+
+def test_what_stands_in_the_way_by_itself_is_told_before_what_waits() -> None:
+    fresh = released("1.0.275", since=5)
+    told = []
+    for guards in (Preflight(alarms=(RINGS,)), Preflight(zip_problem="cut"), Preflight()):
+        both = replace(guards, other_app="api goes first")
+        told.append(decide(ready(released=fresh, guards=both), **FAST).hold)
+    assert told == ["alarm", "zip_unreadable", "other_app_first"]
+
+
+def test_in_a_closed_window_that_holds_what_is_left() -> None:
+    of = backwards(member("i-bad", "1.0.274", up=50), **AFTER)
+    assert decide(of, **{**FAST, "window": SHUT_WINDOW}).to_terminate == ("i-bad",)
+    assert decide(ready(**AFTER), **{**FAST, "window": SHUT_WINDOW}).hold == "window_closed"
+
+
+def test_held_for_another_app_a_group_needs_a_person_after_a_day() -> None:
+    for since, needed in ((1430, False), (1450, True)):
+        of = group(member("i-a", up=9000), released=released("2", since=since), **AFTER)
+        decision = decide(of, minimum="0")
+        assert (decision.hold, decision.needs_attention) == ("other_app_first", needed)

@@ -312,6 +312,7 @@ NAMED: dict[str, tuple[Group, dict[str, str]]] = {
         {"bake_time": "5m"},
     ),
     "zip_unreadable": (group(*OLD, guards=replace(GUARDS, zip_problem="cut"), **NEW), {}),
+    "other_app_first": (ready(guards=replace(GUARDS, other_app="api goes first")), {}),
 }
 # Found while acting, by what more than one group tells.
 ELSEWHERE = {

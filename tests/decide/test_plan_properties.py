@@ -298,6 +298,20 @@ def test_guards_add_nobody(group: GuardedGroup, of: Policy) -> None:
 
 
 @given(groups(), policies())
+def test_while_another_app_goes_first_only_bad_releases_and_the_dead_go(
+    group: GuardedGroup, of: Policy
+) -> None:
+    waits = replace(group, guards=replace(group.guards, other_app="api goes first"))
+    free, (state, decision, going) = guarded_plan(group, of, NOW), observed(waits, of)
+    assert all(each in state.dead or state.above_target(each) for each in going)
+    assert len(going) <= max(len(free.to_terminate), state.budget)
+    if not state.available or not free.to_terminate:
+        assert decision == free
+    if not going and free.to_terminate:
+        assert decision.hold == "other_app_first"
+
+
+@given(groups(), policies())
 def test_the_same_plan_twice_is_confirmed(group: Group, of: Policy) -> None:
     decision = guarded_plan(group, of, NOW)
     assert confirmed(decision, decision) == decision

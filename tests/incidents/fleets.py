@@ -188,24 +188,29 @@ def fleet(
     desired: int = 3,
     *,
     names: tuple[str, ...] = ("web",),
+    apps: Mapping[str, str] = MappingProxyType({}),
     days: float = 10 / 24,
     account: Mapping[str, Any] = MappingProxyType({}),
     **more: Any,
 ) -> Fleet:
     """Return a fleet that has run the old release since it was created so many days ago.
 
-    Its members were created some minutes apart. `account` is what is special about the account,
-    and `more` about its groups; their `boot` and `grace` are in minutes.
+    Its members were created some minutes apart. `apps` maps groups to other apps than `web`.
+    `account` is what is special about the account, and `more` about its groups; their `boot` and
+    `grace` are in minutes.
     """
     spans: dict[str, Any] = {
         "boot": minutes(more.pop("boot", 5.5)),
         "grace": minutes(more.pop("grace", 5)),
     }
     cloud = Cloud(now=NOW - timedelta(days=days + 30), lives=True, **account)
-    cloud.upload("web", OLD)
+    for app in sorted({"web", *apps.values()}):
+        cloud.upload(app, OLD)
     cloud.now = NOW
+    tags = more.pop("tags", {})
     for name in names:
-        group = cloud.add_group(name, 0, **spans, **more)
+        own = {"terminator:app": apps.get(name, "web"), **tags}
+        group = cloud.add_group(name, 0, tags=own, **spans, **more)
         group.desired = desired
         for number in range(desired):
             cloud.launch(group, at=NOW - timedelta(days=days) - minutes(number * _APART))

@@ -48,6 +48,7 @@ def add_pending(group: FakeGroup) -> None:
         (lambda g: g.tags.update({"terminator:pause": "stop"}), 'paused: "stop"'),
         (lambda g: g.tags.pop("terminator:enabled"), "tag terminator:enabled is missing"),
         (lambda g: g.tags.update({"terminator:port": "81"}), "its settings have changed"),
+        (lambda g: g.tags.update({"terminator:after": "api"}), "its settings have changed"),
         (lambda g: g.more.update(SuspendedProcesses=[{"ProcessName": "Launch"}]), "suspended"),
         (lambda g: g.more.update(Status="Delete in progress"), "the group is being deleted"),
         (add_pending, "no proof yet: 1 member in flight"),

@@ -81,6 +81,7 @@ class Policy:
     images: bool = False
     max_age: timedelta | None = None
     ill: bool = False
+    after: tuple[str, ...] = ()
     limits: Limits = Limits()
     problems: tuple[str, ...] = ()
 
@@ -195,7 +196,10 @@ _SETTINGS: Final[Mapping[str, _Setting]] = {
     "images": _Setting(values.flag, "true or false"),
     "max-age": _Setting(values.age, "a duration from 1h to 366d, such as 30d"),
     "ill": _Setting(values.ill, "replace, or ignore"),
+    "after": _Setting(values.apps, "names of other apps, separated by spaces, such as api"),
 }
+# Settings of one group, which no deployment has for all.
+_OF_A_GROUP: Final = frozenset({"app", "after"})
 # Names that are refused, with the name to write instead.
 _RENAMED: Final = {"batch": "max-unavailable", "soak": "bake-time"}
 
@@ -208,7 +212,7 @@ def defaults(texts: Mapping[str, object]) -> Policy:
     group only.
     """
     read: dict[str, object] = {}
-    known = [name for name in _SETTINGS if name != "app"]
+    known = [name for name in _SETTINGS if name not in _OF_A_GROUP]
     for written, value in texts.items():
         name = written.replace("_", "-")
         where, field = f"policy.{quoted(name)[1:-1]}", name.replace("-", "_")

@@ -182,6 +182,14 @@ def alarms(text: str) -> tuple[str, ...]:
     return names
 
 
+def apps(text: str) -> tuple[str, ...]:
+    """Read the names of apps, separated by spaces; at least one."""
+    names = tuple(dict.fromkeys(map(app, text.split())))
+    if not names or not text.isprintable():
+        raise ValueError(text)
+    return names
+
+
 def follow(text: str) -> frozenset[Followed]:
     """Read `release`, `template`, or both, separated by spaces."""
     read: list[Followed] = []

@@ -1,7 +1,7 @@
-"""One canary for the app: which of its groups goes first.
+"""Which group goes first: one canary for the app, and one app after another.
 
-Asked last of groups without proof, over the decisions of all groups of the app: a release that
-never comes up costs the app one instance, not one in each of its groups.
+The first is asked last, of groups without proof, over the decisions of all groups of the app: a
+release that never comes up costs the app one instance, not one in each of its groups.
 """
 
 from __future__ import annotations
@@ -96,6 +96,30 @@ def recycle_later(others: Sequence[str], state: GroupState) -> Decision:
     """Return the decision that what is due waits for other groups of the app."""
     names = few([plain(name) for name in others])
     return recycle.waiting(state, f"another group of the app goes first: {names}")
+
+
+def goes_before(app: str, planned: Sequence[Planned], unobserved: Sequence[str]) -> str | None:
+    """Say why the groups of an app go before those that go after it, None where they need not.
+
+    `unobserved` are its groups of which nothing is known. One that scales all day holds nobody,
+    nor does one of which no instance is wanted.
+    """
+    tells = [f"{plain(name)} could not be observed" for name in unobserved]
+    tells += [f"{plain(each.name)} {why}" for each in planned if (why := _is_behind(each))]
+    return f"{app} goes first: {few(tells, '; ')}" if tells else None
+
+
+def _is_behind(planned: Planned) -> str | None:
+    state = planned.state
+    if state.policy.problems:
+        return "has settings that cannot be read"
+    if state.outdated or state.dead:
+        counted = {"outdated": len(state.outdated), "dead": len(state.dead)}
+        return (
+            f"has {' and '.join(f'{number} {what}' for what, number in counted.items() if number)}"
+        )
+    rests = state.converged and not state.members
+    return None if state.proof or rests else f"has no proof of {state.goal} yet"
 
 
 def name_who_waits(decision: Decision, planned: Planned, app: Sequence[Planned]) -> Decision:

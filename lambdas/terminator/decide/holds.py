@@ -296,6 +296,10 @@ def _zip_unreadable(state: GroupState) -> str | None:
     return f"the zip of {state.target} cannot be read: {problem}" if problem else None
 
 
+def _other_app_first(state: GroupState) -> str | None:
+    return state.preflight.other_app
+
+
 # In the order in which they are asked.
 STANDING: Final = (
     HoldRule("deleting", _deleting),
@@ -327,6 +331,8 @@ GUARDS: Final = (
     HoldRule("alarm_lately", _alarm_lately, counts_time=True),
 )
 ZIP_UNREADABLE: Final = HoldRule("zip_unreadable", _zip_unreadable, never_ends=True)
+# Holds only those that would move forward.
+OTHER_APP_FIRST: Final = HoldRule("other_app_first", _other_app_first)
 # Found by plan and reconcile, not by the state of the group alone.
 _FOUND_ELSEWHERE: Final = (
     HoldRule("settings_unreadable", never_ends=True),
@@ -346,6 +352,7 @@ HOLDS: Final[Mapping[HoldName, HoldRule]] = {
         *WITH_PROOF,
         *GUARDS,
         ZIP_UNREADABLE,
+        OTHER_APP_FIRST,
         *_FOUND_ELSEWHERE,
     )
 }

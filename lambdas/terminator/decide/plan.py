@@ -48,15 +48,15 @@ def guard(
     if decision.kind == "recycle":
         return _guard_recycle(decision, state)
     dead, outdated = state.dead, state.outdated
-    for rule in holds.GUARDS:
+    for rule in (*holds.GUARDS, holds.ZIP_UNREADABLE, holds.OTHER_APP_FIRST):
+        if rule is holds.ZIP_UNREADABLE and decision.kind != "canary":
+            continue
         if held := holds.first([rule], state):
             dead = tuple(i for i in dead if _may_go_under(rule, state, i))
             outdated = tuple(i for i in outdated if _may_go_under(rule, state, i))
             decision = _choose(state, dead, outdated)
             if not decision.to_terminate:
                 return held
-    if decision.kind == "canary":
-        return holds.first([holds.ZIP_UNREADABLE], state) or decision
     return decision
 
 
@@ -73,13 +73,16 @@ def _may_go_under(rule: HoldRule, state: GroupState, instance: Instance) -> bool
 
     The window and alarms hold neither an available instance above the target nor a dead one
     that was created after every available one: they must not keep a bad release, or its failed
-    boot, in place. An alarm that was in ALARM when the target became the target holds nothing
-    that was created before: the fix must be able to go out to those that set it off.
+    boot, in place. That another app goes first holds no dead one at all. An alarm that was in
+    ALARM when the target became the target holds nothing that was created before: the fix must be
+    able to go out to those that set it off.
     """
-    if rule.name == "instance_refresh":
+    if rule.name in {"instance_refresh", "zip_unreadable"}:
         return False
     if instance in state.outdated and state.above_target(instance):
         return True
+    if rule.name == "other_app_first":
+        return instance in state.dead
     newest = max(map(created, state.available), default=None)
     if instance in state.dead and (newest is None or created(instance) > newest):
         return True

@@ -33,7 +33,9 @@ _TARGET: Final = tuple(
     for rule in holds.STANDING
     if rule.name in {"no_release", "template_unknown", "release_in_future"}
 )
-_OTHERS: Final = tuple(rule for rule in holds.GUARDS if rule.name not in _KEPT_NAMES)
+_OTHERS: Final = tuple(
+    rule for rule in (*holds.GUARDS, holds.OTHER_APP_FIRST) if rule.name not in _KEPT_NAMES
+)
 
 
 def replace_named(

@@ -9,7 +9,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from terminator.config import tags
+from terminator.config import after, tags
 from terminator.config.tags import REPLACE_AFTER_TAG, Policy
 from terminator.config.values import moment
 from terminator.errors import KnownError, explain
@@ -149,9 +149,11 @@ class Scope:
     ) -> tuple[list[OptedIn], dict[str, str]]:
         """Return the groups to observe, and why others of the scope cannot be served.
 
-        Observed are the groups in scope and the others of their apps.
+        Observed are the groups in scope, the others of their apps, and those of the apps that go
+        before them.
         """
-        apps = {group.app for group in groups if self.covers(group)}
+        covered = [group for group in groups if self.covers(group)]
+        apps = {app for group in covered for app in (group.app, *group.policy.after)}
         observed = [group for group in groups if group.app in apps]
         if self.app is not None:
             return observed, {}
@@ -240,7 +242,14 @@ def list_groups(
             found.append(opted_in(described, config, supposed.get(name)))
         except Exception as error:  # noqa: BLE001 - one malformed row must not end the run
             unknown[name] = f"its description cannot be read: {explain(error)}"
-    return found, unknown, failure
+    return in_order(found, are_all=failure is None), unknown, failure
+
+
+def in_order(groups: Iterable[OptedIn], *, are_all: bool) -> list[OptedIn]:
+    """Return groups with what is wrong with the apps that they go after among their problems."""
+    listed = list(groups)
+    policies = after.checked({each.name: each.policy for each in listed}, are_all=are_all)
+    return [replace(each, policy=policies[each.name]) for each in listed]
 
 
 def opted_in(
@@ -293,7 +302,9 @@ def take_snapshot(
     moving = [each for each in readable if settled[each.name] is False]
     whole = [each for each in readable if settled[each.name]]
     due = [each for each in whole if _has_due(each, seen, now)]
-    groups = [*moving, *due, *_that_tell(whole, moving, seen)]
+    before_those = {app for each in moving for app in each.policy.after}
+    awaited = [each for each in whole if each.app in before_those]
+    groups = [*moving, *due, *awaited, *_that_tell(whole, moving, seen)]
     activities = {
         name: what
         for name, what in _read_activities(world, groups, now).items()
