@@ -1,31 +1,73 @@
-"""`terminator completion`: the script that makes a shell complete the command line."""
+"""`terminator completion`: the script that makes a shell complete the command line, and names."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Final
 
 import click
 from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
-_SHELLS: Final = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+from terminator_cli import settings
+
+if TYPE_CHECKING:
+    from terminator.config.deployment import Config
+
+_COMPLETES: Final = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+# Nobody waits longer for a key.
+_PATIENCE_SECONDS: Final = 3
 
 
-@click.command()
-@click.argument("shell", type=click.Choice(sorted(_SHELLS)))
-@click.pass_context
-def completion(context: click.Context, shell: str) -> None:
-    """Print the script that completes all this in a shell.
+def completion(shell: str) -> None:
+    """Print the script that completes all this in a shell."""
+    main = click.get_current_context().find_root().command
+    click.echo(_COMPLETES[shell](main, {}, "terminator", "_TERMINATOR_COMPLETE").source())
 
-    It completes commands, options, groups and apps; groups and apps are those that
-    groups.names of the configuration lists.
 
-    \b
-    In ~/.bashrc:
-        eval "$(terminator completion bash)"
-    In ~/.zshrc, after compinit:
-        eval "$(terminator completion zsh)"
-    In ~/.config/fish/config.fish:
-        terminator completion fish | source
-    """  # noqa: D301 - \b keeps click from filling the lines
-    main = context.find_root().command
-    click.echo(_SHELLS[shell](main, {}, "terminator", "_TERMINATOR_COMPLETE").source())
+def names(kind: str, context: click.Context, begun: str) -> list[str]:
+    """Return the names of a kind that begin so: a group, an app, a version or an instance.
+
+    Where AWS does not tell them in time there are those of the settings: a key that is pressed
+    must never print an error, nor hang.
+    """
+    found: set[str] = set()
+
+    def look() -> None:
+        # No settings, no credentials, no permission, no network: there is nothing to offer.
+        with suppress(Exception), context.scope(cleanup=False):
+            config = settings.read(context.params.get("config_file") or Path("cdk.json"))
+            found.update(config.names if kind in {"group", "app"} else ())
+            found.update(_told_by_aws(kind, context, config))
+
+    looking = Thread(target=look, daemon=True)
+    looking.start()
+    looking.join(_PATIENCE_SECONDS)
+    return sorted(name for name in list(found) if name.startswith(begun))
+
+
+def _told_by_aws(kind: str, context: click.Context, config: Config) -> Iterator[str]:
+    if kind == "group" and not config.tagged:
+        return
+    # It imports boto3.
+    from terminator_cli import reach, stream  # noqa: PLC0415
+
+    if kind == "version":
+        if context.command.name == "use":
+            yield "newest"
+        app = context.params.get("app")
+        if app is not None and config.bucket is not None:
+            s3 = reach.aws(config).s3
+            releases = stream.read_stream(s3, config.bucket, app).releases
+            yield from (release.version.text for release in releases)
+        return
+    for group in reach.groups(reach.aws(), config):
+        match kind:
+            case "instance":
+                yield from (member.id for member in group.members)
+            case "app" if not group.policy.problems:
+                yield group.policy.app
+            case "group":
+                yield group.name

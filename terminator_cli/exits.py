@@ -8,18 +8,6 @@ from contextlib import contextmanager
 from typing import Final
 
 import click
-from boto3.exceptions import Boto3Error
-from botocore.exceptions import (
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-    ProfileNotFound,
-)
-
-from terminator.config.deployment import ConfigError
-from terminator.errors import AWS_ERRORS, KnownError, UnknownGroupsError, explain
-from terminator.invoke import ReconcileError
-from terminator.text import plain
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -49,25 +37,55 @@ def told() -> Iterator[None]:
     """Turn what the block raises of AWS and of the configuration into one clear line."""
     try:
         yield
-    except (ConfigError, ProfileNotFound) as error:
-        raise UnusableError(str(error)) from error
-    except NoRegionError as error:
-        raise UnusableError(
-            "no Region: say --region, or set AWS_DEFAULT_REGION or AWS_PROFILE"
-        ) from error
-    except (NoCredentialsError, PartialCredentialsError) as error:
-        lacking = (
-            "say --profile, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        )
-        raise UnusableError(f"no credentials: {lacking}") from error
-    except Boto3Error as error:
-        raise FailedError(f"AWS says: {plain(str(error))}") from error
-    except UnknownGroupsError as error:
-        raise NotServedError(plain(str(error))) from error
-    except (KnownError, ReconcileError) as error:
-        raise FailedError(plain(str(error))) from error
-    except AWS_ERRORS as error:
-        raise FailedError(f"AWS says: {explain(error)}") from error
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        said = _said(error)
+        if said is None:
+            raise
+        raise said from error
+
+
+def _said(  # noqa: PLR0911 - a line for each kind
+    error: Exception,
+) -> click.ClickException | None:
+    """Return what an error comes to, None for one that is ours to mend."""
+    # Whoever raised one of these has imported them; --help and completion do without.
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import (
+        NoCredentialsError,
+        NoRegionError,
+        PartialCredentialsError,
+        ProfileNotFound,
+    )
+
+    from terminator.config.deployment import ConfigError
+    from terminator.errors import AWS_ERRORS, KnownError, UnknownGroupsError, explain
+    from terminator.invoke import ReconcileError
+    from terminator.text import plain
+
+    match error:
+        case ConfigError() | ProfileNotFound():
+            return UnusableError(str(error))
+        case NoRegionError():
+            return UnusableError(
+                "no Region: say --region, or set AWS_DEFAULT_REGION or AWS_PROFILE"
+            )
+        case NoCredentialsError() | PartialCredentialsError():
+            return UnusableError(
+                "no credentials: say --profile, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY"
+            )
+        case Boto3Error():
+            return FailedError(f"AWS says: {plain(str(error))}")
+        case UnknownGroupsError():
+            return NotServedError(plain(str(error)))
+        case KnownError() | ReconcileError():
+            return FailedError(plain(str(error)))
+        case _ if isinstance(error, AWS_ERRORS):
+            return FailedError(f"AWS says: {explain(error)}")
+        case _:
+            return None
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -7,13 +7,12 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-import click
 from rich.text import Text
 
 from terminator.report.record import shown
 from terminator.text import count
 from terminator_cli import output
-from terminator_cli.recordings import Wanted, load, nothing, order, record_options
+from terminator_cli.recordings import Wanted, load, nothing, order
 from terminator_cli.records import standing
 from terminator_cli.report.timeline import Fold, fold
 
@@ -30,27 +29,10 @@ _MOST_IDS: Final = 100
 _MOST_REASONS: Final = 20
 
 
-@click.command()
-@record_options
-@click.option(
-    "--instance",
-    metavar="ID",
-    help="Only decisions to terminate this instance, and what became of it.",
-)
-@click.option("--limit", type=click.IntRange(min=1), help="At most so many, the newest.")
-@click.option("--all", "unfolded", is_flag=True, help="Do not fold decisions that repeat.")
-@click.option("--json", "as_json", is_flag=True, help="Print decision records, as a list.")
 def history(
     wanted: Wanted, *, instance: str | None, limit: int | None, unfolded: bool, as_json: bool
 ) -> None:
-    """Show what was decided, by time: which group, what, and why.
-
-    Decisions that repeat are folded into one row, with how often and until when.
-
-    \b
-    Examples: terminator history --group live_asg_web --since 2h
-              terminator history --instance i-0ae0fbd754e6d71d9 --since 7d
-    """  # noqa: D301 - \b keeps click from filling the lines
+    """Show what was decided, by time: which group, what, and why."""
     now = datetime.now(UTC)
     name, records = load(wanted, now)
     if instance is not None and records:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-import click
-
 from terminator.config.tags import ENABLED_TAG, TAG_PREFIX
 from terminator.observe.autoscaling import describe_groups, tags_of
 from terminator.observe.snapshot import Scope
 from terminator.reconcile import Supposing
 from terminator.text import plain, quoted
-from terminator_cli import options, output, reach
+from terminator_cli import output, reach
 from terminator_cli.exits import UnusableError
 from terminator_cli.options import Asked
 from terminator_cli.records import block
@@ -27,42 +25,16 @@ PAUSE_TAG: Final = f"{TAG_PREFIX}pause"
 # https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Tag.html
 _LONGEST_REASON: Final = 256
 
-_group: Final = click.argument("group", shell_complete=options.names)
 
-
-@click.command()
-@_group
-@click.option("--reason", default="", metavar="TEXT", help="Why; logs and plans say it.")
-@options.dry_run
-@options.observing
 def pause(asked: Asked, group: str, reason: str, *, dry_run: bool) -> None:
-    """Hold a group: set its tag terminator:pause.
-
-    Shows the decision that follows; with --dry-run and --local: the one that would follow. The
-    deployed function plans with the tags as they are, so a --dry-run that asks it shows the one
-    as it is now.
-
-    \b
-    Example: terminator pause live_asg_web --reason "release freeze until Monday"
-    """  # noqa: D301 - \b keeps click from filling the lines
+    """Hold a group: set its tag terminator:pause."""
     if len(reason) > _LONGEST_REASON:
         raise UnusableError(f"--reason has {len(reason)} characters; a tag holds 256")
     _run(asked, group, reason, dry_run=dry_run)
 
 
-@click.command()
-@_group
-@options.dry_run
-@options.observing
 def resume(asked: Asked, group: str, *, dry_run: bool) -> None:
-    """Hold a group no longer: remove its tag terminator:pause.
-
-    Shows the decision that follows; with --dry-run and --local: the one that would follow. The
-    deployed function plans with the tags as they are, so a --dry-run that asks it shows the one
-    as it is now.
-
-    Example: terminator resume live_asg_web
-    """
+    """Hold a group no longer: remove its tag terminator:pause."""
     _run(asked, group, None, dry_run=dry_run)
 
 

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NoReturn
 
-import click
 from rich.text import Text
 
 from terminator.observe.snapshot import Scope
 from terminator.report.log_lines import nothing_to_serve
 from terminator.report.record import InstanceRecord, Record, shown
 from terminator.text import few
-from terminator_cli import options, output, reach
+from terminator_cli import output, reach
 from terminator_cli.exits import DONE, FAILED, confirm
 from terminator_cli.options import Asked
 from terminator_cli.records import follows_releases, on_target, standing
@@ -27,33 +26,14 @@ _ROOMY_WIDTH: Final = 90
 _ALL_THE_SAME: Final = "dry_run is true in the settings: apply terminates all the same"
 
 
-@click.command()
-@options.groups
-@options.observing
 def plan(asked: Asked, groups: tuple[str, ...]) -> None:
-    """Show what would be done now, and why; terminate nothing.
-
-    Example: terminator plan --group live_asg_web
-    """
+    """Show what would be done now, and why; terminate nothing."""
     config = replace(asked.config, dry_run=True)
     _end(asked, reach.run(asked, config, Scope(groups=frozenset(groups) or None)))
 
 
-@click.command()
-@options.groups
-@options.yes
-@options.dry_run
-@options.observing
 def apply(asked: Asked, groups: tuple[str, ...], *, yes: bool, dry_run: bool) -> None:
-    """Do now what is due: terminate what the rules let go.
-
-    Shows who would go, and asks; --yes acts at once. Where nobody would go nothing is asked. It
-    acts though dry_run is true in the settings, and says so.
-
-    \b
-    Examples: terminator apply
-              terminator apply --yes --json
-    """  # noqa: D301 - \b keeps click from filling the lines
+    """Do now what is due: terminate what the rules let go."""
     scope, config = Scope(groups=frozenset(groups) or None), replace(asked.config, dry_run=True)
     if not dry_run and not yes:
         records = reach.run(asked, config, scope)

@@ -10,32 +10,30 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from botocore.config import Config
 
+from terminator.config import values
 from terminator.report.record import Record, RecordError, is_record, joined, part_of, shown
 from terminator.text import count, quoted
-from terminator_cli import options, output, reach, settings
+from terminator_cli import output, reach, settings
 from terminator_cli.exits import UnusableError
 
 if TYPE_CHECKING:
     from types_boto3_logs.client import CloudWatchLogsClient
     from types_boto3_logs.type_defs import FilterLogEventsRequestPaginateTypeDef
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
 # How far back the log is read where nothing is said; a file is read whole.
 DEFAULT_SINCE: Final = timedelta(days=1)
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _MOMENTS: Final = (
-    "a time ago such as 90s, 30m, 2h, 7d or 1w, or a time such as 2026-11-18T12:00 (UTC)"
+    "a time ago such as 90s, 30m, 1h30m, 7d or 1w, or a time such as 2026-11-18T12:00 (UTC)"
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_9999: Final = 253_370_764_800_000
@@ -103,66 +101,30 @@ def moment(text: str, now: datetime) -> datetime:
     Raise click.BadParameter, which quotes the text and says what is accepted.
     """
     try:
-        if match := re.fullmatch(r"([0-9]{1,7})([smhdw])", text):
-            return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
-        read = datetime.fromisoformat(text)
-        return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+        with suppress(ValueError):
+            return now - values.span(text)
+        return values.moment(text)
     except (ValueError, OverflowError) as error:
         raise click.BadParameter(f"{quoted(text)} is not {_MOMENTS}") from error
 
 
-def _moment(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | None:
+def moment_ago(text: str | None) -> datetime | None:
+    """Read what --since and --until take, as seen now; None where nothing was said."""
     return None if text is None else moment(text, datetime.now(UTC))
 
 
-_OPTIONS: Final[Sequence[Callable[[Any], Any]]] = (
-    click.option(
-        "--group",
-        "groups",
-        multiple=True,
-        metavar="NAME",
-        help="Only this group; may be given more than once.",
-    ),
-    click.option(
-        "--since",
-        callback=_moment,
-        metavar="TIME",
-        help="From then on: 90s, 30m, 2h, 7d ago, or a time (2026-11-18T12:00, UTC). "
-        "The log is read for a day unless told otherwise; a file is read whole.",
-    ),
-    click.option("--until", callback=_moment, metavar="TIME", help="Up to then, written likewise."),
-    click.option(
-        "--file",
-        envvar="TERMINATOR_FILE",
-        show_envvar=True,
-        type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-        help="Read this file (- is standard input) instead of CloudWatch Logs: log lines, or "
-        "JSON as history, plan --json or aws logs filter-log-events prints it.",
-    ),
-    options.config_file("The file whose context.terminator names the deployment."),
-)
-
-
-def record_options(command: Command) -> Callable[..., Any]:
-    """Declare --group, --since, --until, --file and --config, and pass them as a Wanted."""
-
-    @wraps(command)
-    def chosen(
-        groups: tuple[str, ...],
-        since: datetime | None,
-        until: datetime | None,
-        file: Path | None,
-        config_file: Path,
-        **rest: Any,  # noqa: ANN401 - what the command declares itself
-    ) -> None:
-        if since and until and since > until:
-            raise click.UsageError("--since is later than --until")
-        command(Wanted(tuple(map(shown, groups)), since, until, file, config_file), **rest)
-
-    declared: Callable[..., Any] = chosen
-    for option in reversed(_OPTIONS):
-        declared = option(declared)
-    return declared
+def wanted(
+    *,
+    groups: tuple[str, ...],
+    since: datetime | None,
+    until: datetime | None,
+    file: Path | None,
+    config_file: Path,
+) -> Wanted:
+    """Return what the options ask for; raise click.UsageError where they contradict each other."""
+    if since and until and since > until:
+        raise click.UsageError("--since is later than --until")
+    return Wanted(tuple(map(shown, groups)), since, until, file, config_file)
 
 
 def load(wanted: Wanted, now: datetime) -> tuple[str, list[Record]]:

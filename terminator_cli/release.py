@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import click
 from botocore.config import Config
 from rich.progress import (
     BarColumn,
@@ -28,7 +27,7 @@ from terminator.observe.releases import METADATA, chosen
 from terminator.observe.zips import problem_of
 from terminator.text import plain
 from terminator.version import Version, same_release
-from terminator_cli import options, output, reach
+from terminator_cli import output, reach
 from terminator_cli.exits import FailedError, UnusableError, confirm
 from terminator_cli.options import Asked
 from terminator_cli.stream import Stream, a_version, an_app, bucket_of, read_stream
@@ -105,26 +104,10 @@ class Upload:
             yield f"the pointer {pointer} names {self.wanted.release.version}: that is run"
 
 
-@click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@options.app()
-@click.option("--version", "text", required=True, metavar="VERSION", help="Such as 1.0.275.")
-@click.option("--force", is_flag=True, help="Replace the zip where the version exists.")
-@options.yes
-@options.dry_run
-@options.common
 def release(  # noqa: PLR0913 - the options it declares
     asked: Asked, file: Path, app: str, text: str, *, force: bool, yes: bool, dry_run: bool
 ) -> None:
-    """Check a zip, and upload it as a release of an app.
-
-    The zip must be readable and not empty, and the version new. Where it would not become
-    the release to run, it says why, and asks.
-
-    \b
-    Examples: terminator release build/web.zip --app web --version 1.0.275
-              terminator release web.zip --app web --version 1.0.275 --dry-run
-    """  # noqa: D301 - \b keeps click from filling the lines
+    """Check a zip, and upload it as a release of an app."""
     bucket = bucket_of(asked.config)
     if bucket.template.is_zip:
         check_zip(file)

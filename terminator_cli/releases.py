@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import click
 from rich.text import Text
 
 from terminator.model import NoRelease, Release
@@ -15,7 +14,7 @@ from terminator.observe.snapshot import Scope
 from terminator.report.record import Record, shown
 from terminator.text import count, plain, quoted
 from terminator.version import NotAVersionError, read
-from terminator_cli import options, output, reach
+from terminator_cli import output, reach
 from terminator_cli.options import Asked
 from terminator_cli.records import follows_releases, newest_first, versions
 from terminator_cli.stream import WHY, Stream, an_app, bucket_of, is_app, read_stream, released
@@ -62,16 +61,8 @@ class Seen:
         return found
 
 
-@click.command()
-@options.app(required=False)
-@options.observing
 def releases(asked: Asked, app: str | None) -> None:
-    """Show the releases in S3, the one to run, and who runs what.
-
-    \b
-    Examples: terminator releases
-              terminator releases --app web --json
-    """  # noqa: D301 - \b keeps click from filling the lines
+    """Show the releases in S3, the one to run, and who runs what."""
     config = asked.config
     bucket, aws = bucket_of(config), reach.aws(config)
     if app is None:

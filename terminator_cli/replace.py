@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace as changed
 from typing import TYPE_CHECKING
 
-import click
-
 from terminator.model import Request
 from terminator.reconcile import EVERYTHING
 from terminator.text import few, plain
-from terminator_cli import options, output, reach
+from terminator_cli import output, reach
 from terminator_cli.exits import DONE, FAILED, FailedError, UnusableError, confirm
 from terminator_cli.options import Asked
 from terminator_cli.plan import show
@@ -20,23 +18,8 @@ if TYPE_CHECKING:
     from terminator.report.record import Record
 
 
-@click.command()
-@click.argument("instances", nargs=-1, required=True, metavar="INSTANCE...")
-@options.yes
-@options.dry_run
-@options.observing
 def replace(asked: Asked, instances: tuple[str, ...], *, yes: bool, dry_run: bool) -> None:
-    """Replace the instances that you name now, whatever the rules say.
-
-    For the emergency in which waiting for the rules is wrong. Shows who would go, who stays and
-    why, and what is overridden (the target, its proof, a window), and asks. It keeps the minimum,
-    and never takes what is protected from scale-in, in Standby or in a paused group. The group
-    boots a replacement, of the release that it would boot anyway. Exit status 1: not all that
-    you named go.
-
-    \b
-    Example: terminator replace i-01eb1b24b1e5d8a3e
-    """  # noqa: D301 - \b keeps click from filling the lines
+    """Replace the instances that you name now, whatever the rules say."""
     config, aws = asked.config, reach.aws()
     members = {member.id for group in reach.groups(aws, config) for member in group.members}
     if lost := [plain(id_) for id_ in instances if id_ not in members]:

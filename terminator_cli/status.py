@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import click
 from click.core import ParameterSource
@@ -22,13 +22,12 @@ from rich.table import Table
 from rich.text import Text
 
 from terminator.config.deployment import Config
-from terminator.config.values import duration
 from terminator.observe.snapshot import Scope
 from terminator.report.log_lines import nothing_to_serve
 from terminator.report.record import Record, shown
 from terminator.text import few
 from terminator.version import Order, stands_for
-from terminator_cli import options, output, reach
+from terminator_cli import output, reach
 from terminator_cli.exits import DONE, FAILED, UNCONVERGED, NotServedError, UnusableError, told
 from terminator_cli.options import Asked
 from terminator_cli.records import (
@@ -42,41 +41,10 @@ from terminator_cli.records import (
 )
 from terminator_cli.stream import a_version, an_app
 
-
-def _timeout(
-    _context: click.Context, _option: click.Parameter, text: str | None
-) -> timedelta | None:
-    try:
-        return None if text is None else duration(text)
-    except ValueError as error:
-        raise click.BadParameter("accepted is a duration such as 90s, 30m or 2h") from error
+_SHORTEST: Final = timedelta(seconds=1)
+_LONGEST: Final = timedelta(hours=1)
 
 
-@click.command()
-@options.groups
-@options.app(required=False, default="all groups that opted in")
-@click.option("-w", "--watch", is_flag=True, help="Look again until all have converged.")
-@click.option(
-    "--version",
-    "wanted",
-    metavar="VERSION",
-    help="With --watch: until all run this version, whatever they should run now.",
-)
-@click.option(
-    "--interval",
-    type=click.FloatRange(min=1, max=3600),
-    default=15,
-    show_default=True,
-    metavar="SECONDS",
-    help="With --watch: the time between two looks.",
-)
-@click.option(
-    "--timeout",
-    callback=_timeout,
-    metavar="DURATION",
-    help="With --watch: end after this time, such as 30m, with exit status 3.",
-)
-@options.observing
 def status(  # noqa: PLR0913 - the options it declares
     asked: Asked,
     groups: tuple[str, ...],
@@ -84,26 +52,18 @@ def status(  # noqa: PLR0913 - the options it declares
     app: str | None,
     watch: bool,
     wanted: str | None,
-    interval: float,
+    interval: timedelta,
     timeout: timedelta | None,
 ) -> None:
-    """Show what every group runs, wants and waits for.
-
-    It changes nothing. With --watch it stays until every group has converged; not on a terminal
-    it prints a line for each change instead, or with --json an object. Exit status: 0 shown, or
-    converged; 1 something failed in some group, or with --watch there is none to serve; 3 not
-    converged within --timeout; 130 interrupted.
-
-    \b
-    Examples: terminator status --group live_asg_web
-              terminator status --watch --app web --version 1.0.275 --timeout 30m
-    """  # noqa: D301 - \b keeps click from filling the lines
+    """Show what every group runs, wants and waits for."""
     source = click.get_current_context().get_parameter_source
     names = {"interval": "interval", "timeout": "timeout", "wanted": "version"}
     for parameter, name in () if watch else names.items():
         # Who gives one of them expects to wait, and would take a single look for the end of it.
         if source(parameter) is not ParameterSource.DEFAULT:
             raise UnusableError(f"--{name} is for a watch: add --watch")
+    if not _SHORTEST <= interval <= _LONGEST:
+        raise UnusableError("--interval is from 1s to 1h")
     if wanted is not None:
         a_version(wanted, _order(asked.config, app))
     config, app = asked.config, None if app is None else an_app(app)
@@ -113,7 +73,7 @@ def status(  # noqa: PLR0913 - the options it declares
         remark = "dry_run is true in the settings: what is deployed only looks"
         look = partial(reach.run, asked, config, scope, quiet=True)
         with _shown(asked, timeout, remark if only_looks else "") as show:
-            raise SystemExit(follow(look, show, Watch(interval, timeout, wanted)))
+            raise SystemExit(follow(look, show, Watch(interval.total_seconds(), timeout, wanted)))
     records = reach.run(asked, config, scope)
     if asked.as_json:
         output.document([summary(record) for record in records])

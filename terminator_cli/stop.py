@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import click
-
 from terminator.clients import Aws
 from terminator.config import deployment
 from terminator.text import count
-from terminator_cli import options, output, reach
+from terminator_cli import output, reach
 from terminator_cli.exits import UnusableError
 from terminator_cli.options import Asked
 
@@ -22,20 +20,8 @@ if TYPE_CHECKING:
     from types_boto3_events.client import EventBridgeClient
 
 
-@click.command()
-@options.dry_run
-@options.common
 def stop(asked: Asked, *, dry_run: bool) -> None:
-    """Stop a deployment: no run begins until it is started again.
-
-    Disables the rules that start its functions, then sets the reserved concurrency of reconcile
-    to 0. A run under way goes on to its end, which takes five minutes at most. What deploys
-    again does not start it.
-
-    \b
-    Examples: terminator stop
-              terminator stop --dry-run
-    """  # noqa: D301 - \b keeps click from filling the lines
+    """Stop a deployment: no run begins until it is started again."""
     function, aws = f"{asked.config.name}-reconcile", reach.aws()
     events = aws.session.client("events")
     before, rules = _concurrency(aws, function), list(_rules(aws, events, asked.config.name))
@@ -49,17 +35,8 @@ def stop(asked: Asked, *, dry_run: bool) -> None:
     _tell(asked, "stopped", rules, changes=changes, dry_run=dry_run, concurrency=0)
 
 
-@click.command()
-@options.dry_run
-@options.common
 def start(asked: Asked, *, dry_run: bool) -> None:
-    """Start a deployment that was stopped.
-
-    Gives reconcile the concurrency that the settings say, and enables the rules again. The next
-    run comes by the schedule; `terminator plan` shows what it would do.
-
-    Example: terminator start
-    """
+    """Start a deployment that was stopped."""
     function, aws = f"{asked.config.name}-reconcile", reach.aws()
     reserves = deployment.deployment_from_file(asked.config_file).reserve_concurrency
     events = aws.session.client("events")

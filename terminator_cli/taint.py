@@ -3,57 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import click
 
 from terminator.config.tags import REPLACE_AFTER_TAG
-from terminator.config.values import moment
+from terminator.config.values import moment, span
 from terminator.text import few, quoted
-from terminator_cli import options, output, reach
+from terminator_cli import output, reach
 from terminator_cli.exits import UnusableError
 from terminator_cli.options import Asked
 
-_ids = click.argument("instances", nargs=-1, required=True, metavar="INSTANCE...")
+
+def taint(asked: Asked, instances: tuple[str, ...], after: str | None, *, dry_run: bool) -> None:
+    """Have instances replaced: set their tag terminator:replace-after."""
+    now = datetime.now(UTC)
+    at = now if after is None else _when(after, now)
+    _run(asked, instances, at.isoformat(timespec="seconds"), dry_run=dry_run)
 
 
-def _when(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
+def _when(text: str, now: datetime) -> datetime:
+    """Read a time, or a span from `now` on; raise click.BadParameter."""
     try:
-        return None if text is None else moment(text)
-    except ValueError as error:
-        raise click.BadParameter("accepted is a time such as 2026-11-30T06:00:00Z") from error
+        with suppress(ValueError):
+            return now + span(text)
+        return moment(text)
+    except (ValueError, OverflowError) as error:
+        accepted = "accepted is a time such as 2026-11-30T06:00:00Z, or a duration such as 1h30m"
+        raise click.BadParameter(accepted, param_hint="'--after'") from error
 
 
-@click.command()
-@_ids
-@click.option("--after", callback=_when, metavar="TIME", help="From when on; default: now.")
-@options.dry_run
-@options.common
-def taint(
-    asked: Asked, instances: tuple[str, ...], after: datetime | None, *, dry_run: bool
-) -> None:
-    """Have instances replaced: set their tag terminator:replace-after.
-
-    They go one at a time, once their groups have converged, within the minimum, in the window
-    and held by alarms.
-
-    \b
-    Examples: terminator taint i-0a1b2c3d4e5f60718
-              terminator taint i-0a1b2c3d4e5f60718 --after 2026-11-30T22:00:00+01:00
-    """  # noqa: D301 - \b keeps click from filling the lines
-    text = (after or datetime.now(UTC)).isoformat(timespec="seconds")
-    _run(asked, instances, text, dry_run=dry_run)
-
-
-@click.command()
-@_ids
-@options.dry_run
-@options.common
 def untaint(asked: Asked, instances: tuple[str, ...], *, dry_run: bool) -> None:
-    """Let instances stay: remove their tag terminator:replace-after.
-
-    Example: terminator untaint i-0a1b2c3d4e5f60718
-    """
+    """Let instances stay: remove their tag terminator:replace-after."""
     _run(asked, instances, None, dry_run=dry_run)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
-import click
 from rich.text import Text
 
 from terminator.clients import Aws
@@ -17,7 +16,7 @@ from terminator.reconcile import Supposing
 from terminator.report.record import Record, shown
 from terminator.text import count
 from terminator.version import Version, stands_for
-from terminator_cli import options, output, reach
+from terminator_cli import output, reach
 from terminator_cli.exits import FailedError, UnusableError, confirm
 from terminator_cli.options import Asked
 from terminator_cli.output import STYLES
@@ -64,23 +63,8 @@ class Effect:
     reason: str | None
 
 
-@click.command()
-@click.argument("version")
-@options.app()
-@options.yes
-@options.dry_run
-@options.observing
 def use(asked: Asked, version: str, app: str, *, yes: bool, dry_run: bool) -> None:
-    """Set which release an app runs: a version, or the newest.
-
-    Shows what would be replaced, and asks. VERSION must be a release: it is written to the
-    pointer, the object {app}/current. `newest` removes the pointer: from now on the newest is
-    run.
-
-    \b
-    Examples: terminator use --app web 1.0.266
-              terminator use --app web newest --yes
-    """  # noqa: D301 - \b keeps click from filling the lines
+    """Set which release an app runs: a version, or the newest."""
     aws, stream = _read(asked, app)
     if version == _NEWEST:
         listing = replace(stream.listing, pointer=())
@@ -91,24 +75,8 @@ def use(asked: Asked, version: str, app: str, *, yes: bool, dry_run: bool) -> No
     _run(asked, aws, change, yes=yes, dry_run=dry_run)
 
 
-@click.command()
-@options.app()
-@click.option("--to", metavar="VERSION", help="To this release, whatever ran before.")
-@options.yes
-@options.dry_run
-@options.observing
 def rollback(asked: Asked, app: str, *, to: str | None, yes: bool, dry_run: bool) -> None:
-    """Go back to the release that ran before the one that is run now.
-
-    That is the highest below it that instances still run; where none runs one, the highest below
-    it that was uploaded before it. Shows what would be replaced, and asks. Repeated, it refuses
-    to go further back: say where to with --to. The pointer keeps the app there until
-    `terminator use --app NAME newest`.
-
-    \b
-    Examples: terminator rollback --app web
-              terminator rollback --app web --to 1.0.266
-    """  # noqa: D301 - \b keeps click from filling the lines
+    """Go back to the release that ran before the one that is run now."""
     aws, stream = _read(asked, app)
     back = _before(asked, stream) if to is None else stream.named(to)
     _run(asked, aws, _pointing(stream, back), yes=yes, dry_run=dry_run)

@@ -19,7 +19,7 @@ from terminator.config import deployment
 from terminator.config.deployment import ConfigError
 from terminator.config.tags import Limits
 from terminator.text import count
-from terminator_cli import options, output, reach, settings
+from terminator_cli import output, reach, settings
 from terminator_cli.doctor import boot, deployed, groups, launches, network, releases
 from terminator_cli.doctor.findings import Finding, Unseen, about, look
 from terminator_cli.exits import DONE, FAILED, told
@@ -34,19 +34,8 @@ _IMPATIENT: Final = Config(
 )
 
 
-@click.command()
-@options.common
 def doctor(asked: Asked) -> None:
-    """Check that a deployment can work, and say what would mend it.
-
-    Looks at the settings, the functions, the releases bucket, each group that opted in, what
-    it launches from, and whether its probe may reach it. Changes nothing. What you may not
-    look at is a warning. Exit status 1 if there is a problem.
-
-    \b
-    Examples: terminator doctor
-              terminator doctor --json
-    """  # noqa: D301 - \b keeps click from filling the lines
+    """Check that a deployment can work, and say what would mend it."""
     found = list(_examine(asked.config_file))
     if asked.as_json:
         output.document([asdict(finding) for finding in found])

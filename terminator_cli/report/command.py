@@ -10,27 +10,12 @@ import click
 from terminator.text import count
 from terminator_cli.exits import FailedError, UnusableError
 from terminator_cli.output import note, say
-from terminator_cli.recordings import Wanted, load, nothing, record_options
+from terminator_cli.recordings import Wanted, load, nothing
 from terminator_cli.report.page import page
 
 
-@click.command()
-@record_options
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    default=Path("report.html"),
-    show_default=True,
-    help="Where to write the page; - is standard output.",
-)
 def report(wanted: Wanted, *, output: Path) -> None:
-    """Write what happened as one HTML page: versions, instances, decisions and reasons.
-
-    The page needs nothing but itself: mail it, print it, keep it.
-
-    Example: terminator report --group live_asg_web --since 2h -o report.html
-    """
+    """Write what happened as one HTML page: versions, instances, decisions and reasons."""
     now = datetime.now(UTC)
     name, records = load(wanted, now)
     if not records:

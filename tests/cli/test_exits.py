@@ -110,10 +110,12 @@ def test_without_a_releases_bucket_what_needs_one_says_so(
 @pytest.mark.parametrize(
     ("command", "told"),
     [
-        (("status", "--interval", "0"), "0.0 is not in the range 1<=x<=3600"),
+        (("status", "--watch", "--interval", "0s"), "--interval is from 1s to 1h"),
         (("status", "--watch", "--timeout", "soon"), "accepted is a duration such as 90s"),
         (("status", "--timeout", "10s"), "--timeout is for a watch: add --watch"),
-        (("status", "--interval", "15"), "--interval is for a watch: add --watch"),
+        (("status", "--watch", "--interval", "2h"), "--interval is from 1s to 1h"),
+        (("status", "--watch", "--interval", "15"), "accepted is a duration such as 90s"),
+        (("status", "--interval", "15s"), "--interval is for a watch: add --watch"),
         (("status", "--version", "1.0.275"), "--version is for a watch: add --watch"),
         (("status", "--watch", "--version", "one"), 'not a version: "one"; accepted'),
         (("status", "--app", "a/b"), '--app says "a/b"; accepted are'),

@@ -214,7 +214,7 @@ def test_without_region_or_credentials_the_exit_status_is_2(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--since", "soon"], '"soon" is not a time ago such as 90s, 30m, 2h, 7d or 1w'),
+        (["--since", "soon"], '"soon" is not a time ago such as 90s, 30m, 1h30m, 7d or 1w'),
         (["--until", "9999999w"], '"9999999w" is not a time ago'),
         (["--since", "1h", "--until", "2h"], "--since is later than --until"),
         (["--limit", "0"], "0 is not in the range x>=1"),

@@ -3,39 +3,77 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-import terminator_cli
-from terminator_cli.main import load, main
+import terminator_cli.commands
+from terminator_cli.main import main
 from tests.cli.calls import COMMANDS
-from tests.cli.runs import TERMINATOR
+from tests.cli.runs import TERMINATOR, write
+
+# What takes longer to import than help and completion may take.
+SLOW = {"boto3", "botocore", "rich", "httpx", "jinja2", "asyncio", "terminator.reconcile"}
+ASKED = {
+    "help": (["--help"], {}),
+    "version": (["--version"], {}),
+    "a typing error": (["stauts"], {}),
+    "completion of commands": ([], {"COMP_WORDS": "terminator st", "COMP_CWORD": "1"}),
+    "completion of options": ([], {"COMP_WORDS": "terminator status --w", "COMP_CWORD": "2"}),
+    "completion of settings": ([], {"COMP_WORDS": "terminator plan --group l", "COMP_CWORD": "3"}),
+    **{f"help of {name}": ([name, "--help"], {}) for name in main.commands},
+}
+
+
+def test_help_and_completion_do_not_wait_for_what_commands_import(tmp_path: Path) -> None:
+    write(tmp_path, {"groups": {"names": ["live_asg_web"]}})
+    # One process for all of them: what one has imported the next has too.
+    program = f"""
+import os, sys
+from contextlib import suppress
+from terminator_cli.main import main
+for what, (arguments, words) in {ASKED!r}.items():
+    os.environ.pop("_TERMINATOR_COMPLETE", None)
+    os.environ.update(words, **({{"_TERMINATOR_COMPLETE": "bash_complete"}} if words else {{}}))
+    with suppress(SystemExit):
+        main(arguments, prog_name="terminator")
+    print(what, *({SLOW!r} & {{*sys.modules}}), sep="=", file=sys.stderr)
+"""
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert "--watch" in done.stdout
+    assert "plain,live_asg_web" in done.stdout
+    assert done.stdout.count("Usage: terminator ") == len(main.commands) + 1
+    seen = [line for line in done.stderr.splitlines() if line.split("=")[0] in ASKED]
+    assert seen == [*ASKED]
 
 
 @pytest.mark.parametrize("name", sorted(main.commands))
-def test_help_lists_each_command_with_what_it_says_of_itself(name: str) -> None:
-    command = load(name)
-    assert command.name == name
-    assert main.commands[name].get_short_help_str(1000) == command.get_short_help_str(1000)
+def test_every_command_runs_what_bears_its_name(name: str) -> None:
+    text = Path(terminator_cli.commands.__file__).read_text(encoding="utf-8")
+    (module,) = re.findall(rf'"([a-z.]+):{name}"', text)
+    function = getattr(import_module(f"terminator_cli.{module}"), name)
+    command = main.commands[name]
+    assert command.get_short_help_str(1000) == (inspect.getdoc(function) or "").split("\n")[0]
+    parameters = [*inspect.signature(function).parameters]
+    own = {each.name for each in command.params} & {*parameters}
+    assert own == {*parameters} - {"asked"} - ({"wanted"} if name != "status" else set())
 
 
-@pytest.mark.parametrize("asked", ["--help", "--version"])
-def test_help_does_not_wait_for_what_commands_import(asked: str) -> None:
-    program = (
-        "import sys; from terminator_cli.main import main\n"
-        f"try: main([{asked!r}])\n"
-        "finally: print(*sys.modules, file=sys.stderr)"
-    )
-    done = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0
-    slow = {"boto3", "botocore", "rich", "httpx", "jinja2", "terminator_cli.plan"}
-    assert slow & set(done.stderr.split()) == set()
+@pytest.mark.parametrize(("written", "meant"), [("stauts", "status"), ("rolback", "rollback")])
+def test_a_command_that_is_misspelled_is_answered_with_the_nearest(
+    written: str, meant: str
+) -> None:
+    done = CliRunner().invoke(main, [written])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"No such command '{written}'. Did you mean '{meant}'?" in done.stderr
 
 
 @pytest.mark.parametrize("name", sorted(main.commands))
@@ -59,7 +97,7 @@ def test_every_command_and_option_is_documented() -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in pages)
     for name in main.commands:
         assert f"`{name}" in text
-        options = [option for each in load(name).params for option in each.opts]
+        options = [option for each in main.commands[name].params for option in each.opts]
         missing = [each for each in options if each.startswith("--") and each not in text]
         assert missing == [], name
 

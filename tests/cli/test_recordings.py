@@ -346,6 +346,8 @@ def test_a_record_that_is_split_at_any_length_is_whole_again(
         ("90s", -1.5),
         ("30m", -30),
         ("2h", -120),
+        ("1h30m", -90),
+        ("1w", -10080),
         ("1d", -1440),
         ("2026-11-18T12:05", 5),
         ("2026-11-18T13:05+01:00", 5),
@@ -358,7 +360,7 @@ def test_a_time_is_so_long_ago_or_a_date(text: str, minutes: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "2", "h", "-2h", "2 h", "1h30m", "tomorrow", "99999999h", "٣h"]
+    "text", ["", "2", "h", "-2h", "2 h", "30m1h", "tomorrow", "99999999h", "٣h"]
 )
 def test_what_is_no_time_is_refused_with_what_is(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is not a time ago such as 90s"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from sandbox import runs
 from sandbox.fleet import WEB, Fleet
@@ -49,4 +49,14 @@ def test_a_dry_run_tags_nothing_and_a_stranger_is_refused(old_fleet: Fleet, on: 
     refused = on.run("taint", one, "i-0123456789abcdef0")
     assert (refused.exit_code, tagged(old_fleet, one)) == (2, None)
     assert "no member of a group that opted in" in refused.stderr
-    assert on.run("taint", one, "--after", "soon").exit_code == 2
+    unread = on.run("taint", one, "--after", "soon")
+    assert unread.exit_code == 2
+    assert "'--after': accepted is a time such as 2026-11-30T06:00:00Z" in unread.stderr
+
+
+def test_a_taint_may_say_how_long_from_now(old_fleet: Fleet, on: Caller) -> None:
+    one = old_fleet.of(WEB)[0].id
+    now = datetime.now(UTC)
+    (row,) = on.json("taint", one, "--after", "1h30m", "--dry-run")["instances"]
+    after = datetime.fromisoformat(row["replace_after"]) - now
+    assert timedelta(minutes=89) < after < timedelta(minutes=92)

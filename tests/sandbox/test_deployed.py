@@ -85,7 +85,7 @@ def test_a_release_is_rolled_out_by_itself_and_history_tells_of_it(sandbox: Sand
     uploading = ("release", str(archive), "--app", "web", "--version", "1.0.274")
     assert sandbox.terminator(*uploading).returncode == 0
     watched = sandbox.terminator(
-        "status", "--group", WEB, "--watch", "--interval", "2", "--timeout", "5m"
+        "status", "--group", WEB, "--watch", "--interval", "2s", "--timeout", "5m"
     )
     assert watched.returncode == 0, watched.stdout + watched.stderr
     assert "3 of 3 on target, converged: 3 instances on 1.0.274" in watched.stdout

@@ -182,8 +182,8 @@ _SETTINGS: Final[Mapping[str, _Setting]] = {
     "version-prefix": _Setting(values.around, "up to 128 printable characters, such as web-"),
     "version-suffix": _Setting(values.around, "up to 128 printable characters, such as -linux"),
     "pause": _Setting(str, "any text"),
-    "bake-time": _Setting(values.duration, "a duration such as 90s, 10m or 2h, at most 30d"),
-    "warm-up": _Setting(values.duration, "a duration such as 90s, 10m or 2h, at most 30d"),
+    "bake-time": _Setting(values.duration, "a duration such as 90s, 10m or 1h30m, at most 30d"),
+    "warm-up": _Setting(values.duration, "a duration such as 90s, 10m or 1h30m, at most 30d"),
     "canary-retry": _Setting(
         values.positive_duration, "a duration from 1m, such as 30m or 2h, at most 30d"
     ),

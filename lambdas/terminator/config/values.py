@@ -19,7 +19,11 @@ Followed = Literal["release", "template"]
 HIGHEST_PORT: Final = 65_535
 _LONGEST_ALARM: Final = 255
 _LONGEST_AROUND: Final = 128
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+# A span is written with the greatest unit first, and each at most once.
+_SPAN: Final = re.compile(
+    r"(?=[0-9])(?:(?P<weeks>[0-9]{1,8})w)?(?:(?P<days>[0-9]{1,8})d)?(?:(?P<hours>[0-9]{1,8})h)?"
+    r"(?:(?P<minutes>[0-9]{1,8})m)?(?:(?P<seconds>[0-9]{1,8})s)?"
+)
 _LONGEST: Final = timedelta(days=30)
 _SHORTEST_AGE, _LONGEST_AGE = timedelta(hours=1), timedelta(days=366)
 # Each question to an instance carries these, so they are as long as a tag may be at most:
@@ -81,20 +85,27 @@ def positive_amount(text: str) -> Amount:
 
 
 def duration(text: str) -> timedelta:
-    """Read `90s`, `30m`, `2h` or `1d`, at most 30 days."""
-    return _span(text, timedelta(0), _LONGEST)
+    """Read a span such as `90s`, `10m`, `1h30m` or `1d`, at most 30 days."""
+    return _within(span(text), text, timedelta(0), _LONGEST)
 
 
 def age(text: str) -> timedelta:
-    """Read `12h` or `30d`, from an hour to 366 days."""
-    return _span(text, _SHORTEST_AGE, _LONGEST_AGE)
+    """Read a span such as `12h` or `30d`, from an hour to 366 days."""
+    return _within(span(text), text, _SHORTEST_AGE, _LONGEST_AGE)
 
 
-def _span(text: str, shortest: timedelta, longest: timedelta) -> timedelta:
-    match = re.fullmatch(r"([0-9]{1,8})([smhd])", text)
+def span(text: str) -> timedelta:
+    """Read a time span: `90s`, `10m`, `1h30m`, `2d`, `1w`."""
+    match = _SPAN.fullmatch(text)
     if match is None:
         raise ValueError(text)
-    read = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    try:
+        return timedelta(**{unit: int(number or 0) for unit, number in match.groupdict().items()})
+    except OverflowError as error:
+        raise ValueError(text) from error
+
+
+def _within(read: timedelta, text: str, shortest: timedelta, longest: timedelta) -> timedelta:
     if not shortest <= read <= longest:
         raise ValueError(text)
     return read
