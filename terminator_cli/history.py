@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from terminator.report.record import Record
 
+_BY: Final = {"age": "by its age", "taint": "by its taint", "ill": "as it was ill"}
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 # Below this the group and the target stand below the decision.
 _ROOMY_WIDTH: Final = 90
@@ -69,8 +70,7 @@ def life(id_: str, records: Sequence[Record]) -> str:
     for record in records:
         if id_ in record.terminated:
             by = f", as {record.requested_by} asked" if record.requested_by else ""
-            wanted = f" for {record.target}" if record.target else ""
-            return f"{told}; Terminator terminated it at {_moment(record)}{wanted}{by}"
+            return f"{told}; Terminator terminated it at {_moment(record)}{_for(record, id_)}{by}"
     newest = [record for record in records if record.group == last.group][-1]
     if newest is last:
         state = ", ".join(filter(None, (instance.lifecycle, instance.health)))
@@ -79,6 +79,14 @@ def life(id_: str, records: Sequence[Record]) -> str:
         f"{told}; it was last seen at {_moment(last)}, and Terminator did not terminate it: "
         "the group's scaling activities say who did"
     )
+
+
+def _for(record: Record, id_: str) -> str:
+    """Say what an instance was terminated for: what it was to run, or else its cause."""
+    for cause in record.causes([id_]):
+        if cause in _BY:
+            return f", {_BY[cause]}"
+    return f" for {record.target}" if record.target else ""
 
 
 def _moment(record: Record) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+_DRIFT: Final = frozenset({"template", "image"})
 # Below this what matters least makes room.
 _ROOMY_WIDTH: Final = 90
 _ALL_THE_SAME: Final = "dry_run is true in the settings: apply terminates all the same"
@@ -95,7 +96,7 @@ def _table(record: Record, *, roomy: bool) -> Table:
     for instance in record.instances:
         in_service = (instance.lifecycle, instance.health) == ("InService", "Healthy")
         state = shown(f"{instance.lifecycle}, {instance.health}").removesuffix(", Healthy")
-        wanted = on_target(instance.version, record) and instance.cause != "template"
+        wanted = on_target(instance.version, record) and instance.cause not in _DRIFT
         style = "red" if instance.reason else "green" if wanted else "yellow"
         created = output.moment(instance.created) if instance.created else ""
         table.add_row(
@@ -117,13 +118,16 @@ def _note(instance: InstanceRecord, record: Record) -> str:
     if instance.id in record.deferred:
         return f"deferred: {record.deferred[instance.id]}"
     if instance.id in record.to_terminate and record.dry_run:
-        return "would go"
+        why = _why(instance, record)
+        return f"would go: {why}" if why else "would go"
     is_coming = instance.counted and instance.version is not None and not instance.available
     return instance.reason or ("in flight" if is_coming else _why(instance, record))
 
 
 def _why(instance: InstanceRecord, record: Record) -> str:
-    """Return why an available instance is to go, where its version does not say so."""
-    if instance.cause == "template" and follows_releases(record):
+    """Return why an instance is to go, where its version does not say so."""
+    if instance.cause in _DRIFT and follows_releases(record):
         return f"launched from {instance.template}"
+    if instance.cause == "ill":
+        return "ill"
     return f"due by {instance.cause}" if instance.cause in {"age", "taint"} else ""

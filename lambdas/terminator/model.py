@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -12,7 +12,7 @@ from terminator.version import Version, same_release
 # Where a target comes from: the bucket, the available instances, or what the group launches from.
 Source = Literal["released", "highest", "template"]
 # What makes an instance one to replace.
-Cause = Literal["release", "template", "age", "taint", "ill"]
+Cause = Literal["release", "template", "image", "age", "taint", "ill"]
 Kind = Literal["replace", "canary", "recycle", "hold", "converged"]
 # Why a group is held, in one word. decide/holds.py has the rules, docs/runbook.md explains each.
 HoldName = Literal[
@@ -362,6 +362,13 @@ class Group:
         if instance.origin is None or not isinstance(self.launches, Launches):
             return False
         return not any(map(instance.origin.fits, self.launches.of(instance.type)))
+
+    def drifted_by_image(self, instance: Instance) -> bool:
+        """Say whether nothing but its image makes an instance drifted: an alias names another."""
+        if not self.drifted(instance) or not isinstance(self.launches, Launches):
+            return False
+        alike = (replace(each, image=None) for each in self.launches.of(instance.type))
+        return instance.origin is not None and any(map(instance.origin.fits, alike))
 
     def above_template(self, instance: Instance) -> bool:
         """Say whether an instance is of a later version of the template than a launch would use.

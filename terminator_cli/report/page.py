@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -241,6 +242,9 @@ def _lost(of: GroupTimeline, terminated: int, lowest: Figure) -> str:
     if not of.terminations:
         return "Nothing was terminated."
     told = f"{count(terminated, 'instance')} {'was' if terminated == 1 else 'were'} terminated"
+    causes = sum((each.causes(each.terminated) for each in of.records), Counter[str]())
+    if causes.keys() - {"release"}:
+        told += f" ({', '.join(f'{number} by {why}' for why, number in causes.most_common())})"
     if of.lowest is None:
         return f"{told}."
     if lowest.alarming:

@@ -368,7 +368,7 @@ def _targets(
 
 
 def _rollouts(records: Iterable[Record]) -> tuple[Rollout, ...]:
-    """Return the rollouts of a group."""
+    """Return the rollouts of a group; what is recycled is on target and begins none."""
     made: list[Rollout] = []
     course: list[Record] = []
     for record in records:
@@ -377,7 +377,8 @@ def _rollouts(records: Iterable[Record]) -> tuple[Rollout, ...]:
         if course and course[0].target != record.target:
             made.append(_rollout(course, superseded=record))
             course = []
-        if course or record.outdated or record.to_terminate:
+        recycles = record.decision == "recycle"
+        if course or record.outdated or (record.to_terminate and not recycles):
             course.append(record)
             if record.decision == "converged":
                 made.append(_rollout(course))

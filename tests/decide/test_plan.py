@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from terminator.decide.plan import confirmed, plan
-from terminator.model import Decision, Figures, Group, Instance, Traffic
+from terminator.model import Decision, Figures, Group, Instance, Launches, Origin, Traffic
 from tests.decide.builders import (
     FAST,
     ILL,
@@ -64,6 +64,20 @@ def test_outdated_instances_go_down_to_the_minimum(
 )
 def test_the_reason_to_replace_counts_what_fits_the_budget(minimum: str, reason: str) -> None:
     assert decide(three(), **{**FAST, "minimum": minimum}).reason == reason
+
+
+def test_the_reason_names_all_causes_where_the_release_is_not_the_only_one() -> None:
+    now, before = Origin("lt-1", 2), Origin("lt-1", 1)
+    of = group(
+        member("i-a", "1.0.266", up=30, origin=now),
+        member("i-b", "1.0.274", up=20, origin=before),
+        member("i-n", "1.0.274", up=10, origin=now),
+        released=released("1.0.274", since=None),
+        launches=Launches(now),
+    )
+    decision = decide(of, **FAST, follow="release template")
+    said = "2 of 2 outdated instances fit the budget, outdated by release and template"
+    assert decision.reason == said
 
 
 def proven(*others: Instance, old: int = 8, new: float = 50, **more: Any) -> Group:

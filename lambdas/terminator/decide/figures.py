@@ -50,7 +50,7 @@ def _causes(state: GroupState) -> dict[str, Cause]:
         if state.answered_another(each):
             causes[each.id] = "release"
         elif state.group.drifted(each):
-            causes[each.id] = "template"
+            causes[each.id] = "image" if state.group.drifted_by_image(each) else "template"
         elif each.id in dead:
             causes[each.id] = "release"
         elif each.id in due:

@@ -187,11 +187,17 @@ def _replace_outdated(state: GroupState, candidates: Sequence[Instance]) -> Deci
 
 
 def _act(state: GroupState, kind: Kind, reason: str, chosen: Sequence[Instance]) -> Decision:
-    """Return the decision to terminate; whatever it is, a group that is late needs attention."""
+    """Return the decision to terminate; whatever it is, a group that is late needs attention.
+
+    The reason names what makes them outdated, where that is more than the release.
+    """
+    counted = figures(state)
+    causes = sorted({counted.causes[instance.id] for instance in chosen})
+    by = "" if causes == ["release"] else f", outdated by {' and '.join(causes)}"
     return Decision(
         kind,
-        reason,
-        figures(state),
+        f"{reason}{by}",
+        counted,
         tuple(instance.id for instance in chosen),
         look_again=chosen[0] in state.dead,
         needs_attention=holds.is_late(state),

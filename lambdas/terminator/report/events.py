@@ -88,8 +88,9 @@ def _entry(kind: str, record: Record, reason: str = "") -> Entry:
     reason = reason or record.reason
     if len(reason) > _LONGEST_REASON:
         reason = f"{reason[: _LONGEST_REASON - 3]}..."
-    # Those that are not available say why somebody may have to look.
-    instances = sorted(record.instances, key=lambda instance: instance.available)
+    # Those that go have a cause; those that are not available say why somebody may have to look.
+    goes = frozenset(record.to_terminate)
+    instances = sorted(record.instances, key=lambda each: (each.id not in goes, each.available))
     cut = replace(
         record,
         reason=reason,

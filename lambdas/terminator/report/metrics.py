@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from terminator.report.record import Record
@@ -27,8 +28,15 @@ def metrics(records: Sequence[Record]) -> dict[str, int]:
 
 
 def counts(records: Sequence[Record]) -> dict[str, int]:
-    """Return the metrics that count what happened, which hold for a part of the groups too."""
+    """Return the metrics that count what happened, which hold for a part of the groups too.
+
+    What was terminated for another cause than the release is counted by cause too, where any was.
+    """
+    causes = sum((record.causes(record.terminated) for record in records), Counter[str]())
+    by = {f"TerminatedBy{cause.title()}": number for cause, number in sorted(causes.items())}
+    by.pop("TerminatedByRelease", None)
     return {
         "Terminated": sum(len(record.terminated) for record in records),
+        **by,
         "Failed": sum(record.has_failed for record in records),
     }

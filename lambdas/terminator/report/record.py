@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -166,6 +167,11 @@ class Record:
         if self.decision == "hold":
             return "needs attention" if self.needs_attention else "waiting"
         return self.decision or "failed"
+
+    def causes(self, ids: Iterable[str]) -> Counter[str]:
+        """Count what made these instances ones to replace; of some no cause may be known."""
+        of = {each.id: each.cause for each in self.instances}
+        return Counter(cause for id_ in ids if (cause := of.get(id_)) is not None)
 
     @property
     def calls_for_somebody(self) -> bool:
