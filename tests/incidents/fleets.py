@@ -5,17 +5,15 @@ Time passes by the minute and reconcile runs every five, as the schedule has it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import pytest
 
 from terminator.config.deployment import Config
-from terminator.observe import versions
 from terminator.report.record import Record
 from tests.decide.builders import NOW
 from tests.fakes import cloud_api
@@ -38,31 +36,6 @@ KINDS = pytest.mark.parametrize(
     "stands", [BARE, BALANCED, CHECKED], ids=["bare", "balanced", "checked"]
 )
 BEHIND_ONE = pytest.mark.parametrize("stands", [BALANCED, CHECKED], ids=["balanced", "checked"])
-
-
-class OneThread:
-    """What stands for a pool of threads, and asks for one part after the other."""
-
-    def __init__(self, _at_once: int) -> None:
-        pass
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def map(self, do: Callable[..., Any], *things: Iterable[Any]) -> Iterator[Any]:
-        """Do it for one after the other."""
-        return map(do, *things)
-
-
-@contextmanager
-def in_one_thread() -> Iterator[None]:
-    """Let runs ask their instances without threads, which cost more than all else here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(versions, "ThreadPoolExecutor", OneThread)
-        yield
 
 
 def settings_of(**texts: str) -> dict[str, str]:

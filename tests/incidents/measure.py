@@ -22,7 +22,6 @@ from tests.incidents.fleets import (
     NEW,
     STALE,
     fleet,
-    in_one_thread,
     settings_of,
 )
 
@@ -85,39 +84,36 @@ def _tables(most: int) -> Iterable[tuple[str, Sequence[str], list[tuple[str, lis
 
 def stale_for_a_week(desired: int, kind: str) -> str:
     """Return how many are lost in a week in which no boot runs the release."""
-    with in_one_thread():
-        minimum = "0" if desired == 1 else "50%"
-        lives = fleet(desired, tags=settings_of(minimum=minimum), **_KINDS[kind])
-        lives.release(NEW, STALE)
-        lives.pass_hours(7 * 24)
+    minimum = "0" if desired == 1 else "50%"
+    lives = fleet(desired, tags=settings_of(minimum=minimum), **_KINDS[kind])
+    lives.release(NEW, STALE)
+    lives.pass_hours(7 * 24)
     return str(lives.lost)
 
 
 def dying(desired: int, after: float, kind: str) -> str:
     """Return how many are lost to a release that dies so many minutes after it answers."""
-    with in_one_thread():
-        lives = fleet(desired, **_KINDS[kind])
-        lives.release(NEW, Program(dies=minutes(after)))
-        lives.pass_hours(12)
+    lives = fleet(desired, **_KINDS[kind])
+    lives.release(NEW, Program(dies=minutes(after)))
+    lives.pass_hours(12)
     return f"{lives.lost} ({len(lives.lost_serving)})"
 
 
 def down(desired: int, minimum: str, kind: str) -> str:
     """Return in how many hours a fleet that fell silent serves the fix, and at all."""
-    with in_one_thread():
-        lives = fleet(desired, tags=settings_of(minimum="0"), **_KINDS[kind])
-        lives.release(NEW)
-        lives.hours_until(lambda: lives.all_serve(NEW), most=12)
-        lives.group.tags |= settings_of(minimum=minimum)
+    lives = fleet(desired, tags=settings_of(minimum="0"), **_KINDS[kind])
+    lives.release(NEW)
+    lives.hours_until(lambda: lives.all_serve(NEW), most=12)
+    lives.group.tags |= settings_of(minimum=minimum)
 
-        def crash() -> None:
-            for machine in lives.members(NEW):
-                machine.deaf = True
+    def crash() -> None:
+        for machine in lives.members(NEW):
+            machine.deaf = True
 
-        lives.pass_hours(2, crash)
-        lives.release(FIX)
-        first = lives.hours_until(lambda: lives.serving(FIX) > 0, most=24, meanwhile=crash)
-        rest = lives.hours_until(lambda: lives.all_serve(FIX), most=24, meanwhile=crash)
+    lives.pass_hours(2, crash)
+    lives.release(FIX)
+    first = lives.hours_until(lambda: lives.serving(FIX) > 0, most=24, meanwhile=crash)
+    rest = lives.hours_until(lambda: lives.all_serve(FIX), most=24, meanwhile=crash)
     if first is None or rest is None:
         return "never"
     return f"{first + rest:.1f} ({first:.1f})"

@@ -83,6 +83,8 @@ def ask_instances(
                 failure = explain(error)
         return {question["instance"]: Unobserved(failure) for question in questions}
 
+    if len(parts) == 1:
+        return {**seen, **ask(parts[0], 1)}
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for answers in pool.map(ask, parts, waves):
             seen |= answers
