@@ -243,14 +243,18 @@ def mend(cloud: Cloud) -> None:
     cloud.wait(4)
 
 
+def can_boot_old(cloud: Cloud, app: str) -> bool:
+    """Say whether the zip of the old release of an app is there, and one."""
+    zipped = cloud.current().get(f"{app}/{OLD}.zip")
+    return zipped is not None and zipped.data != b"broken"
+
+
 def _release(cloud: Cloud, *, newer: bool) -> None:
     for app in ("web", "api"):
-        objects = cloud.current()
-        good = objects.get(f"{app}/{OLD}.zip")
-        if not newer and good and good.data != b"broken":
+        if not newer and can_boot_old(cloud, app):
             cloud.put(f"{app}/current", OLD.encode())
             continue
-        if f"{app}/current" in objects:
+        if f"{app}/current" in cloud.current():
             cloud.put(f"{app}/current", None)
         cloud.upload(app, LAST)
     for group in cloud.by_name():
@@ -295,11 +299,9 @@ def _replace_silent(cloud: Cloud, group: FakeGroup) -> None:
     dated = target is not None and target.since is not None
     for machine in group.staying():
         starts = (machine.launched, machine.attached or machine.launched)
-        if (machine.lifecycle or "").startswith("Warmed:"):
-            leaves = not dated
-        else:
-            known = target is not None and target.cannot_run_on(*starts)
-            leaves = not known and not _comes_up(machine)
+        known = target is not None and target.cannot_run_on(*starts)
+        is_held = (machine.lifecycle or "").startswith("Warmed:")
+        leaves = (is_held and not dated) or (not known and not _comes_up(machine))
         if leaves:
             machine.leaves = cloud.now
 

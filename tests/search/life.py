@@ -21,7 +21,15 @@ from tests.decide.builders import NOW
 from tests.fakes import cloud_api
 from tests.fakes.cloud import OLD, Cloud, FakeGroup, Machine, minutes
 from tests.fakes.groups import LaunchHook, Program
-from tests.search.changes import CHANGES, LAST, cannot_converge, heal, minimum, unconverged
+from tests.search.changes import (
+    CHANGES,
+    LAST,
+    can_boot_old,
+    cannot_converge,
+    heal,
+    minimum,
+    unconverged,
+)
 from tests.search.history import RANKS, Target, find, same
 from tests.search.judge import BrokenPromiseError, judge, promise
 from tests.search.oracle import WINDOW, Member
@@ -421,7 +429,7 @@ class Life(RuleBasedStateMachine):
         for machine in (m for group in self._of_app(app) for m in group.counted()):
             setattr(machine, how, True)
         self.wait(61)
-        if back:
+        if back and can_boot_old(self.cloud, app):
             self.point(which, OLD)
         else:
             self.unpoint(which)
