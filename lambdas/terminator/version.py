@@ -53,10 +53,14 @@ _OPAQUE: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+~!:@=,-]*")
 
 
 class NotAVersionError(ValueError):
-    """The text is not a version; the message quotes it, escaped and capped."""
+    """The text is not a version; the message quotes it, escaped and capped.
+
+    `mend` is what the message adds: the setting that would let the text be one, or nothing.
+    """
 
     def __init__(self, text: str, mend: str = "") -> None:
         super().__init__(f"not a version: {quoted(text)}{mend}")
+        self.mend = mend
 
 
 @total_ordering

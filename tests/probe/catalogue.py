@@ -33,6 +33,7 @@ TOO_LONG = "body over 65536 bytes; set path to a smaller one"
 ANSWER_TOO_LONG = "answer over 131072 bytes"
 UNPACKED = "body is not what its content encoding says"
 GOES_ON = "body goes on after its compressed end"
+SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"  # noqa: S105 - made up
 METADATA = "http://169.254.169.254/latest/meta-data/"
 
 # Texts that a log, a terminal or a reader may take for something else.
@@ -87,6 +88,7 @@ def endpoints() -> dict[str, Endpoint]:
         **_protocol(),
         **_bodies(),
         **_texts(),
+        **_others(),
     }
 
 
@@ -230,6 +232,12 @@ def _bodies() -> dict[str, Endpoint]:
         "a version of 1,000,000 digits": (b"1" * 1_000_000, TOO_LONG),
         "a version of 129 digits": (b"1" * 129, "not a version: "),
         "a version of 128 digits": (b"1." + b"1" * 126, "1." + "1" * 126),
+        "64 KiB of digits": (b"1" * 65_536, 'not a version: "111'),
+        "64 KiB of digits, as JSON": (b'"' + b"1" * 65_534 + b'"', 'not a version: "111'),
+        "a long key around thousands": (
+            json.dumps({"k" * 30_000: dict.fromkeys(map(str, range(3000)), 1)}).encode(),
+            "no field ",
+        ),
         "JSON 100 deep": (b'{"version":' * 100 + b"1" + b"}" * 100, f"{no_string}an object"),
         "JSON 2,000 deep": (b"[" * 2000 + b"]" * 2000, "not a version: "),
         "JSON 2,000 deep in an object": (
@@ -261,3 +269,27 @@ def _texts() -> dict[str, Endpoint]:
         **{name: text.encode() for name, text in escaped.items()},
     }
     return {name: Endpoint(says(message(body)), "not a version: ") for name, body in bodies.items()}
+
+
+def _others() -> dict[str, Endpoint]:
+    """Return what else may listen on a version port: what it tells is nobody's business."""
+    role = {"Code": "Success", "AccessKeyId": f"ASIA{SECRET}", "Token": SECRET}
+    page = f"<!doctype html><title>Admin</title><input name=csrf value={SECRET}>"
+    none = "not a version: "
+    answers = {
+        "the credentials of a role": (message(json.dumps(role)), 'no field "version" in '),
+        "an environment": (message(f"PATH=/bin\nTOKEN={SECRET}\n"), f"{none}text of "),
+        "a page of an admin": (message(page), f"{none}markup of "),
+        "a private key": (message(f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n"), f"{none}text of "),
+        "a version and a secret": (message(f"1.0.274\nTOKEN={SECRET}"), f'{none}"1.0.274\\n…"'),
+        "a secret that is named like a version": (
+            message(json.dumps({"shared_secret": SECRET, "release": {"tag": SECRET}})),
+            'no field "version" in ',
+        ),
+        "a cookie in a broken header": (
+            HEAD + f"Set Cookie: {SECRET}\r\n\r\n".encode(),
+            f'{BROKEN}"illegal header line"',
+        ),
+        "a greeting with a secret": (f"{SECRET} ready\r\n\r\n".encode(), BROKEN),
+    }
+    return {name: Endpoint(says(answer), told) for name, (answer, told) in answers.items()}

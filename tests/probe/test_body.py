@@ -31,6 +31,8 @@ READ = [
 ]
 AROUND = '; set version-prefix and version-suffix to what stands around "1.0"'
 PATH = "; set path to where the version is"
+ORDER = "; it may be a commit hash, which has no order: set releases.order to uploaded"
+OPAQUE = "; no order is known of such texts: releases.order uploaded takes them"
 REFUSED = [
     (b"", 'not a version: ""' + PATH),
     (b" \r\n", 'not a version: ""' + PATH),
@@ -58,11 +60,11 @@ REFUSED = [
     (b'{"version": "latest"}', 'not a version: "latest"' + PATH),
     (
         b'{"version": "1.0"',
-        r'not a version: "{\"version\": \"1.0\""' + PATH,
+        "not a version: JSON of 17 characters" + PATH,
     ),
     (
         b'{"version": "1.0"} {}',
-        r'not a version: "{\"version\": \"1.0\"} {}"' + PATH,
+        "not a version: JSON of 21 characters" + PATH,
     ),
     (
         b'["1.0"]',
@@ -99,9 +101,23 @@ REFUSED = [
     ("\uff11.\uff10".encode(), r'not a version: "\uff11.\uff10"' + PATH),
     (
         b"<!doctype html>\n<h1>",
-        r'not a version: "<!doctype html>\n<h1>"' + PATH,
+        "not a version: markup of 20 characters" + PATH,
     ),
-    (b"x" * 4096, f'not a version: "{"x" * 60}…"' + PATH),
+    (b"x" * 4096, "not a version: text of 4096 characters" + PATH),
+    (b"1" * 129, f'not a version: "{"1" * 24}…"' + PATH),
+    (b"1.0.274\nsecret=hunter2", r'not a version: "1.0.274\n…"' + AROUND.replace("1.0", "1.0.274")),
+    (
+        b"Apache Tomcat/9.0.54",
+        "not a version: text of 20 characters" + AROUND.replace("1.0", "9.0.54"),
+    ),
+    (
+        b"9f8e7d6c5b4a39281706f5e4d3c2b1a098765432",
+        'not a version: "9f8e7d6…"' + ORDER,
+    ),
+    (
+        b"Finchley-SR2-2018",
+        "not a version: text of 17 characters" + OPAQUE,
+    ),
 ]
 DEEP = [
     b"[" * 65536,
@@ -192,7 +208,7 @@ def test_a_dotted_field_is_the_path_to_the_version(body: bytes, field: str, vers
         (b'{"build": [{"version": "1.0"}]}', "; set version-field"),
         (
             b'{"b": {"c": {"version": "3.0"}}, "tag": "x1", "a": {"version": "2.0", "at": "1:00"}}',
-            '; set version-field, to "a.version" ("2.0") or "b.c.version" ("3.0") or "tag" ("x1")',
+            '; set version-field, to "a.version" ("2.0") or "b.c.version" ("3.0") or "tag"',
         ),
     ],
 )

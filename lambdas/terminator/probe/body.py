@@ -1,4 +1,9 @@
-"""Reading the version out of a response."""
+"""Reading the version out of a response.
+
+Whoever is asked may be somebody else than was thought: a page of an admin, a service with tokens.
+So of an answer that is no version a refusal quotes no more than what could be one, and says of the
+rest what it is and how long.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ from typing import Final
 
 import httpx
 
-from terminator.text import quoted
+from terminator.text import count, quoted
 from terminator.version import NotAVersionError, Order, Version, is_opaque, read
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -30,10 +35,22 @@ _UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _HEALTH: Final = "application/health+json"
 _RELEASE_ID: Final = "releaseId"
 # What is named like a version, and what looks like one in a text.
-_NAMED: Final = re.compile(r"version|release|revision|commit|tag|sha", re.IGNORECASE)
-_LOOKS: Final = re.compile(r"v?[0-9]+(?:\.[0-9]+)+[0-9A-Za-z.+-]*")
+_NAMED: Final = re.compile(
+    r"(?i:version|release|revision|commit)|(?<![A-Za-z])(?i:tag|sha)(?![a-z])|(?:Tag|Sha)(?![a-z])"
+)
+# So many digits and no more: a search takes no longer than the text is long.
+_LOOKS: Final = re.compile(r"(?<![0-9])v?[0-9]{1,20}(?:\.[0-9]{1,20})+")
+# What is quoted of a text that is no version: all of it where it is short, such as `latest`; a
+# hash as far as git shows it; and of what begins like a version that, and what comes behind it.
+_HASH: Final = re.compile(r"[0-9A-Fa-f]{7,64}")
+_BEGINS: Final = re.compile(r"v?[0-9]+(?:[._-][0-9]+)+[0-9A-Za-z._+~-]*|v?[0-9]+(?![0-9A-Za-z])")
+_QUOTED_WHOLE: Final = 12
+_QUOTED_OF_HASH: Final = 7
+_MOST_QUOTED: Final = 24
 _MOST_SHOWN: Final = 3
 _MOST_LOOKED_AT: Final = 2000
+# No tag holds a longer one.
+_LONGEST_PATH: Final = 255
 _SHORT: Final = 40
 
 
@@ -89,7 +106,7 @@ def _decoded(raw: bytes, encoding: str) -> bytes:
         case "gzip" | "deflate":
             decoder = zlib.decompressobj(_GZIP_OR_ZLIB)
         case _:
-            raise NoVersionError(f"content encoding {quoted(encoding)}")
+            raise NoVersionError(f"content encoding {quoted(encoding, _MOST_QUOTED)}")
     try:
         body = decoder.decompress(raw, MAX_BODY_BYTES + 1)
     except zlib.error:
@@ -129,15 +146,27 @@ def parse_body(
 def _read(text: str, prefix: str, suffix: str, order: Order) -> Version:
     """Read a version between what stands around it."""
     if not text.startswith(prefix):
-        raise NoVersionError(f"{quoted(text)} does not begin with version-prefix {quoted(prefix)}")
+        raise NoVersionError(f"{_shown(text)} does not begin with version-prefix {quoted(prefix)}")
     bare = text.removeprefix(prefix)
     if not bare.endswith(suffix):
-        raise NoVersionError(f"{quoted(text)} does not end with version-suffix {quoted(suffix)}")
+        raise NoVersionError(f"{_shown(text)} does not end with version-suffix {quoted(suffix)}")
     bare = bare.removesuffix(suffix).strip()
     try:
         return read(bare, order)
     except NotAVersionError as error:
-        raise NoVersionError(f"{error}{_mend(bare)}") from None
+        raise NoVersionError(f"not a version: {_shown(bare)}{error.mend}{_mend(bare)}") from None
+
+
+def _shown(text: str) -> str:
+    """Return what is said of a text that is no version: what could be one, else what it is."""
+    if len(text) <= _QUOTED_WHOLE:
+        return quoted(text)
+    if _HASH.fullmatch(text):
+        return quoted(text, _QUOTED_OF_HASH)
+    if begins := _BEGINS.match(text):
+        return quoted(text, min(begins.end() + 1, _MOST_QUOTED))
+    kinds = {"<": "markup", "{": "JSON", "[": "JSON", '"': "JSON"}
+    return f"{kinds.get(text[0], 'text')} of {count(len(text), 'character')}"
 
 
 def _mend(text: str) -> str:
@@ -148,7 +177,7 @@ def _mend(text: str) -> str:
     if looks is None:
         return "; set path to where the version is"
     around = "version-prefix and version-suffix"
-    return f"; set {around} to what stands around {quoted(looks[0], _SHORT)}"
+    return f"; set {around} to what stands around {quoted(looks[0], _MOST_QUOTED)}"
 
 
 def _from_headers(headers: Mapping[str, str], name: str, place: Place) -> Version:
@@ -163,14 +192,14 @@ def _from_json(text: str, field: str) -> str:
         document: object = json.loads(text)
     except (ValueError, RecursionError):
         raise NoVersionError(
-            f"not a version: {quoted(text)}; set path to where the version is"
+            f"not a version: {_shown(text)}; set path to where the version is"
         ) from None
     if not isinstance(document, dict):
         return str(document).strip()  # a string, since it starts with a quotation mark
     if field == "version" and isinstance(document.get(_RELEASE_ID), str):
         raise NoVersionError(
             f'"version" beside "{_RELEASE_ID}" is the API\'s, as in {_HEALTH}; set version-field '
-            f"to {_RELEASE_ID} ({quoted(document[_RELEASE_ID], _SHORT)})"
+            f"to {_RELEASE_ID} ({_shown(document[_RELEASE_ID])})"
         )
     first, *others = field.split("+")
     texts = [_text(document, first)]
@@ -231,8 +260,8 @@ def _refuse_half(document: Mapping[str, object], path: str, text: str) -> None:
         if key != name and is_other and isinstance(value, str) and value and value not in text:
             other = f"{before}.{key}" if before else key
             raise NoVersionError(
-                f"beside {quoted(path, _SHORT)} ({quoted(text, _SHORT)}) stands "
-                f"{quoted(key, _SHORT)} ({quoted(value, _SHORT)}); set version-field to "
+                f"beside {quoted(path, _SHORT)} ({_shown(text)}) stands "
+                f"{quoted(key, _SHORT)} ({_shown(value)}); set version-field to "
                 f"{quoted(f'{path}+{other}', 2 * _SHORT)}"
             )
 
@@ -253,8 +282,9 @@ def _fields(document: Mapping[str, object]) -> Iterator[tuple[str, str]]:
         for path, value in level:
             looked_at += 1
             if isinstance(value, dict):
-                deeper += [(f"{path}.{key}", inner) for key, inner in value.items()]
-            elif isinstance(value, str) and (_LOOKS.fullmatch(value) or _NAMED.search(path)):
+                inside = ((f"{path}.{key}", inner) for key, inner in value.items())
+                deeper += [each for each in inside if len(each[0]) <= _LONGEST_PATH]
+            elif isinstance(value, str) and (_LOOKS.match(value) or _NAMED.search(path)):
                 yield path, value
         level = deeper
 
@@ -262,10 +292,15 @@ def _fields(document: Mapping[str, object]) -> Iterator[tuple[str, str]]:
 def _candidates(setting: str, found: Iterable[tuple[str, str]]) -> str:
     """Return what a refusal adds: the setting, and what it could be set to.
 
-    What looks like a version comes before what is only named like one.
+    What looks like a version comes before what is only named like one, and is quoted.
     """
     # What has a colon in it is a time.
     fit = [(name, value) for name, value in found if is_opaque(value) and ":" not in value]
-    fit.sort(key=lambda each: (_LOOKS.fullmatch(each[1]) is None, len(each[0])))
-    shown = [f"{quoted(n, _SHORT)} ({quoted(v, _SHORT)})" for n, v in fit[:_MOST_SHOWN]]
+    fit.sort(key=lambda each: (_LOOKS.match(each[1]) is None, len(each[0])))
+    shown = [f"{quoted(name, _SHORT)}{_beside(value)}" for name, value in fit[:_MOST_SHOWN]]
     return f"; set {setting}, to {' or '.join(shown)}" if shown else f"; set {setting}"
+
+
+def _beside(value: str) -> str:
+    """Return in brackets what could be a version; nothing of what is only named like one."""
+    return f" ({_shown(value)})" if _LOOKS.match(value) or _HASH.fullmatch(value) else ""

@@ -137,7 +137,7 @@ class _Exchange(httpx.AsyncByteStream):
         while isinstance(event := await self._next_event(), h11.InformationalResponse):
             pass
         if not isinstance(event, h11.Response):
-            raise httpx.RemoteProtocolError(f"it sent {event!r} for an answer")
+            raise httpx.RemoteProtocolError(f"it sent {type(event).__name__} for an answer")
         return event
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -158,7 +158,8 @@ class _Exchange(httpx.AsyncByteStream):
             while (event := self._protocol.next_event()) is h11.NEED_DATA:
                 self._protocol.receive_data(await self._receive())
         except h11.RemoteProtocolError as error:
-            raise httpx.RemoteProtocolError(str(error)) from error
+            # After a colon h11 quotes the line, which may be anything: a cookie, a secret.
+            raise httpx.RemoteProtocolError(str(error).partition(": bytearray(")[0]) from error
         return event
 
     async def _receive(self) -> bytes:
