@@ -67,7 +67,7 @@ filter ispresent(hold)
 | stats latest(reason) as reason, count(*) as runs, min(@timestamp) as first_seen,
     max(@timestamp) as last_seen, latest(since) as target_since,
     latest(needs_attention) as needs_attention, latest(overdue) as overdue_instances,
-    latest(stale) as stale_boots
+    latest(stale) as stale_boots, latest(remedy) as to_do
   by group, hold
 | sort last_seen desc"""
 

@@ -98,7 +98,8 @@ COMMANDS: Final[Sequence[click.Command]] = (
         "history:history",
         """Show what was decided, by time: which group, what, and why.
 
-        Decisions that repeat are folded into one row, with how often and until when.
+        Decisions that repeat are folded into one row, with how often and until when. With
+        --instance it tells first what became of that instance, and why.
 
         \b
         Examples: terminator history --group live_asg_web --since 2h
@@ -108,7 +109,7 @@ COMMANDS: Final[Sequence[click.Command]] = (
             ["--instance"],
             metavar="ID",
             shell_complete=options.complete("instance"),
-            help="Only decisions to terminate this instance, and what became of it.",
+            help="What became of this instance and why, and only decisions to terminate it.",
         ),
         click.Option(["--limit"], type=click.IntRange(min=1), help="At most so many, the newest."),
         click.Option(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -13,21 +13,31 @@ from terminator.report.record import shown
 from terminator.text import count
 from terminator_cli import output
 from terminator_cli.recordings import Wanted, load, nothing, order
-from terminator_cli.records import standing
-from terminator_cli.report.timeline import Fold, fold
+from terminator_cli.records import runs, standing, wants, why_it_goes
+from terminator_cli.report.timeline import Fold, alone, fold
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from terminator.report.record import Record
 
-_BY: Final = {"age": "by its age", "taint": "by its taint", "ill": "as it was ill"}
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
-# Below this the group and the target stand below the decision.
-_ROOMY_WIDTH: Final = 90
+# Below this the group stands above the decision, not beside it.
+_ROOMY_WIDTH: Final = 100
 # A row lists no more, so that one record does not fill the screen; --json has all.
 _MOST_IDS: Final = 100
 _MOST_REASONS: Final = 20
+_BECAME: Final[Mapping[str, str]] = {
+    "uploaded": "when it was uploaded",
+    "withdrawn": "when the one above it was withdrawn",
+    "pinned": "when its pointer was written",
+    "unpinned": "when its pointer was deleted",
+}
+_STARTED: Final[Mapping[str | None, str]] = {
+    "schedule": "the schedule",
+    "event": "an upload, a deletion or a pointer",
+    "command": "somebody at the command line",
+}
 
 
 def history(
@@ -36,18 +46,23 @@ def history(
     """Show what was decided, by time: which group, what, and why."""
     now = datetime.now(UTC)
     name, records = load(wanted, now)
+    console = output.console()
     if instance is not None and records:
-        output.note(life(instance, records))
+        told = life(instance, records)
+        if as_json:
+            output.note(told)
+        else:
+            output.print_text(console, Text(told))
         records = [record for record in records if _is_about(instance, record)]
     if as_json:
         newest = records[-limit:] if limit else records
         output.document([record.to_json() for record in newest])
     elif records:
-        folds = [Fold(record, record) for record in records] if unfolded else fold(records)
+        folds = [alone(record) for record in records] if unfolded else fold(records)
         # Those that ended last, in the order in which they began.
         by_end = sorted(range(len(folds)), key=lambda number: order(folds[number].last))
         newest_folds = sorted(by_end[-(limit or len(folds)) :])
-        show(output.console(), [folds[number] for number in newest_folds])
+        show(console, [folds[number] for number in newest_folds])
     if not records and instance is None:
         output.note(nothing(name, wanted, now))
 
@@ -59,34 +74,76 @@ def _is_about(id_: str, record: Record) -> bool:
 
 
 def life(id_: str, records: Sequence[Record]) -> str:
-    """Return in a sentence what became of an instance, as these records have it."""
+    """Return in plain sentences what became of an instance and why, as these records have it."""
     seen = [(record, each) for record in records for each in record.instances if each.id == id_]
     if not seen:
         return f"{shown(id_)}: in none of {count(len(records), 'decision')}; look further back?"
     last, instance = seen[-1]
     version = next((each.version for _, each in reversed(seen) if each.version), None)
-    ran = f"ran {version}" if version else "never answered"
-    told = f"{id_} of {last.group} {ran}"
+    created = f" was created at {output.moment(instance.created)} UTC" if instance.created else ""
+    ran = f"ran {shown(version)}" if version else "never answered"
+    told = f"{shown(id_)} of {shown(last.group)}{f'{created} and' if created else ''} {ran}."
     for record in records:
         if id_ in record.terminated:
-            by = f", as {record.requested_by} asked" if record.requested_by else ""
-            return f"{told}; Terminator terminated it at {_moment(record)}{_for(record, id_)}{by}"
-    newest = [record for record in records if record.group == last.group][-1]
-    if newest is last:
+            return " ".join([told, *_end(id_, record, records)])
+    tried = [record for record in records if id_ in {**record.deferred, **record.failed}]
+    if tried:
+        why = {**tried[-1].deferred, **tried[-1].failed}[id_]
+        told += f" Terminator tried to terminate it at {_moment(tried[-1])}: {shown(why)}."
+    if any(last is record for record in _newest(records)):
         state = ", ".join(filter(None, (instance.lifecycle, instance.health)))
-        return f"{told}; it is there ({state}), and Terminator has not terminated it"
+        what = f"It was there at {_moment(last)} ({shown(state)})"
+        told = f"{told} {what}, and Terminator has not terminated it."
+        stands = f"The group is {shown(last.stands)}: {shown(last.reason)}."
+        return f"{told} {stands}"
     return (
-        f"{told}; it was last seen at {_moment(last)}, and Terminator did not terminate it: "
-        "the group's scaling activities say who did"
+        f"{told} It was last seen at {_moment(last)}, and Terminator did not terminate it: the "
+        "group's scaling activities say who did."
     )
 
 
-def _for(record: Record, id_: str) -> str:
-    """Say what an instance was terminated for: what it was to run, or else its cause."""
-    for cause in record.causes([id_]):
-        if cause in _BY:
-            return f", {_BY[cause]}"
-    return f" for {record.target}" if record.target else ""
+def _newest(records: Sequence[Record]) -> Iterable[Record]:
+    """Return the newest record of each group."""
+    return {record.group: record for record in records}.values()
+
+
+def _end(id_: str, record: Record, records: Sequence[Record]) -> Iterator[str]:
+    """Yield the sentences that tell of a termination: when, why, for what, by whom, and how."""
+    instance = next((each for each in record.instances if each.id == id_), None)
+    why = why_it_goes(instance) if instance else ""
+    if record.requested_by:
+        yield (
+            f"Terminator terminated it at {_moment(record)}, because "
+            f"{shown(record.requested_by)} asked for that (terminator replace)."
+        )
+    else:
+        because = f", because it {why}" if why else ""
+        yield f"Terminator terminated it at {_moment(record)}{because}."
+    if record.target:
+        how = f", {_BECAME[record.became]}" if record.became else ""
+        since = f" since {output.moment(record.since)} UTC" if record.since else ""
+        pointed = ", which its pointer names" if record.pinned and record.became != "pinned" else ""
+        yield f"The target was {wants(record)}{since}{how}{pointed}."
+    yield f"The decision was {record.decision}: {shown(record.reason)}."
+    facts = [f"{record.available} of {record.desired} were available, minimum {record.minimum}"]
+    facts += [f"on {runs(record)}"] if runs(record) else []
+    yield f"Of its group {', '.join(facts)}."
+    if by := _STARTED.get(record.started_by):
+        yield f"The run was begun by {by}."
+    if instead := _replacement(record, records):
+        yield instead
+
+
+def _replacement(record: Record, records: Sequence[Record]) -> str | None:
+    """Say which instance of the group was the next to be created after a termination."""
+    before = {each.id for each in record.instances}
+    later = (each for each in records if each.group == record.group and order(each) > order(record))
+    for each in later:
+        fresh = [i for i in each.instances if i.id not in before and i.counted]
+        if fresh:
+            first = min(fresh, key=lambda i: (i.created is None, i.created or each.at, i.id))
+            return f"The next instance of the group was {shown(first.id)}."
+    return None
 
 
 def _moment(record: Record) -> str:
@@ -100,21 +157,23 @@ def show(console: Console, folds: Sequence[Fold]) -> None:
     """
     days = {each.at.date() for fold in folds for each in (fold.first, fold.last) if each.at}
     roomy = console.width >= _ROOMY_WIDTH
-    which = ("group", "target", "decision") if roomy else ("decision",)
-    table = output.table("time (UTC)", *which, "reason")
-    table.columns[0].no_wrap = True
-    table.columns[-1].ratio = 1
-    if not roomy:
-        table.columns[1].max_width = 15
+    rows: list[tuple[Text, ...]] = []
     for each in folds:
-        record = each.first
-        decision = standing(record)
-        cells = [Text(record.group), Text(record.target or "-"), decision]
-        if not roomy:
-            told = [decision, Text(record.group), Text(record.target or "", "dim")]
-            cells = [Text("\n").join(text for text in told if text)]
-        table.add_row(_time(each, dated=len(days) > 1), *cells, _reason(each))
-    console.print(table)
+        time, group = _time(each, dated=len(days) > 1), Text(shown(each.first.group), "bold")
+        told = standing(each.first).append("\n").append(_facts(each))
+        told.append("\n").append(_reason(each.first))
+        rows.append((time, group, told) if roomy else (time, group.append("  ").append(told)))
+    which = ("group", "decision") if roomy else ("decision",)
+    console.print(output.table(console, ("time (UTC)", *which), rows, firm=1))
+
+
+def _facts(fold: Fold) -> Text:
+    """Return the target, what was running, and who asked."""
+    record = fold.first
+    facts = [f"target {wants(record)}"] if record.target else []
+    facts += [f"runs {runs(record)}"] if runs(record) else []
+    facts += [f"requested by {', '.join(fold.asked_by)}"] if fold.asked_by else []
+    return Text(", ".join(facts) or "nothing is known of it", "not bold dim")
 
 
 def _time(fold: Fold, *, dated: bool) -> Text:
@@ -133,26 +192,40 @@ def _time(fold: Fold, *, dated: bool) -> Text:
     return time
 
 
-def _reason(fold: Fold) -> Text:
-    """Return why it was decided so, and what came of it."""
-    record = fold.first
-    reason = Text(record.reason)
-    if record.terminated:
-        reason.append(f"\nterminated {_listed(record.terminated)}", "red")
-    elif record.dry_run and record.to_terminate:
-        reason.append(f"\ndry run: would terminate {_listed(record.to_terminate)}", "dim")
+def _reason(record: Record) -> Text:
+    """Return why it was decided so, what came of it, and what a person does."""
+    reason = Text(shown(record.reason), "not bold")
+    gone = "terminated"
+    ids: Sequence[str] = record.terminated
+    if not ids and record.dry_run:
+        gone, ids = "dry run: would terminate", record.to_terminate
+    for why, some in _by_why(ids, record).items():
+        style = "red" if record.terminated else "dim"
+        reason.append(f"\n{gone} {_listed(some)}{f': {why}' if why else ''}", style)
     not_gone: Mapping[str, Mapping[str, str]] = {
         "deferred": record.deferred,
         "failed to terminate": record.failed,
     }
     for words, instances in not_gone.items():
-        for id_, why in islice(instances.items(), _MOST_REASONS):
-            reason.append(f"\n{words} {id_}: {why}", "red")
+        for id_, refused in islice(instances.items(), _MOST_REASONS):
+            reason.append(f"\n{words} {shown(id_)}: {shown(refused)}", "red")
         if len(instances) > _MOST_REASONS:
             reason.append(f"\n{words} {len(instances) - _MOST_REASONS} more", "red")
+    if record.remedy:
+        reason.append(f"\nto do: {shown(record.remedy)}", "bold")
     return reason
 
 
 def _listed(ids: Sequence[str]) -> str:
     more = len(ids) - _MOST_IDS
-    return " ".join(ids[:_MOST_IDS]) + (f" and {more} more" if more > 0 else "")
+    return " ".join(map(shown, ids[:_MOST_IDS])) + (f" and {more} more" if more > 0 else "")
+
+
+def _by_why(ids: Sequence[str], record: Record) -> dict[str, list[str]]:
+    """Return instances by what makes them go; several mostly go for the same."""
+    here = {each.id: each for each in record.instances}
+    found: dict[str, list[str]] = {}
+    for id_ in ids:
+        why = f"it {why_it_goes(here[id_])}" if id_ in here else ""
+        found.setdefault(why if why != "it " else "", []).append(id_)
+    return found

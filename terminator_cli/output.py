@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 import click
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 # A pipe has no width; what reads it should not find lines cut.
 _PIPE_WIDTH: Final = 160
+# What a table takes beside its columns.
+_EDGES: Final = 2
+_BETWEEN: Final = 3
 # How the standing of a group is shown.
 STYLES: Final[Mapping[str, str]] = {
     "replace": "bold red",
@@ -49,11 +54,51 @@ def console(*, stderr: bool = False) -> Console:
     return made
 
 
-def table(*headings: str) -> Table:
-    """Return a table whose cells fold where the terminal is narrow."""
+def print_text(to: Console, text: Text) -> None:
+    """Print text that wraps between words on a terminal, and in a pipe is not broken at all."""
+    to.print(text, soft_wrap=not to.is_terminal)
+
+
+def table(
+    to: Console, headings: Sequence[str], rows: Iterable[Sequence[Text]], *, firm: int = 0
+) -> Table:
+    """Return a table that fits the console; its cells wrap between words, the `firm` first not.
+
+    A word is broken only where the longest words of all columns have no room beside each other.
+    """
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in headings:
-        made.add_column(heading, overflow="fold")
+    cells = [[Text(heading) for heading in headings], *rows]
+    columns = [[text.plain for text in column] for column in zip(*cells, strict=True)]
+    whole = [max(cell_len(line) for text in of for line in text.split("\n")) for of in columns]
+    words = [max((cell_len(w) for text in of for w in text.split()), default=0) for of in columns]
+    words[:firm] = whole[:firm]
+    room = to.width - _EDGES - _BETWEEN * (len(headings) - 1)
+    for heading, width in zip(headings, widths(whole, words, room), strict=True):
+        made.add_column(heading, width=width, overflow="fold")
+    for row in cells[1:]:
+        made.add_row(*row)
+    return made
+
+
+def widths(whole: Sequence[int], words: Sequence[int], room: int) -> list[int]:
+    """Return how wide each column is, of which `whole` are the longest lines.
+
+    None is narrower than its longest word of `words`, unless together they have no room: then the
+    longest are cut. Of what room is left those that lack least, and are no wider than a quarter
+    of it all, get what they lack, and the others the rest.
+    """
+    whole, made = ([max(1, width) for width in some] for some in (whole, words))
+    if sum(whole) <= room:
+        return whole
+    numbers = range(len(made))
+    while sum(made) > max(room, len(made)):
+        made[max(numbers, key=made.__getitem__)] -= 1
+    for number in sorted(numbers, key=lambda number: whole[number] - made[number]):
+        lacks = whole[number] - made[number]
+        if whole[number] <= room // 4 and sum(made) + lacks <= room:
+            made[number] += lacks
+    while sum(made) < room:
+        made[max(numbers, key=lambda number: whole[number] / made[number])] += 1
     return made
 
 

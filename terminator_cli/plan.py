@@ -15,7 +15,14 @@ from terminator.text import few
 from terminator_cli import output, reach
 from terminator_cli.exits import DONE, FAILED, confirm
 from terminator_cli.options import Asked
-from terminator_cli.records import follows_releases, on_target, standing
+from terminator_cli.records import (
+    by_need,
+    follows_releases,
+    on_target,
+    standing,
+    wants,
+    why_it_goes,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,21 +71,26 @@ def _end(asked: Asked, records: Sequence[Record]) -> NoReturn:
 
 
 def show(console: Console, records: Iterable[Record]) -> None:
-    """Print each group: its instances, their versions, and the decision with its reason."""
-    for record in records:
-        console.print(_title(record), soft_wrap=True)
+    """Print each group: its instances, their versions, and the decision with its reason.
+
+    First come those that need a person.
+    """
+    for record in by_need(records):
+        output.print_text(console, _title(record))
         # Without figures the instances were not asked, and all there is to say is why.
         if record.instances and record.available is not None:
-            console.print(_table(record, roomy=console.width >= _ROOMY_WIDTH))
-        console.print(standing(record).append(f": {shown(record.reason)}", ""), soft_wrap=True)
+            console.print(_table(console, record))
+        told = Text().append(standing(record)).append(f": {shown(record.reason)}")
+        if record.remedy:
+            told.append("\nto do: ").append(shown(record.remedy), "bold")
+        output.print_text(console, told)
         console.print()
 
 
 def _title(record: Record) -> Text:
     title = Text().append(shown(record.group), "bold")
     if record.available is not None:
-        target = shown(record.target or "none")
-        title.append(f"  app {shown(record.app or '')}, target {target}")
+        title.append(f"  app {shown(record.app or '')}, target {wants(record)}")
         if follows_releases(record) and record.template:
             title.append(f" on {shown(record.template)}")
         title.append(
@@ -90,23 +102,27 @@ def _title(record: Record) -> Text:
     return title
 
 
-def _table(record: Record, *, roomy: bool) -> Table:
-    more = ("zone", "created (UTC)") if roomy else ()
-    table = output.table("instance", "version", "state", *more, "")
+def _table(console: Console, record: Record) -> Table:
+    roomy = console.width >= _ROOMY_WIDTH
+    more = ("zone", "created (UTC)", "") if roomy else ()
+    rows: list[tuple[Text, ...]] = []
     for instance in record.instances:
         in_service = (instance.lifecycle, instance.health) == ("InService", "Healthy")
         state = shown(f"{instance.lifecycle}, {instance.health}").removesuffix(", Healthy")
         wanted = on_target(instance.version, record) and instance.cause not in _DRIFT
         style = "red" if instance.reason else "green" if wanted else "yellow"
         created = output.moment(instance.created) if instance.created else ""
-        table.add_row(
+        note = Text(shown(_note(instance, record)), "red")
+        cells = (
             Text(shown(instance.id)),
             Text(instance.version or "-", style if instance.version else "dim"),
             Text(state, "" if in_service else "yellow"),
-            *([Text(shown(instance.zone)), Text(created, "dim")] if roomy else []),
-            Text(shown(_note(instance, record)), "red"),
         )
-    return table
+        if roomy:
+            rows.append((*cells, Text(shown(instance.zone)), Text(created, "dim"), note))
+        else:
+            rows.append((*cells[:2], Text(" ").join(filter(None, (cells[2], note)))))
+    return output.table(console, ("instance", "version", "state", *more), rows)
 
 
 def _note(instance: InstanceRecord, record: Record) -> str:
@@ -118,16 +134,13 @@ def _note(instance: InstanceRecord, record: Record) -> str:
     if instance.id in record.deferred:
         return f"deferred: {record.deferred[instance.id]}"
     if instance.id in record.to_terminate and record.dry_run:
-        why = _why(instance, record)
+        why = _why(instance)
         return f"would go: {why}" if why else "would go"
     is_coming = instance.counted and instance.version is not None and not instance.available
-    return instance.reason or ("in flight" if is_coming else _why(instance, record))
+    return instance.reason or ("in flight" if is_coming else _why(instance))
 
 
-def _why(instance: InstanceRecord, record: Record) -> str:
+def _why(instance: InstanceRecord) -> str:
     """Return why an instance is to go, where its version does not say so."""
-    if instance.cause in _DRIFT and follows_releases(record):
-        return f"launched from {instance.template}"
-    if instance.cause == "ill":
-        return "ill"
-    return f"due by {instance.cause}" if instance.cause in {"age", "taint"} else ""
+    is_said = instance.cause == "release" and instance.version is not None
+    return "" if instance.cause is None or is_said else why_it_goes(instance)

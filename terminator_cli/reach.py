@@ -119,7 +119,7 @@ def run(  # noqa: PLR0913 - what a run is told
     """
     if asked.local:
         world = _world(config, verbose=asked.verbose and not quiet, quiet=quiet)
-        return reconcile(world, config, scope, supposing, request)
+        return reconcile(world, config, scope, supposing, request, "command")
     here = aws()
     name, functions = f"{config.name}-reconcile", here.functions
     event: dict[str, object] = {"dry_run": config.dry_run}

@@ -10,8 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from terminator.report.record import Record, shown
-from terminator.text import count
+from terminator.report.record import InstanceRecord, Record, shown
+from terminator.text import count, timeless
 from terminator.version import NotAVersionError, Version, stands_for
 from terminator_cli.output import STYLES
 
@@ -25,8 +25,14 @@ _LABELS: Final = {
     "converged": "done",
     "failed": "why",
 }
+_STARTS: Final[Mapping[str | None, str]] = {
+    "schedule": "schedule",
+    "event": "event",
+    "command": "command",
+}
 _SOURCES: Final[Mapping[str | None, str]] = {
     "released": "released",
+    "pointer": "its pointer names it",
     "highest": "the highest that runs",
     "template": "what launches use",
 }
@@ -99,18 +105,80 @@ def progress(record: Record) -> tuple[int, int]:
 
 
 def line(record: Record) -> str:
-    """Return where a group stands as one line, without what changes by itself."""
+    """Return where a group stands as one line, and what is to be done where a person has to."""
     done, of = progress(record)
     name, reason = shown(record.group), shown(record.reason)
-    return f"{name} => {done} of {of} on target, {standing(record)}: {reason}"
+    told = f"{name} => {done} of {of} on target, {standing(record)}: {reason}"
+    return f"{told}; to do: {shown(record.remedy)}" if record.remedy else told
+
+
+def said(record: Record) -> tuple[object, ...]:
+    """Return what a decision came to and rests on, without what time alone changes.
+
+    Two that are equal tell a reader the same. Where a reason counts time, the instances without
+    an answer are told apart by theirs.
+    """
+    why = timeless(record.reason)
+    unanswered = [(each.id, each.reason) for each in record.instances if each.reason is not None]
+    return (
+        (record.decision, record.hold, record.needs_attention, why),
+        unanswered if why != record.reason else None,
+        record.canary and (record.canary.id, timeless(record.canary.says)),
+        # Who asks for a plan of what would do nothing is told what a run would be.
+        (record.target, record.source, record.dry_run and bool(record.to_terminate)),
+        (record.desired, record.minimum, record.available, record.unavailable),
+        (record.in_flight, record.outdated, record.stale, record.overdue),
+        (record.to_terminate, record.deferred, record.failed),
+    )
+
+
+def by_need(records: Iterable[Record]) -> list[Record]:
+    """Return records in their order, but first those that need a person, then those that failed."""
+    return sorted(records, key=lambda each: (not each.needs_attention, not each.has_failed))
 
 
 def standing(record: Record) -> Text:
     """Return how a group stands; whatever is decided, that it needs attention stands out."""
     text = Text(record.standing, STYLES[record.standing])
+    if record.canary:
+        text.append(f" ({shown(str(record.canary))})", "not bold")
     if record.needs_attention and record.decision != "hold":
         text.append(", ").append("needs attention", STYLES["needs attention"])
     return text
+
+
+def wants(record: Record) -> str:
+    """Return the target and where it comes from: `1.0.274 (released)`."""
+    target = shown(record.target or "none")
+    return f"{target} ({record.source})" if record.target and record.source else target
+
+
+def runs(record: Record) -> str:
+    """Return the versions of those that were available: `1.0.266`, `1.0.266 to 1.0.274`."""
+    ends = [shown(each) for each in (record.lowest, record.highest) if each]
+    return " to ".join(dict.fromkeys(ends))
+
+
+def why_it_goes(instance: InstanceRecord) -> str:
+    """Return what makes an instance one to replace, empty where nothing of it does."""
+    version, reason = shown(instance.version or ""), shown(instance.reason or "")
+    ran = f"ran {version}" if version else "was made for another release"
+    whys = {
+        "release": f"{ran} and was dead ({reason})" if reason else ran,
+        "template": f"was launched from {shown(instance.template or 'something else')}",
+        "image": f"was launched from {shown(instance.template or 'another image')}",
+        "age": "was due by its age",
+        "taint": "was due by its tag terminator:replace-after",
+        "ill": f"was ill ({reason})",
+    }
+    return whys.get(instance.cause or "", f"ran {version}" if version else "")
+
+
+def asked_by(record: Record) -> str:
+    """Return who asked for the run: a person for `replace`, else what began it, in a word."""
+    if record.requested_by:
+        return f"{shown(record.requested_by)} (replace)"
+    return _STARTS.get(record.started_by, "")
 
 
 def title(record: Record) -> Text:
@@ -124,8 +192,8 @@ def block(record: Record) -> RenderableType:
     rows.add_column(min_width=9, no_wrap=True, style="dim")
     rows.add_column(overflow="fold")
     if record.available is not None:
-        wants = f"{shown(record.target or 'nothing')} of {shown(record.app or '')}"
-        source = _SOURCES.get(record.target_source, "unknown")
+        target = f"{shown(record.target or 'nothing')} of {shown(record.app or '')}"
+        source = _SOURCES.get(record.source, "unknown")
         has = (
             f"{record.available} available of {record.desired} desired, minimum "
             f"{record.minimum}, {record.unavailable} unavailable, {record.in_flight} in flight"
@@ -133,9 +201,11 @@ def block(record: Record) -> RenderableType:
         rows.add_row("  runs", _runs(record))
         also = follows_releases(record) and record.template
         on = f", launched from {shown(record.template or '')}" if also else ""
-        rows.add_row("  wants", Text(f"{wants} ({source}){on}"))
+        rows.add_row("  wants", Text(f"{target} ({source}){on}"))
         rows.add_row("  has", Text(has))
     rows.add_row(f"  {_LABELS[record.standing]}", Text(shown(record.reason)))
+    if record.remedy:
+        rows.add_row("  to do", Text(shown(record.remedy), "bold"))
     return Group(title(record), rows)
 
 

@@ -131,22 +131,25 @@ def _show(console: Console, seen: Seen) -> None:
         title.append("\nno target: ", "bold red").append(plain(stream.wanted.reason))
     else:
         title.append(f"\n* target {stream.wanted.release.version}: {WHY[stream.why]}")
-    console.print(title, soft_wrap=True)
-    table = output.table("release", "uploaded (UTC)", "size", "who runs it")
+    output.print_text(console, title)
+    rows: list[tuple[Text, ...]] = []
     for release in stream.releases:
         is_target = release == stream.target
-        table.add_row(
-            Text(f"{release.version}{' *' if is_target else ''}", "green" if is_target else ""),
-            Text(output.moment(release.modified), "dim"),
-            Text(output.size(release.size), "dim"),
-            _who(seen.runs(release)),
+        rows.append(
+            (
+                Text(f"{release.version}{' *' if is_target else ''}", "green" if is_target else ""),
+                Text(output.moment(release.modified), "dim"),
+                Text(output.size(release.size), "dim"),
+                _who(seen.runs(release)),
+            )
         )
     other = seen.other()
     for version in newest_first(other):
         cells = Text(version, "yellow"), Text("no release", "yellow"), Text("")
-        table.add_row(*cells, _who(other[version]))
-    if table.row_count:
-        console.print(table)
+        rows.append((*cells, _who(other[version])))
+    if rows:
+        headings = ("release", "uploaded (UTC)", "size", "who runs it")
+        console.print(output.table(console, headings, rows))
     if stream.passed_over:
         console.print(plain(stream.passed_over), style="yellow", soft_wrap=True)
     for key, why in stream.listing.unread.items():

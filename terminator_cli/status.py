@@ -25,16 +25,18 @@ from terminator.config.deployment import Config
 from terminator.observe.snapshot import Scope
 from terminator.report.log_lines import nothing_to_serve
 from terminator.report.record import Record, shown
-from terminator.text import few
+from terminator.text import few, span, timeless
 from terminator.version import Order, stands_for
 from terminator_cli import output, reach
 from terminator_cli.exits import DONE, FAILED, UNCONVERGED, NotServedError, UnusableError, told
 from terminator_cli.options import Asked
 from terminator_cli.records import (
     block,
+    by_need,
     has_converged,
     line,
     progress,
+    said,
     title,
     versions,
     without_version,
@@ -79,7 +81,7 @@ def status(  # noqa: PLR0913 - the options it declares
         output.document([summary(record) for record in records])
     elif records:
         console = output.console()
-        for record in records:
+        for record in by_need(records):
             console.print(block(record), "")
     else:
         output.note(nothing_to_serve().text + reach.where())
@@ -197,18 +199,22 @@ def _shown(asked: Asked, within: timedelta | None, remark: str) -> Iterator[Show
 
 
 def _changes(*, as_json: bool, remark: str) -> Show:
-    """Print a line, or an object, for each group that stands otherwise than before."""
-    before: dict[str, str] = {}
+    """Print a line, or an object, for each group that stands otherwise than before.
+
+    What differs only in how much time has passed is told once.
+    """
+    before: dict[str, tuple[object, ...]] = {}
 
     def show(records: Sequence[Record], trouble: str, ended: str) -> None:
         for text in (trouble, "" if before else remark):
             if text:
                 output.note(text)
         for record in records:
-            text = json.dumps(summary(record)) if as_json else line(record)
-            if before.get(record.group) != text:
-                before[record.group] = text
-                output.say(text)
+            # A line has not all that an object has.
+            seen = (said(record), record.instances) if as_json else (timeless(line(record)),)
+            if before.get(record.group) != seen:
+                before[record.group] = seen
+                output.say(json.dumps(summary(record)) if as_json else line(record))
         if ended:
             output.note(ended)
 
@@ -235,7 +241,7 @@ class Screen:
     def render(self) -> RenderableType:
         """Return the whole screen; it is no longer than the terminal, so what is done is short."""
         rows: list[RenderableType] = []
-        for record in sorted(self._records or (), key=has_converged):
+        for record in sorted(by_need(self._records or ()), key=has_converged):
             if has_converged(record):
                 rows.append(title(record).append(f": {shown(record.reason)}"))
                 continue
@@ -254,12 +260,12 @@ class Screen:
         return Group(*rows, self._foot())
 
     def _foot(self) -> RenderableType:
-        elapsed = timedelta(seconds=int(time.monotonic() - self._begun))
+        elapsed = span(timedelta(seconds=time.monotonic() - self._begun))
         text = "looking"
         if self._records is not None:
             done = sum(map(has_converged, self._records))
             text = f"{done} of {len(self._records)} groups converged"
-        text += f", {elapsed} of {self._within}" if self._within else f", {elapsed}"
+        text += f", {elapsed} of {span(self._within)}" if self._within else f", {elapsed}"
         if self.ended:
             return Text(f"{self.ended}: {text}", "bold")
         self._spinner.update(text=Text(f"{text}; Ctrl-C ends the watch", "dim"))

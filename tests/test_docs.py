@@ -13,8 +13,8 @@ import pytest
 from infra.dashboard import SAVED
 from terminator.config.deployment import ConfigError, deployment_from_settings
 from terminator.config.tags import TAG_PREFIX, SettingError, defaults
-from terminator.decide.holds import HOLDS
-from terminator.model import HoldName
+from terminator.decide.holds import HOLDS, remedy
+from terminator.model import Decision, HoldName
 from terminator.report.metrics import metrics
 from terminator.report.record import Record
 from tests.infra.synthesized import FULL, LEAST, resources, template
@@ -60,6 +60,13 @@ def test_the_runbook_says_of_a_hold_when_it_needs_attention(hold: HoldName) -> N
         assert {24: "after a day", 3: "after a day, or after three hours"}[hours] == when
 
 
+@pytest.mark.parametrize("hold", get_args(HoldName))
+def test_the_runbook_says_what_to_do_in_the_words_of_status_and_log(hold: HoldName) -> None:
+    needs = Decision("hold", "why", hold=hold, needs_attention=True)
+    told = " ".join(sections("hold")[hold].replace("`", "").split())
+    assert told.endswith(f"**To do**: {remedy(needs, 'GROUP', 'APP')}")
+
+
 def test_every_hold_is_in_the_table_of_holds() -> None:
     assert HOLDS.keys() == set(get_args(HoldName))
 
@@ -96,7 +103,7 @@ def test_the_page_of_events_shows_an_event_of_the_schema() -> None:
     kinds = set(re.findall(r"^\| `(Terminator \w+)` \|", page("events.md"), flags=re.MULTILINE))
     of_records = json.loads(page("events.schema.json"))["properties"]["detail-type"]["enum"]
     assert kinds == {*of_records, "Terminator Upload"}
-    upload = next(json.loads(block) for block in blocks if '"pinned"' in block)
+    upload = next(json.loads(block) for block in blocks if '"refused"' in block)
     validate(upload["detail"], json.loads(page("uploads.schema.json")))
 
 

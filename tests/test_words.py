@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from terminator import text as words
 
@@ -47,7 +49,9 @@ def test_one_is_singular_and_any_other_number_plural(number: int, said: str) -> 
         (122 * MINUTE, "2 hours 2 minutes"),
         (180 * MINUTE, "3 hours"),
         (960 * MINUTE, "16 hours"),
-        (30 * timedelta(days=1), "720 hours"),
+        (2880 * MINUTE, "2 days"),
+        (2880 * MINUTE + SECOND, "2 days 1 hour"),
+        (30 * timedelta(days=1), "30 days"),
     ],
 )
 def test_a_wait_is_rounded_up_and_told_in_hours_beyond_two(span: timedelta, said: str) -> None:
@@ -62,13 +66,47 @@ def test_a_wait_is_rounded_up_and_told_in_hours_beyond_two(span: timedelta, said
         (MINUTE, "1 minute ago"),
         (3 * MINUTE - SECOND, "2 minutes ago"),
         (120 * MINUTE, "120 minutes ago"),
-        (121 * MINUTE, "2 hours ago"),
-        (180 * MINUTE - SECOND, "2 hours ago"),
+        (121 * MINUTE, "2 hours 1 minute ago"),
+        (180 * MINUTE - SECOND, "2 hours 59 minutes ago"),
+        (51 * 60 * MINUTE - SECOND, "2 days 2 hours ago"),
         (180 * MINUTE, "3 hours ago"),
     ],
 )
 def test_an_age_is_rounded_down_and_told_in_hours_beyond_two(span: timedelta, said: str) -> None:
     assert words.ago(span) == said
+
+
+@pytest.mark.parametrize(
+    ("span", "said", "lasting"),
+    [
+        (-MINUTE, "0 seconds", "0 seconds"),
+        (40 * SECOND, "40 seconds", "40 seconds"),
+        (61 * SECOND, "1 minute 1 second", "1 minute"),
+        (90 * MINUTE, "90 minutes", "90 minutes"),
+        (3 * 60 * MINUTE + 5 * SECOND, "3 hours", "3 hours"),
+        (49 * 60 * MINUTE, "2 days 1 hour", "2 days 1 hour"),
+    ],
+)
+def test_a_span_is_told_in_its_two_greatest_units(span: timedelta, said: str, lasting: str) -> None:
+    assert (words.span(span), words.lasting(span)) == (said, lasting)
+
+
+@given(
+    st.timedeltas(timedelta(0), timedelta(days=40)), st.timedeltas(timedelta(0), timedelta(days=40))
+)
+def test_texts_that_differ_in_nothing_but_time_are_alike_without_it(
+    one: timedelta, other: timedelta
+) -> None:
+    def told(span: timedelta) -> str:
+        more = words.left(span).replace(" ", " more ", 1)
+        return f"i-1 {words.ago(span)} (1.0.266), {words.lasting(span)}; baking for {more}"
+
+    assert words.timeless(told(one)) == words.timeless(told(other))
+
+
+@pytest.mark.parametrize("text", ["1 member in flight", "minimum 2, 3 available", "1.0 266 i-5"])
+def test_numbers_that_are_no_time_stay(text: str) -> None:
+    assert words.timeless(text) == text
 
 
 @pytest.mark.parametrize(

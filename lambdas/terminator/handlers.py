@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from terminator.clients import Aws
     from terminator.config.deployment import Config
-    from terminator.model import Request
+    from terminator.model import Request, StartedBy
     from terminator.observe.snapshot import Scope
     from terminator.report.events import Entry
     from terminator.report.log_lines import Line
@@ -113,7 +113,7 @@ def _serve(event: Mapping[str, Any], context: LambdaContext) -> Answer:
     )
     failure: str | None = None
     try:
-        records = run(world, config, scope, request=request)
+        records = run(world, config, scope, request=request, started_by=_started_by(event))
     except ServedInPartError as error:
         records, failure = error.records, str(error)
     except UnknownGroupsError as error:
@@ -299,6 +299,13 @@ def _request(event: Mapping[str, Any]) -> Request | None:
     if "app" in event or "groups" in event:
         raise EventError("replace names instances; app and groups do not go with it")
     return Request(tuple(ids), by)
+
+
+def _started_by(event: Mapping[str, Any]) -> StartedBy:
+    """Say what began a run: only commands want records, and release asks for an app's groups."""
+    if event.get("records") is True:
+        return "command"
+    return "event" if "app" in event else "schedule"
 
 
 def _log(line: Line) -> None:

@@ -11,6 +11,11 @@ from terminator.version import Version, same_release
 
 # Where a target comes from: the bucket, the available instances, or what the group launches from.
 Source = Literal["released", "highest", "template"]
+# How a release became the target: its zip was uploaded, the one above it was deleted, the pointer
+# was written, or the pointer was deleted.
+Became = Literal["uploaded", "withdrawn", "pinned", "unpinned"]
+# What began a run: the schedule, an upload or a pointer, or somebody at the command line.
+StartedBy = Literal["schedule", "event", "command"]
 # What makes an instance one to replace.
 Cause = Literal["release", "template", "image", "age", "taint", "ill"]
 Kind = Literal["replace", "canary", "recycle", "hold", "converged"]
@@ -236,7 +241,8 @@ class Released:
     nobody knows which came first. `others` are the spans of time, from and until, in which
     another release was the target, as far back as `known_from` (None: at no time is it known).
     `first_existed` is when the zip was first uploaded, None where nobody knows. `other_texts`
-    name other zips exactly, although their versions are equal.
+    name other zips exactly, although their versions are equal. `pinned` says that the pointer
+    names it, and `became` how it became the target, None where nothing tells.
     """
 
     release: Release
@@ -246,6 +252,8 @@ class Released:
     known_from: datetime | None = None
     first_existed: datetime | None = None
     other_texts: frozenset[str] = frozenset()
+    pinned: bool = field(default=False, compare=False)
+    became: Became | None = field(default=None, compare=False)
 
     def is_run_by(self, version: Version) -> bool:
         """Say whether an instance that answers this version runs the release.
@@ -406,7 +414,9 @@ class Figures:
     and `behind` for how long the group could have followed it; both None where unknown.
     `template` is what launches use, None where the group does not follow that. `due` counts the
     available instances that are due by age or taint. `available_ids`
-    are the ids of the available instances, and `causes` says of those to replace why.
+    are the ids of the available instances, and `causes` says of those to replace why. `pinned`
+    says whether a pointer names the target, and `became` how it became that; None where it is no
+    release, or nothing tells.
     """
 
     available: int
@@ -426,16 +436,40 @@ class Figures:
     due: int = 0
     available_ids: frozenset[str] = field(default=frozenset(), compare=False)
     causes: Mapping[str, Cause] = field(default_factory=dict, compare=False)
+    pinned: bool | None = field(default=None, compare=False)
+    became: Became | None = field(default=None, compare=False)
+
+    @property
+    def origin_of_target(self) -> str:
+        """Where the target comes from, in a word."""
+        return "pointer" if self.pinned else self.source
+
+
+@dataclass(frozen=True)
+class Canary:
+    """The boot of the target that a group without proof waits for.
+
+    `since` is when it was created or taken from a warm pool, and `says` how far it has come, in
+    words: `booting for 3 minutes`.
+    """
+
+    id: str
+    since: datetime
+    says: str
+
+    def __str__(self) -> str:
+        return f"canary {self.id} {self.says}"
 
 
 @dataclass(frozen=True)
 class Decision:
     """What to do to a group, and why.
 
-    `hold` names the hold, where it is one, and `needs_attention` says that a person has to
-    act. `to_terminate` are ids in the order in which the instances go. `figures` is None where
-    the settings cannot be read, so that nothing was asked. `look_again` says that they are
-    dead, and go only if they are still unavailable in the same way when asked again.
+    `hold` names the hold, where it is one, and `canary` is what it waits for, where that is one.
+    `needs_attention` says that a person has to act. `to_terminate` are ids in the order in which
+    the instances go. `figures` is None where the settings cannot be read, so that nothing was
+    asked. `look_again` says that they are dead, and go only if they are still unavailable in the
+    same way when asked again.
     """
 
     kind: Kind
@@ -445,3 +479,4 @@ class Decision:
     look_again: bool = False
     hold: HoldName | None = None
     needs_attention: bool = False
+    canary: Canary | None = None

@@ -26,7 +26,15 @@ from terminator.decide.holds import hold
 from terminator.decide.plan import confirmed, guard, plan
 from terminator.decide.replace import replace_named
 from terminator.errors import KnownError, UnknownGroupsError, explain
-from terminator.model import Decision, Group, NoRelease, Preflight, Released, Request
+from terminator.model import (
+    Decision,
+    Group,
+    NoRelease,
+    Preflight,
+    Released,
+    Request,
+    StartedBy,
+)
 from terminator.observe.autoscaling import describe_groups
 from terminator.observe.preflight import ask_preflight
 from terminator.observe.snapshot import (
@@ -129,14 +137,16 @@ class Run:
     `apps` maps apps to their groups, as planned before any guard was asked; `canaries` maps
     those to the group whose canary has gone in this run. `unobserved` maps apps to their groups
     that could not be planned, and `unlisted` says why not all groups are known. `request` is what
-    a person asked for in place of what the rules say. `records` are those made so far, and `gone`
-    are the ids of those that went, may have gone, or in a dry run would have gone.
+    a person asked for in place of what the rules say, and `started_by` what began the run.
+    `records` are those made so far, and `gone` are the ids of those that went, may have gone, or
+    in a dry run would have gone.
     """
 
     world: World
     config: Config
     scope: Scope
     request: Request | None = None
+    started_by: StartedBy | None = None
     unlisted: str | None = None
     apps: dict[str, list[Planned]] = field(default_factory=dict)
     unobserved: dict[str, list[str]] = field(default_factory=dict)
@@ -168,6 +178,7 @@ class Run:
 
     def report(self, record: Record) -> Record:
         """Keep the record of a group, and say what it says."""
+        record = replace(record, started_by=self.started_by)
         if self.request:
             record = replace(record, requested_by=plain(self.request.by))
         self.records.append(record)
@@ -187,12 +198,13 @@ class Run:
         return done
 
 
-def reconcile(
+def reconcile(  # noqa: PLR0913, PLR0917 - all that a run is told
     world: World,
     config: Config,
     scope: Scope = EVERYTHING,
     supposing: Supposing | None = None,
     request: Request | None = None,
+    started_by: StartedBy | None = None,
 ) -> list[Record]:
     """Serve every group in scope once, and return the record of each, by name.
 
@@ -202,6 +214,7 @@ def reconcile(
     scope has not opted in. With `supposing` the run ends with what would be decided: nothing is
     terminated. With `request` it does what a person asked for, to the groups of those instances
     and in place of what the rules say; raise UnknownInstancesError where one is in no group.
+    `started_by` is what began it, for the records.
     """
     supposed = supposing or Supposing()
 
@@ -210,7 +223,7 @@ def reconcile(
     if request:
         scope = _holding(groups, request, failure)
     _require(scope, {*unknown, *(group.name for group in groups)}, failure)
-    run = Run(world, config, scope, request, unlisted=failure)
+    run = Run(world, config, scope, request, started_by, unlisted=failure)
     groups, unknown = scope.narrow(groups, unknown)
     if not groups and not unknown:
         world.say(log_lines.nothing_to_serve())

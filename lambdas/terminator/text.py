@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Final
 
-_MINUTE = timedelta(minutes=1)
-_HOUR = timedelta(hours=1)
-_MOST_MINUTES = 120
-_MOST_NAMED = 3
-_LONGEST = 300
+_MINUTE: Final = timedelta(minutes=1)
+_HOUR: Final = timedelta(hours=1)
+_DAYS: Final = timedelta(days=2)
+_MOST_NAMED: Final = 3
+_LONGEST: Final = 300
+# The seconds of each unit, and from how many on a span is told in it: `90 minutes`, `40 hours`.
+_UNITS: Final = (("day", 86_400, 172_800), ("hour", 3_600, 7_260), ("minute", 60, 60))
+_PART: Final = r"\d+ (?:more )?(?:day|hour|minute|second)s?\b"
+_SPAN: Final = re.compile(rf"\bjust now\b|\b{_PART}(?: {_PART})?(?: ago\b)?")
 
 
 def quoted(text: str, limit: int = 60) -> str:
@@ -33,22 +39,44 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def left(span: timedelta) -> str:
-    """Return a wait in words, rounded up: `27 minutes`, `16 hours`."""
-    minutes = max(1, -(-span // _MINUTE))
-    if minutes <= _MOST_MINUTES:
-        return count(minutes, "minute")
-    hours, rest = divmod(minutes, 60)
-    return f"{hours} hours" + (f" {count(rest, 'minute')}" if rest else "")
+def span(time: timedelta) -> str:
+    """Return a span of time in words, in its two greatest units: `40 seconds`, `3 days 2 hours`.
+
+    Up to 120 minutes and 48 hours are told as such.
+    """
+    seconds = max(0, time // timedelta(seconds=1))
+    parts: list[str] = []
+    for noun, size, least in _UNITS:
+        if parts or seconds >= least:
+            number, seconds = divmod(seconds, size)
+            parts.append(count(number, noun) if number else "")
+    if len(parts) < 2:  # noqa: PLR2004 - the two greatest
+        parts.append(count(seconds, "second") if seconds or not parts else "")
+    return " ".join(filter(None, parts[:2]))
 
 
-def ago(span: timedelta) -> str:
+def lasting(time: timedelta) -> str:
+    """Return for how long something lasts, in whole minutes from one on: `40 seconds`."""
+    return span(time if time < _MINUTE else time // _MINUTE * _MINUTE)
+
+
+def left(time: timedelta) -> str:
+    """Return a wait in words, rounded up to a minute, or of days to an hour: `27 minutes`."""
+    step = _HOUR if time > _DAYS else _MINUTE
+    return span(max(1, -(-time // step)) * step)
+
+
+def ago(time: timedelta) -> str:
     """Return an age in words, rounded down: `just now`, `3 minutes ago`, `5 hours ago`."""
-    if span < _MINUTE:
-        return "just now"
-    minutes = span // _MINUTE
-    words = count(minutes, "minute") if minutes <= _MOST_MINUTES else f"{span // _HOUR} hours"
-    return f"{words} ago"
+    return "just now" if time < _MINUTE else f"{lasting(time)} ago"
+
+
+def timeless(text: str) -> str:
+    """Return text without the spans of time in it.
+
+    Of two texts that differ in nothing but how much time has passed it is the same.
+    """
+    return _SPAN.sub("\N{HORIZONTAL ELLIPSIS}", text)
 
 
 def few(texts: Sequence[str], separator: str = ", ") -> str:

@@ -15,17 +15,13 @@ from itertools import pairwise
 from statistics import median
 from typing import Any, Final, Literal
 
-from terminator.decide.holds import HOLDS
 from terminator.report.record import InstanceRecord, Record
-from terminator_cli.records import by_version
+from terminator_cli.records import asked_by, by_version, said
 
 # The schedule's, where the records are too few to tell.
 _PERIOD: Final = timedelta(minutes=5)
 # Uploads and people start runs too, some within a second.
 _SHORTEST: Final = timedelta(minutes=1)
-
-# Holds whose reason changes although nothing but the time does.
-_COUNTING: Final = frozenset[str](name for name, rule in HOLDS.items() if rule.counts_time)
 
 State = Literal["converged", "superseded", "under way", "waiting", "needs attention"]
 Ending = Literal["terminated", "gone", "running"]
@@ -33,11 +29,15 @@ Ending = Literal["terminated", "gone", "running"]
 
 @dataclass(frozen=True)
 class Fold:
-    """So many decisions in a row about a group that say the same; `last` is the last of them."""
+    """So many decisions in a row about a group that say the same; `last` is the last of them.
+
+    `asked_by` says who asked for these runs, each once.
+    """
 
     first: Record
     last: Record
     times: int = 1
+    asked_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -417,27 +417,20 @@ def fold(records: Iterable[Record]) -> list[Fold]:
     for record in records:
         number = latest.get(record.group)
         if number is not None and _repeats(record, folds[number].last):
-            folds[number] = replace(folds[number], last=record, times=folds[number].times + 1)
+            before = folds[number]
+            asked = dict.fromkeys([*before.asked_by, *alone(record).asked_by])
+            folds[number] = Fold(before.first, record, before.times + 1, tuple(asked))
         else:
             latest[record.group] = len(folds)
-            folds.append(Fold(record, record))
+            folds.append(alone(record))
     return folds
 
 
+def alone(record: Record) -> Fold:
+    """Return a decision that is folded with no other."""
+    asked = asked_by(record)
+    return Fold(record, record, asked_by=(asked,) if asked else ())
+
+
 def _repeats(record: Record, before: Record) -> bool:
-    return not (record.terminated or before.terminated) and _said(record) == _said(before)
-
-
-def _said(record: Record) -> tuple[object, ...]:
-    """Return what a decision came to and rests on, without what time alone changes."""
-    why: object = record.reason
-    if record.hold in _COUNTING:
-        why = [(each.id, each.reason) for each in record.instances if each.reason is not None]
-    return (
-        (record.decision, record.hold, record.needs_attention, why),
-        # Who asks for a plan of what would do nothing is told what a run would be.
-        (record.target, record.target_source, record.dry_run and bool(record.to_terminate)),
-        (record.desired, record.minimum, record.available, record.unavailable),
-        (record.in_flight, record.outdated, record.stale, record.overdue),
-        (record.to_terminate, record.deferred, record.failed),
-    )
+    return not (record.terminated or before.terminated) and said(record) == said(before)

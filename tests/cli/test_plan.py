@@ -48,13 +48,14 @@ def test_plan_prints_a_record_for_each_group_and_terminates_nothing(
     assert datetime.fromisoformat(web.pop("since")).tzinfo is not None
     assert web == {
         "group": "live_asg_web", "app": "web", "desired": 3, "minimum": 2,
-        "target": "1.0.274", "target_source": "released", "template": None,
+        "target": "1.0.274", "target_source": "released", "pinned": False, "became": "uploaded",
+        "template": None,
         "lowest": "1.0.266", "highest": "1.0.266", "available": 3, "unavailable": 0,
         "in_flight": 0, "outdated": 3, "stale": 0, "overdue": 0, "due": 0, "hold": None,
-        "needs_attention": False, "decision": "canary",
+        "needs_attention": False, "remedy": None, "canary": None, "decision": "canary",
         "reason": f"{oldest} goes first, to prove 1.0.274",
         "to_terminate": [oldest], "terminated": [], "deferred": {}, "failed": {}, "dry_run": True,
-        "requested_by": None,
+        "requested_by": None, "started_by": "command",
     }  # fmt: skip
     released.sync()
     assert released.gone == gone

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terminator.decide.holds import HOLDS
 from terminator.model import Alarm, Preflight
 from terminator.report.record import Record
 from terminator_cli.report.axis import CUT, axis
@@ -229,7 +228,7 @@ COUNTING = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name, rule in HOLDS.items() if rule.counts_time])
+@pytest.mark.parametrize("name", COUNTING)
 def test_a_hold_that_counts_time_is_folded_a_minute_later(name: str) -> None:
     of = COUNTING[name]
     decided = [decide_later(of, minutes, minimum="0", bake_time="2h") for minutes in range(2)]

@@ -347,7 +347,7 @@ def test_the_last_to_be_created_is_waited_for_while_it_is_away() -> None:
     rogue = group(member("i-r", "999.0.0", up=100_000), *old(), member("i-n", None, up=500))
     decision = decide(rogue, **FAST)
     assert decision.hold == "canary_not_come_up"
-    assert decision.reason.startswith("no proof yet: i-n entered service 8 hours ago")
+    assert decision.reason.startswith("no proof yet: i-n entered service 8 hours 20 minutes ago")
 
 
 def test_the_last_to_be_created_is_given_the_retry_time_whatever_it_runs() -> None:

@@ -73,23 +73,49 @@ class Told:
 
 
 CAUSES: dict[str, tuple[Callable[[], Fleet], Told]] = {
-    "release": (released, Told("to prove 1.1.0", " for 1.1.0", "1 instance was terminated,")),
+    "release": (
+        released,
+        Told("to prove 1.1.0", ", because it ran 1.0.0.", "1 instance was terminated,"),
+    ),
     "template": (
         of_another_version,
-        Told("to prove lt-1:2, outdated by template", " for lt-1:2", "(1 by template)"),
+        Told(
+            "to prove lt-1:2, outdated by template",
+            ", because it was launched from lt-1:1.",
+            "(1 by template)",
+        ),
     ),
     "image": (
         of_another_image,
-        Told("to prove lt-1:2 ami-b, outdated by image", " for lt-1:2 ami-b", "(1 by image)"),
+        Told(
+            "to prove lt-1:2 ami-b, outdated by image",
+            ", because it was launched from lt-1:2 ami-a.",
+            "(1 by image)",
+        ),
     ),
-    "age": (aged, Told("is due, by its age", ", by its age", "(1 by age)", is_rollout=False)),
+    "age": (
+        aged,
+        Told(
+            "is due, by its age", ", because it was due by its age.", "(1 by age)", is_rollout=False
+        ),
+    ),
     "taint": (
         tainted,
-        Told("is due, as its tag says", ", by its taint", "(1 by taint)", is_rollout=False),
+        Told(
+            "is due, as its tag says",
+            ", because it was due by its tag terminator:replace-after.",
+            "(1 by taint)",
+            is_rollout=False,
+        ),
     ),
     "ill": (
         ill,
-        Told("is ill (connection refused)", ", as it was ill", "(1 by ill)", is_rollout=False),
+        Told(
+            "is ill (connection refused)",
+            ", because it was ill (connection refused).",
+            "(1 by ill)",
+            is_rollout=False,
+        ),
     ),
 }
 

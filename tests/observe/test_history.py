@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -63,6 +64,58 @@ def test_the_newest_is_the_target_since_the_pointer_was_removed() -> None:
     bucket.delete("web/current", 120)
     said = bucket.target()
     assert (said.since, others(said)) == (at(120), [(0, 60), (90, 120)])
+
+
+def withdrawn(bucket: Made) -> None:
+    bucket.delete("web/2.0.zip", 90)
+
+
+def pinned(bucket: Made) -> None:
+    bucket.point("1.0", 90)
+
+
+def unpinned(bucket: Made) -> None:
+    bucket.point("1.0", 70)
+    bucket.delete("web/current", 90)
+
+
+def pinned_where_it_was(bucket: Made) -> None:
+    bucket.point("2.0", 90)
+
+
+def built_anew(bucket: Made) -> None:
+    bucket.release("2.0", 90, "built!")
+
+
+def restored(bucket: Made) -> None:
+    bucket.delete("web/2.0.zip", 70)
+    bucket.release("2.0", 90, "newer")
+
+
+@pytest.mark.parametrize(
+    ("change", "became", "is_pinned"),
+    [
+        (lambda _: None, "uploaded", False),
+        (withdrawn, "withdrawn", False),
+        (pinned, "pinned", True),
+        (unpinned, "unpinned", False),
+        (pinned_where_it_was, "uploaded", True),
+        (built_anew, "uploaded", False),
+        (restored, "uploaded", False),
+    ],
+)
+def test_the_bucket_tells_how_the_target_became_that(
+    change: Callable[[Made], None], became: str, *, is_pinned: bool
+) -> None:
+    bucket = rolled_out()
+    change(bucket)
+    said = bucket.target()
+    assert (said.became, said.pinned) == (became, is_pinned)
+
+
+def test_of_a_bucket_without_versioning_nobody_knows_how() -> None:
+    said = rolled_out(versioned=False).target()
+    assert (said.became, said.since) == (None, None)
 
 
 @pytest.mark.parametrize("texts", [["1.0"] * 60, ["1.0", "1.0\n", " 1.0", "v1.0"] * 15])

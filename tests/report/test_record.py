@@ -13,6 +13,17 @@ from tests.cli.recordings import WEB, at, fields, instance
 
 WHOLE = fields(0, instance("i-a"), instance("i-b", None), decision="canary")
 
+CANARY = {"id": "i-b", "since": at(-3).isoformat(), "says": "booting for 3 minutes"}
+MORE = {
+    "target_source": "released",
+    "pinned": True,
+    "became": "pinned",
+    "started_by": "event",
+    "remedy": "terminator resume web",
+    "canary": CANARY,
+    "decision": "hold",
+}
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
@@ -22,6 +33,29 @@ JSON = st.recursive(
 
 def test_what_is_read_is_written_again() -> None:
     assert Record.from_json(WHOLE).to_json() == WHOLE
+    assert Record.from_json({**WHOLE, **MORE}).to_json() == {**WHOLE, **MORE}
+
+
+@pytest.mark.parametrize(
+    ("more", "stands", "source"),
+    [
+        ({}, "waiting (canary i-b booting for 3 minutes)", "pointer"),
+        ({"pinned": False}, "waiting (canary i-b booting for 3 minutes)", "released"),
+        ({"canary": None, "needs_attention": True}, "needs attention", "pointer"),
+        ({"pinned": None, "target_source": "highest", "canary": None}, "waiting", "highest"),
+    ],
+)
+def test_how_a_group_stands_and_where_its_target_comes_from(
+    more: dict[str, Any], stands: str, source: str
+) -> None:
+    record = Record.from_json({**WHOLE, **MORE, **more})
+    assert (record.stands, record.source) == (stands, source)
+
+
+def test_a_record_of_before_has_none_of_what_came_since() -> None:
+    old = {name: value for name, value in WHOLE.items() if name not in {*MORE} - {"decision"}}
+    record = Record.from_json(old)
+    assert (record.canary, record.remedy, record.pinned, record.became) == (None,) * 4
 
 
 def test_a_record_has_what_its_fields_say() -> None:
@@ -79,6 +113,13 @@ def test_what_a_log_record_leaves_out_was_not_asked() -> None:
         ("timestamp", "2005-12-31T23:59:59+00:00", "from 2006 to 2099"),
         ("since", "2100-01-01T00:00:00+00:00", "from 2006 to 2099"),
         ("hold", 7, 'hold says "7"; expected is text'),
+        ("pinned", "yes", 'pinned says "yes"; expected is true or false, or null'),
+        ("became", "newer", "expected is one of uploaded, withdrawn, pinned, unpinned, or null"),
+        ("started_by", "me", "expected is one of schedule, event, command, or null"),
+        ("canary", "i-a", "expected is an object with id, since and says, or null"),
+        ("canary", {"id": "i-a", "says": "booting"}, 'since says "None"; expected is a time'),
+        ("canary", {**CANARY, "id": ""}, "id says"),
+        ("canary", {**CANARY, "since": "9999-12-31T00:00:00+00:00"}, "from 2006 to 2099"),
     ],
 )
 def test_a_field_that_is_not_what_it_should_be_is_named(name: str, value: Any, told: str) -> None:

@@ -220,6 +220,23 @@ def test_a_group_that_could_not_be_observed_has_no_numbers_but_that_it_failed(
 
 
 @pytest.mark.usefixtures("deployed")
+@pytest.mark.parametrize(
+    ("event", "started_by"),
+    [
+        (SCHEDULED, "schedule"),
+        ({"app": "web", "time": datetime.now(UTC).isoformat()}, "event"),
+        ({"app": "web", "records": True, "dry_run": True}, "command"),
+    ],
+)
+def test_a_record_says_what_began_its_run(
+    event: dict[str, object], started_by: str, log: io.StringIO
+) -> None:
+    handlers.reconcile(event, context())
+    logged = [entry["started_by"] for entry in entries(log) if "group" in entry]
+    assert set(logged) == {started_by}
+
+
+@pytest.mark.usefixtures("deployed")
 @pytest.mark.parametrize("narrowed", [{"app": "web"}, {"groups": ["live_asg_web"]}])
 def test_a_run_for_some_of_the_groups_does_not_tell_how_all_are(
     capsys: pytest.CaptureFixture[str], narrowed: dict[str, object]

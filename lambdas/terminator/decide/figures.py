@@ -35,6 +35,8 @@ def figures(state: GroupState) -> Figures:
         due=len(state.due),
         available_ids=state.available_ids,
         causes=_causes(state),
+        pinned=state.released.pinned if state.released else None,
+        became=state.released.became if state.released else None,
     )
 
 

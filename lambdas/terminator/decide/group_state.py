@@ -314,6 +314,23 @@ class GroupState:
         """
         return self.since is not None and began(instance) >= self.since - self.doubt
 
+    def tries_target(self, instance: Instance) -> bool:
+        """Say whether an instance is known to be a boot of the target.
+
+        It is of since then. Where nobody knows since when, it is launched from what the group
+        launches from now, after that was made; without either nobody knows, nor where EC2 does
+        not list it.
+        """
+        if instance.created is None:
+            return False
+        if self.since is not None:
+            return self.since_then(instance)
+        launches = self.group.launches
+        if not isinstance(launches, Launches) or instance.origin is None:
+            return False
+        made = launches.dated is None or created(instance) >= launches.dated
+        return made and not self.group.drifted(instance)
+
     def is_overdue(self, instance: Instance) -> bool:
         """Say whether the instance has been in service for longer than any boot may take."""
         longest = max(self.group.grace, self.warmup, self.policy.canary_retry)

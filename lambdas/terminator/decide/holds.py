@@ -6,15 +6,27 @@ or None where it does not apply. Settings that cannot be read hold before any of
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from terminator.config.tags import ENABLED_TAG, TAG_PREFIX
 from terminator.decide.figures import figures
 from terminator.decide.group_state import DAY, TROUBLED, GroupState, began, latest
-from terminator.model import Alarm, Decision, HoldName, Instance, NoRelease, NoTemplate, Released
-from terminator.text import ago, count, few, left, plain, quoted
+from terminator.model import (
+    Alarm,
+    Canary,
+    Decision,
+    HoldName,
+    Instance,
+    Kind,
+    NoRelease,
+    NoTemplate,
+    Released,
+)
+from terminator.text import ago, count, few, lasting, left, plain, quoted
 
 # The processes without which a replacement cannot go well:
 # https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-suspend-resume-processes.html
@@ -29,15 +41,18 @@ class HoldRule:
 
     It needs attention at once where it `never_ends` by itself, else once the group has been
     behind its target for a day; or for `patience` where its launches fail or its canary is
-    overdue. `reason` is None where the hold is found by more than the state of the group.
-    `counts_time` says that the reason's words change as time passes, though nothing else does.
+    overdue. `remedy` is what a person does then: what to do in words, and the command, in which
+    `{group}`, `{app}` and `{resource}` (of a tag) stand for those of the group. `reason` is None
+    where the hold is found by more than the state of the group. `canary` is what the group waits
+    for, where that is one.
     """
 
     name: HoldName
+    remedy: str
     reason: Callable[[GroupState], str | None] | None = None
     never_ends: bool = False
     patience: timedelta = TROUBLED
-    counts_time: bool = False
+    canary: Callable[[GroupState], Canary | None] | None = None
 
 
 def first(rules: Iterable[HoldRule], state: GroupState) -> Decision | None:
@@ -54,7 +69,24 @@ def hold(name: HoldName, reason: str, state: GroupState | None = None) -> Decisi
     rule = HOLDS[name]
     attention = rule.never_ends or (state is not None and is_late(state, rule.patience))
     counted = figures(state) if state else None
-    return Decision("hold", reason, counted, hold=name, needs_attention=attention)
+    canary = rule.canary(state) if state and rule.canary else None
+    return Decision("hold", reason, counted, hold=name, needs_attention=attention, canary=canary)
+
+
+def remedy(decision: Decision, group: str, app: str | None) -> str | None:
+    """Return what a person does about a group that needs attention, None of any other.
+
+    What is pasted into a shell names the group and the app, whatever they are called.
+    """
+    if not decision.needs_attention:
+        return None
+    told = HOLDS[decision.hold].remedy if decision.hold else _REMEDIES[decision.kind]
+    name = plain(group)
+    return told.format(
+        group=shlex.quote(name),
+        app=shlex.quote(plain(app or "APP")),
+        resource=shlex.quote(f"ResourceType=auto-scaling-group,ResourceId={name}"),
+    )
 
 
 def is_late(state: GroupState, patience: timedelta = TROUBLED) -> bool:
@@ -157,16 +189,16 @@ def _protected(state: GroupState) -> str | None:
 
 def _members_in_flight(state: GroupState) -> str | None:
     """Hold while anything of since then is in flight, or the group is short of members."""
+    failing = ": launches fail" if state.failing_since else ""
     if state.coming:
         newest = latest(state.coming)[0]
         where = newest.lifecycle if newest.running else "not running"
         return (
             f"no proof yet: {count(len(state.coming), 'member')} in flight, the newest "
-            f"{newest.id} ({plain(where)}){_pool(state)}"
+            f"{newest.id} ({plain(where)}){_pool(state)}{failing}"
         )
     if not state.missing:
         return None
-    failing = ": launches fail" if state.failing_since else ""
     return f"no proof yet: {count(state.missing, 'member')} missing{failing}"
 
 
@@ -189,6 +221,35 @@ def _canary_not_come_up(state: GroupState) -> str | None:
         f"no proof yet: {newest.id} entered service {ago(state.age(newest))} and is unavailable "
         f"({newest.reason}){_pool(state)}; no other goes until it comes up or is replaced"
     )
+
+
+def _booting(state: GroupState) -> Canary | None:
+    """Return the one boot of the target that is on its way; of several nobody knows which it is."""
+    boots = [each for each in state.coming if state.tries_target(each)]
+    if len(state.coming) != 1 or not boots:
+        return None
+    [one] = boots
+    return Canary(one.id, began(one), f"booting for {lasting(state.now - began(one))}")
+
+
+def _not_up(state: GroupState) -> Canary | None:
+    if state.proof or not state.not_come_up:
+        return None
+    newest = latest(state.not_come_up, began)[0]
+    if not state.tries_target(newest):
+        return None
+    says = f"booting for {lasting(state.now - began(newest))}"
+    if state.is_overdue(newest):
+        says = f"not up, in service for {lasting(state.age(newest))}"
+    return Canary(newest.id, began(newest), says)
+
+
+def _in_grace(state: GroupState) -> Canary | None:
+    tries = [each for each in state.newest if state.tries_target(each)]
+    if len(state.newest) != 1 or not tries:
+        return None
+    [one] = tries
+    return Canary(one.id, began(one), f"up, in service for {lasting(state.age(one))}")
 
 
 def _boots_stale(state: GroupState) -> str | None:
@@ -300,50 +361,194 @@ def _other_app_first(state: GroupState) -> str | None:
     return state.preflight.other_app
 
 
+_ACTIVITIES: Final = "aws autoscaling describe-scaling-activities --auto-scaling-group-name {group}"
+_SET_TAG: Final = "aws autoscaling create-or-update-tags --tags {resource},PropagateAtLaunch=false"
+_UNTAG: Final = "aws autoscaling delete-tags --tags {resource}"
+_OPT_OUT: Final = f"{_UNTAG},Key={ENABLED_TAG}"
+_GO_BACK: Final = "terminator rollback --app {app}"
+_UPLOAD: Final = "terminator release FILE --app {app} --version VERSION"
+_LOWER_MINIMUM: Final = f"{_SET_TAG},Key={TAG_PREFIX}minimum,Value=NUMBER"
+_WHAT_BOOTS: Final = "mend what its instances boot (launch template, image, boot script)"
+
 # In the order in which they are asked.
 STANDING: Final = (
-    HoldRule("deleting", _deleting),
-    HoldRule("operator_managed", _operator, never_ends=True),
-    HoldRule("paused", _paused),
-    HoldRule("processes_suspended", _suspended, never_ends=True),
-    HoldRule("weighted_capacity", _weighted, never_ends=True),
-    HoldRule("traffic_unknown", _traffic_unknown, never_ends=True),
-    HoldRule("no_release", _no_release, never_ends=True),
-    HoldRule("template_unknown", _template_unknown, never_ends=True),
-    HoldRule("release_in_future", _in_the_future, counts_time=True),
-    HoldRule("nothing_available", _nothing_available),
-    HoldRule("nothing_outdated", _nothing_outdated),
-    HoldRule("all_protected", _protected),
+    HoldRule(
+        "deleting",
+        f"see what keeps it from going: {_ACTIVITIES}",
+        _deleting,
+    ),
+    HoldRule(
+        "operator_managed",
+        f"leave its instances to what manages it, and opt it out: {_OPT_OUT}",
+        _operator,
+        never_ends=True,
+    ),
+    HoldRule("paused", "let it go on: terminator resume {group}", _paused),
+    HoldRule(
+        "processes_suspended",
+        "let it launch and terminate: "
+        "aws autoscaling resume-processes --auto-scaling-group-name {group}",
+        _suspended,
+        never_ends=True,
+    ),
+    HoldRule(
+        "weighted_capacity",
+        f"take the weights away, or opt it out: {_OPT_OUT}",
+        _weighted,
+        never_ends=True,
+    ),
+    HoldRule(
+        "traffic_unknown",
+        "detach that traffic source: aws autoscaling detach-traffic-sources "
+        f"--auto-scaling-group-name {{group}} --traffic-sources SOURCE; or opt it out: {_OPT_OUT}",
+        _traffic_unknown,
+        never_ends=True,
+    ),
+    HoldRule(
+        "no_release",
+        f"upload a release: {_UPLOAD}; where its pointer is wrong: "
+        "terminator use newest --app {app}",
+        _no_release,
+        never_ends=True,
+    ),
+    HoldRule(
+        "template_unknown",
+        "point it at a version that exists: aws autoscaling update-auto-scaling-group "
+        "--auto-scaling-group-name {group} --launch-template TEMPLATE",
+        _template_unknown,
+        never_ends=True,
+    ),
+    HoldRule(
+        "release_in_future",
+        f"set that clock right, then upload the release as a new version: {_UPLOAD}",
+        _in_the_future,
+    ),
+    HoldRule(
+        "nothing_available",
+        f"see why none serves: terminator doctor; where the release is bad: {_GO_BACK}",
+        _nothing_available,
+    ),
+    HoldRule(
+        "nothing_outdated",
+        f"replace what does not answer: terminator replace INSTANCE; where none comes: "
+        f"{_ACTIVITIES}",
+        _nothing_outdated,
+    ),
+    HoldRule(
+        "all_protected",
+        "end the protection: aws autoscaling set-instance-protection --no-protected-from-scale-in "
+        "--auto-scaling-group-name {group} --instance-ids INSTANCE",
+        _protected,
+    ),
 )
 WITHOUT_PROOF: Final = (
-    HoldRule("members_in_flight", _members_in_flight),
-    HoldRule("proof_on_its_way", _proof_on_its_way, counts_time=True),
-    HoldRule("canary_not_come_up", _canary_not_come_up, counts_time=True),
-    HoldRule("boots_stale", _boots_stale, counts_time=True),
-    HoldRule("launched_lately", _launched_lately, counts_time=True),
+    HoldRule(
+        "members_in_flight",
+        f"see why none enters service: {_ACTIVITIES}",
+        _members_in_flight,
+        canary=_booting,
+    ),
+    HoldRule(
+        "proof_on_its_way",
+        "shorten the grace period: aws autoscaling update-auto-scaling-group "
+        "--auto-scaling-group-name {group} --health-check-grace-period SECONDS",
+        _proof_on_its_way,
+        canary=_in_grace,
+    ),
+    HoldRule(
+        "canary_not_come_up",
+        f"upload a fix, or go back: {_GO_BACK}",
+        _canary_not_come_up,
+        canary=_not_up,
+    ),
+    HoldRule("boots_stale", f"{_WHAT_BOOTS}, or go back: {_GO_BACK}", _boots_stale),
+    HoldRule("launched_lately", f"{_WHAT_BOOTS}, or go back: {_GO_BACK}", _launched_lately),
 )
-WITH_PROOF: Final = (HoldRule("baking", baking, counts_time=True),)
+WITH_PROOF: Final = (
+    HoldRule(
+        "baking",
+        f"shorten the bake time: {_SET_TAG},Key={TAG_PREFIX}bake-time,Value=DURATION",
+        baking,
+    ),
+)
 # Asked only of groups that would act.
 GUARDS: Final = (
-    HoldRule("window_closed", _window_closed, patience=DAY),
-    HoldRule("instance_refresh", _instance_refresh),
-    HoldRule("alarm", _alarm, never_ends=True),
-    HoldRule("alarm_lately", _alarm_lately, counts_time=True),
+    HoldRule(
+        "window_closed",
+        f"open the window: {_SET_TAG},Key={TAG_PREFIX}window,Value=always",
+        _window_closed,
+        patience=DAY,
+    ),
+    HoldRule(
+        "instance_refresh",
+        "let it end, or cancel it: "
+        "aws autoscaling cancel-instance-refresh --auto-scaling-group-name {group}",
+        _instance_refresh,
+    ),
+    HoldRule(
+        "alarm",
+        "see to what it watches: aws cloudwatch describe-alarms --alarm-names ALARM; "
+        f"one that does not exist: {_SET_TAG},Key={TAG_PREFIX}alarm,Value=ALARM",
+        _alarm,
+        never_ends=True,
+    ),
+    HoldRule(
+        "alarm_lately",
+        "see what it watches: aws cloudwatch describe-alarm-history --alarm-name ALARM",
+        _alarm_lately,
+    ),
 )
-ZIP_UNREADABLE: Final = HoldRule("zip_unreadable", _zip_unreadable, never_ends=True)
+ZIP_UNREADABLE: Final = HoldRule(
+    "zip_unreadable",
+    f"upload it again: {_UPLOAD}; or go back: {_GO_BACK}",
+    _zip_unreadable,
+    never_ends=True,
+)
 # Holds only those that would move forward.
-OTHER_APP_FIRST: Final = HoldRule("other_app_first", _other_app_first)
+OTHER_APP_FIRST: Final = HoldRule(
+    "other_app_first",
+    "see to the groups of that app: terminator status; to go ahead all the same: "
+    f"{_UNTAG},Key={TAG_PREFIX}after",
+    _other_app_first,
+)
 # Found by plan and reconcile, not by the state of the group alone.
 _FOUND_ELSEWHERE: Final = (
-    HoldRule("settings_unreadable", never_ends=True),
-    HoldRule("no_budget", patience=DAY),
-    HoldRule("dead_wait", counts_time=True),
-    HoldRule("another_group_first"),
-    HoldRule("group_changed"),
-    HoldRule("instance_spared"),
-    HoldRule("terminations_limit"),
-    HoldRule("request_refused"),
+    HoldRule(
+        "settings_unreadable",
+        "correct that setting, by the command that this prints: terminator doctor",
+        never_ends=True,
+    ),
+    HoldRule(
+        "no_budget",
+        "raise its desired capacity: aws autoscaling set-desired-capacity "
+        "--auto-scaling-group-name {group} --desired-capacity NUMBER; or lower its minimum: "
+        f"{_LOWER_MINIMUM}",
+        patience=DAY,
+    ),
+    HoldRule(
+        "dead_wait",
+        "see to what is named; where that instance serves nobody: aws autoscaling "
+        "terminate-instance-in-auto-scaling-group --no-should-decrement-desired-capacity "
+        "--instance-id INSTANCE",
+        canary=_not_up,
+    ),
+    HoldRule("another_group_first", "see to that group: terminator status --app {app}"),
+    HoldRule("group_changed", f"see what changes it: {_ACTIVITIES}"),
+    HoldRule("instance_spared", "replace what serves nobody: terminator replace INSTANCE"),
+    HoldRule(
+        "terminations_limit",
+        "raise limits.terminations, and deploy; where all this should not go: terminator stop",
+    ),
+    HoldRule("request_refused", f"lower its minimum, then ask again: {_LOWER_MINIMUM}"),
 )
+# What is done about groups that act, or have converged, and need attention all the same.
+_LOOK_BACK: Final = "see what keeps it: terminator history --since 2d --group {group}"
+_REMEDIES: Final[Mapping[Kind, str]] = {
+    "replace": _LOOK_BACK,
+    "canary": _LOOK_BACK,
+    "recycle": f"raise its maximum age: {_SET_TAG},Key={TAG_PREFIX}max-age,Value=DURATION",
+    "converged": f"raise its maximum age: {_SET_TAG},Key={TAG_PREFIX}max-age,Value=DURATION",
+}
 HOLDS: Final[Mapping[HoldName, HoldRule]] = {
     rule.name: rule
     for rule in (

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from botocore.exceptions import ClientError
 
 from terminator.errors import code
-from terminator.model import CLOCK_DOUBT, Release, Released
+from terminator.model import CLOCK_DOUBT, Became, Release, Released
 from terminator.observe.releases import (
     POINTER_BYTES,
     UNVERSIONED,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 # What was the target from one change of the bucket to the next: the release, another, or none.
 State = Literal["target", "another", "none"]
+UPLOADED: Final[Became] = "uploaded"
 # From and until when.
 Span = tuple[datetime, datetime]
 
@@ -109,8 +110,12 @@ def dated(
         # It was the target for as long as anything is known. Of what nobody knows the earliest
         # date is taken, which accuses nobody: since the zip has been there without a break.
         gone = max((at for at, each in enumerate(uploads) if each.deleted), default=-1)
-        since = uploads[gone + 1].when
-    since = max(since, _content_since(s3, bucket, uploads))
+        since, became = uploads[gone + 1].when, None if released.pinned else UPLOADED
+    else:
+        became = _became(listing, release, since)
+    content_since = _content_since(s3, bucket, uploads)
+    if content_since > since:
+        since, became = content_since, UPLOADED
     oldest = uploads[0]
     # An upload before the oldest would still be listed if it was replaced so lately.
     is_first = not without and not oldest.deleted and oldest.when > kept_since
@@ -119,11 +124,22 @@ def dated(
     return replace(
         released,
         since=since if since >= complete_from else None,
+        became=became if since >= complete_from else None,
         doubt=CLOCK_DOUBT + max(max(uploaded, default=since) - since, timedelta(0)),
         others=tuple(others),
         known_from=known_from,
         first_existed=oldest.when if is_first else None,
     )
+
+
+def _became(listing: Listing, release: Release, when: datetime) -> Became | None:
+    """Return how the release became the target at a time, by what changed in the bucket then."""
+    if pointers := [each for each in listing.pointer if each.when == when]:
+        return "unpinned" if pointers[-1].deleted else "pinned"
+    changed = {key for key, every in listing.zips.items() if any(e.when == when for e in every)}
+    if not changed:
+        return None  # it is supposed to be the target since then
+    return UPLOADED if release.key in changed else "withdrawn"
 
 
 def _go_back(

@@ -305,7 +305,7 @@ def chosen(s3: S3Client, bucket: str, app: str, listing: Listing) -> Released | 
     release = named(listing.releases, version)
     if release is None:
         return NoRelease(f"the pointer {key} names {version}, which is no release of {app}")
-    return _as_target(listing, release)
+    return replace(_as_target(listing, release), pinned=True)
 
 
 def _newest(bucket: str, app: str, listing: Listing) -> Released | NoRelease:

@@ -45,7 +45,7 @@ def opening(name: str, decision: Decision) -> list[Line]:
     figures = decision.figures
     if figures is None:
         return []
-    target = f"{figures.target} ({figures.source})" if figures.target else "none"
+    target = f"{figures.target} ({figures.origin_of_target})" if figures.target else "none"
     seen = (
         f"{figures.available} available, {figures.unavailable} unavailable, "
         f"{figures.in_flight} in flight, minimum {figures.minimum}, target {target}"
@@ -85,7 +85,8 @@ def _closing(record: Record) -> list[tuple[str, Level]]:
         return [(f"failed: {record.reason}", "error")]
     if not record.to_terminate:
         colon = "," if record.decision == "converged" else ":"
-        return [(f"no action taken: {record.standing}{colon} {record.reason}", "info")]
+        said = f"no action taken: {record.stands}{colon} {record.reason}"
+        return [(f"{said}; to do: {record.remedy}" if record.remedy else said, "info")]
     if record.dry_run:
         return [(f"dry run: would terminate instance ids {_listed(record.to_terminate)}", "info")]
     lines: list[tuple[str, Level]] = []

@@ -10,7 +10,19 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Final, TypeVar, cast, get_args
 
-from terminator.model import ASIDE, Decision, Group, Instance, Kind, NotProbed, Source
+from terminator.decide.holds import remedy
+from terminator.model import (
+    ASIDE,
+    Became,
+    Canary,
+    Decision,
+    Group,
+    Instance,
+    Kind,
+    NotProbed,
+    Source,
+    StartedBy,
+)
 from terminator.terminate import Terminations
 from terminator.text import quoted
 
@@ -67,8 +79,11 @@ class Record:
     the group could not be served; `reason` then says why. `to_terminate` are the ids of those
     chosen to go, of which `terminated` AWS accepted; `deferred` and `failed` map the ids of
     others to AWS's reason. `requested_by` is the person who asked to replace instances by name,
-    None where the rules decided. `hold` is the name of the hold, which another version of
-    Terminator may have had. `at` is when it was decided, None where nothing says so.
+    None where the rules decided, and `started_by` what began the run. `hold` is the name of the
+    hold, which another version of Terminator may have had, `canary` what it waits for where that
+    is one, and `remedy` what a person does where it needs attention. `pinned` says whether the
+    pointer names the target, and `became` how it became that. `at` is when it was decided. Each
+    is None where nothing says so.
     """
 
     group: str
@@ -77,6 +92,8 @@ class Record:
     minimum: int | None = None
     target: str | None = None
     target_source: Source | None = None
+    pinned: bool | None = None
+    became: Became | None = None
     template: str | None = None
     lowest: str | None = None
     highest: str | None = None
@@ -92,12 +109,15 @@ class Record:
     reason: str = ""
     hold: str | None = None
     needs_attention: bool = False
+    remedy: str | None = None
+    canary: Canary | None = None
     to_terminate: tuple[str, ...] = ()
     terminated: tuple[str, ...] = ()
     deferred: Mapping[str, str] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     dry_run: bool = False
     requested_by: str | None = None
+    started_by: StartedBy | None = None
     instances: tuple[InstanceRecord, ...] = ()
     at: datetime | None = None
 
@@ -123,6 +143,8 @@ class Record:
             minimum=figures.minimum if figures else None,
             target=figures.target if figures else None,
             target_source=figures.source if figures else None,
+            pinned=figures.pinned if figures else None,
+            became=figures.became if figures else None,
             template=figures.template if figures else None,
             lowest=figures.lowest if figures else None,
             highest=figures.highest if figures else None,
@@ -138,6 +160,8 @@ class Record:
             reason=decision.reason if decision else error,
             hold=decision.hold if decision else None,
             needs_attention=decision.needs_attention if decision else False,
+            remedy=remedy(decision, name, app) if decision else None,
+            canary=decision.canary if decision else None,
             to_terminate=decision.to_terminate if decision else (),
             terminated=done.terminated,
             deferred=dict(done.deferred),
@@ -172,6 +196,16 @@ class Record:
         """Count what made these instances ones to replace; of some no cause may be known."""
         of = {each.id: each.cause for each in self.instances}
         return Counter(cause for id_ in ids if (cause := of.get(id_)) is not None)
+
+    @property
+    def stands(self) -> str:
+        """How the group stands, and the canary that it waits for: `waiting (canary i-… …)`."""
+        return f"{self.standing} ({self.canary})" if self.canary else self.standing
+
+    @property
+    def source(self) -> str | None:
+        """Where the target comes from, in a word: a release that a pointer names from that."""
+        return "pointer" if self.pinned else self.target_source
 
     @property
     def calls_for_somebody(self) -> bool:
@@ -228,6 +262,8 @@ class Record:
             minimum=_number(of, "minimum"),
             target=_text(of, "target"),
             target_source=cast("Source | None", _one_of(of, "target_source", get_args(Source))),
+            pinned=_said(of, "pinned"),
+            became=cast("Became | None", _one_of(of, "became", get_args(Became))),
             template=_text(of, "template"),
             lowest=_text(of, "lowest"),
             highest=_text(of, "highest"),
@@ -243,12 +279,15 @@ class Record:
             reason=_text(of, "reason") or "",
             hold=_text(of, "hold"),
             needs_attention=of.get("needs_attention") is True,
+            remedy=_text(of, "remedy"),
+            canary=_canary(of),
             to_terminate=_texts(of, "to_terminate"),
             terminated=_texts(of, "terminated"),
             deferred=_reasons(of, "deferred"),
             failed=_reasons(of, "failed"),
             dry_run=of.get("dry_run") is True,
             requested_by=_text(of, "requested_by"),
+            started_by=cast("StartedBy | None", _one_of(of, "started_by", get_args(StartedBy))),
             instances=tuple(
                 InstanceRecord(
                     id=_named(each, "id"),
@@ -336,7 +375,7 @@ def _plain(value: object) -> object:
     match value:
         case datetime():
             return value.astimezone(UTC).isoformat()
-        case InstanceRecord():
+        case InstanceRecord() | Canary():
             return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
         case tuple():
             return [_plain(each) for each in value]
@@ -365,6 +404,25 @@ def _one_of(of: Mapping[str, Any], name: str, accepted: tuple[str, ...]) -> str 
     if value is not None and value not in accepted:
         raise _refused(name, value, f"one of {', '.join(accepted)}, or null")
     return value
+
+
+def _said(of: Mapping[str, Any], name: str) -> bool | None:
+    value = of.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise _refused(name, value, "true or false, or null")
+    return value
+
+
+def _canary(of: Mapping[str, Any]) -> Canary | None:
+    value = of.get("canary")
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise _refused("canary", value, "an object with id, since and says, or null")
+    since = _time(value, "since")
+    if since is None:
+        raise _refused("since", None, "a time")
+    return Canary(_named(value, "id"), since, _named(value, "says"))
 
 
 def _number(of: Mapping[str, Any], name: str) -> int | None:
