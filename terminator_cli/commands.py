@@ -149,8 +149,9 @@ COMMANDS: Final[Sequence[click.Command]] = (
         "release:release",
         """Check a zip, and upload it as a release of an app.
 
-        The zip must be readable and not empty, and the version new. Where it would not become
-        the release to run, it says why, and asks.
+        The zip must be readable and not empty, and the version new. Shows what the app is to run
+        then and how many instances of each group go, and asks; where it would not become the
+        release to run, it says why.
 
         \b
         Examples: terminator release build/web.zip --app web --version 1.0.275
@@ -164,7 +165,7 @@ COMMANDS: Final[Sequence[click.Command]] = (
         click.Option(["--force"], is_flag=True, help="Replace the zip where the version exists."),
         options.YES,
         options.DRY_RUN,
-        shared=options.COMMON,
+        shared=options.OBSERVING,
     ),
     _command(
         "releases:releases",

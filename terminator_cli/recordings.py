@@ -164,7 +164,8 @@ def nothing(name: str, wanted: Wanted, now: datetime) -> str:
     about = f" about {', '.join(wanted.groups)}" if wanted.groups else ""
     since = f" since {begin:%Y-%m-%d %H:%M}" if begin else ""
     until = f" until {wanted.until:%Y-%m-%d %H:%M}" if wanted.until else ""
-    return f"{name}: no decision{about}{since}{until}{' UTC' if since or until else ''}"
+    when = f"{since}{until}{' UTC' if since or until else ''}"
+    return f"{name}: no decision{about}{when}{'' if wanted.file else reach.where()}"
 
 
 def _from_log(wanted: Wanted, now: datetime) -> tuple[str, Found]:
@@ -178,8 +179,8 @@ def _from_log(wanted: Wanted, now: datetime) -> tuple[str, Found]:
     try:
         return name, fetch(client, name, wanted.begin(now) or _EPOCH, wanted.until, wanted.groups)
     except client.exceptions.ResourceNotFoundException as error:
-        where = f"in {client.meta.region_name}; is it deployed there, and `name` right?"
-        raise UnusableError(f"no log group {name} {where}") from error
+        where = f"{reach.where()}; is it deployed there, and `name` right?"
+        raise UnusableError(f"no log group {name}{where}") from error
 
 
 def fetch(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import lzma
+import shlex
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,7 +21,9 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.text import Text
 
+from terminator.clients import Aws
 from terminator.config.release_keys import KeyNameError
 from terminator.model import NoRelease, Release, Released
 from terminator.observe.releases import METADATA, chosen
@@ -28,9 +31,10 @@ from terminator.observe.zips import problem_of
 from terminator.text import plain
 from terminator.version import Version, same_release
 from terminator_cli import output, reach
+from terminator_cli.effects import Effect, effects, show
 from terminator_cli.exits import FailedError, UnusableError, confirm
 from terminator_cli.options import Asked
-from terminator_cli.stream import Stream, a_version, an_app, bucket_of, read_stream
+from terminator_cli.stream import WHY, Stream, a_version, an_app, bucket_of, read_stream, watching
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -91,6 +95,15 @@ class Upload:
         """Whether it is the one to run once it is there."""
         return isinstance(self.wanted, Released) and self.wanted.release.key == self.key
 
+    @property
+    def changes_target(self) -> bool:
+        """Whether the app is to run something else once it is there."""
+        before, after = self.stream.target, self.wanted
+        if before is None or isinstance(after, NoRelease):
+            return self.becomes_target
+        was, then = before, after.release
+        return (was.key, was.version.text) != (then.key, then.version.text)
+
     def warnings(self) -> Iterator[str]:
         """Say what keeps it from becoming the one to run."""
         if self.becomes_target:
@@ -118,27 +131,61 @@ def release(  # noqa: PLR0913 - the options it declares
     if upload.same is not None and not force:
         raise FailedError(f"{app} {text} exists, as {plain(upload.same.key)}; see --force")
     warnings = list(upload.warnings())
+    wanted = upload.wanted.release.version if isinstance(upload.wanted, Released) else None
+    # Until its zip is there nobody can plan with it: what is known is who runs something else.
+    found, trouble = effects(asked, app, wanted, None) if wanted is not None else (None, None)
+    if not asked.as_json:
+        _show(upload)
+        show(upload.stream, found, only_looks=asked.config.dry_run)
+    if trouble:
+        output.note(f"what would be replaced is not known: {trouble}")
     for warning in warnings:
         output.note(f"Warning: {warning}")
     if not dry_run:
-        if warnings:
+        if warnings or upload.changes_target:
             confirm(f"Upload {upload.url}?", yes=yes)
-        with _progress(upload, quiet=asked.as_json) as sent:
-            aws.session.client("s3", config=_PATIENT).upload_file(
-                str(file),
-                bucket.name,
-                upload.key,
-                ExtraArgs=_extra(bucket, upload),
-                Callback=sent,
-            )
+        _send(aws, file, bucket, upload, quiet=asked.as_json)
     if asked.as_json:
-        output.document(_document(upload, warnings, dry_run=dry_run))
+        output.document(_document(upload, warnings, found, dry_run=dry_run))
         return
     what = "dry run: would upload" if dry_run else "uploaded"
     again = " again" if upload.same is not None else ""
     output.say(f"{what} {upload.url}{again}, {output.size(upload.size)}")
-    if upload.becomes_target and not dry_run:
+    if not dry_run:
+        _tell_next(upload, text)
+
+
+def _send(aws: Aws, file: Path, bucket: Bucket, upload: Upload, *, quiet: bool) -> None:
+    with _progress(upload, quiet=quiet) as sent:
+        aws.session.client("s3", config=_PATIENT).upload_file(
+            str(file),
+            bucket.name,
+            upload.key,
+            ExtraArgs=_extra(bucket, upload),
+            Callback=sent,
+        )
+
+
+def _tell_next(upload: Upload, text: str) -> None:
+    """Say what became of the target, and which command goes on from there."""
+    app = upload.stream.app
+    if upload.becomes_target:
         output.say(f"{upload.version} is the release of {app} to run from now on")
+        output.say(f"watch it: {watching(app, upload.version)}")
+    else:
+        output.say(f"to run it: terminator use --app {app} {shlex.quote(plain(text))}")
+
+
+def _show(upload: Upload) -> None:
+    """Show which release the app runs, and which it is to run with this one there."""
+    stream, wanted = upload.stream, upload.wanted
+    now = f"{stream.target.version} ({WHY[stream.why]})" if stream.target else "nothing"
+    told = Text().append(stream.app, "bold").append(f" is to run {now}")
+    if not upload.changes_target:
+        told.append(", with it too")
+    elif isinstance(wanted, Released):
+        told.append(f"\n  then {wanted.release.version} ({WHY[stream.why]})")
+    output.console().print(told, soft_wrap=True)
 
 
 def check_zip(file: Path) -> None:
@@ -217,7 +264,10 @@ def _progress(upload: Upload, *, quiet: bool) -> Iterator[Callable[[int], None]]
         yield lambda sent: bar.advance(task, sent)
 
 
-def _document(upload: Upload, warnings: list[str], *, dry_run: bool) -> Mapping[str, object]:
+def _document(
+    upload: Upload, warnings: list[str], found: Sequence[Effect] | None, *, dry_run: bool
+) -> Mapping[str, object]:
+    before, wanted = upload.stream.target, upload.wanted
     return {
         "app": upload.stream.app,
         "version": str(upload.version),
@@ -226,6 +276,9 @@ def _document(upload: Upload, warnings: list[str], *, dry_run: bool) -> Mapping[
         "size": upload.size,
         "replaced": upload.same is not None,
         "becomes_target": upload.becomes_target,
+        "before": str(before.version) if before else None,
+        "target": str(wanted.release.version) if isinstance(wanted, Released) else None,
+        "groups": None if found is None else [asdict(effect) for effect in found],
         "warnings": warnings,
         "uploaded": not dry_run,
         "dry_run": dry_run,

@@ -60,7 +60,8 @@ def _concurrency(aws: Aws, function: str) -> int | None:
     try:
         told = aws.functions.get_function_concurrency(FunctionName=function)
     except aws.functions.exceptions.ResourceNotFoundException as error:
-        raise UnusableError(f"no function {function} is deployed here") from error
+        there = f"no function {function} is deployed here{reach.where(aws)}"
+        raise UnusableError(there) from error
     return told.get("ReservedConcurrentExecutions")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
@@ -12,6 +13,7 @@ from terminator.model import NoRelease, Release, Released
 from terminator.observe.releases import Listing, chosen, list_releases, named, rank
 from terminator.text import plain, quoted
 from terminator.version import NotAVersionError, Order, Version, read
+from terminator_cli import reach
 from terminator_cli.exits import FailedError, UnusableError
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ class Stream:
             return release
         newest = ", ".join(str(release.version) for release in self.releases[:5])
         known = f"the newest are {newest}" if newest else "it has none"
-        where = f"{self.app} in s3://{self.bucket}"
+        where = f"{self.app} in s3://{self.bucket}{reach.where()}"
         raise UnusableError(f"{version} is no release of {where}; {known}")
 
 
@@ -80,6 +82,16 @@ def read_stream(s3: S3Client, bucket: Bucket, app: str) -> Stream:
     order = bucket.order_of(an_app(app))
     listing = list_releases(s3, bucket.name, bucket.template, app, order)
     return Stream(app, bucket.name, listing, chosen(s3, bucket.name, app, listing))
+
+
+def watching(app: str, version: Version) -> str:
+    """Return the command that watches how an app's groups come to run a version."""
+    return f"terminator status --watch --app {app} --version {shlex.quote(plain(str(version)))}"
+
+
+def following(app: str) -> str:
+    """Return the command that has an app follow its newest release."""
+    return f"terminator use --app {app} newest"
 
 
 def bucket_of(config: Config) -> Bucket:
@@ -92,7 +104,7 @@ def bucket_of(config: Config) -> Bucket:
 def released(wanted: Released | NoRelease) -> Released:
     """Return what an app is to run; raise FailedError where that is nothing."""
     if isinstance(wanted, NoRelease):
-        raise FailedError(plain(wanted.reason))
+        raise FailedError(plain(wanted.reason) + reach.where())
     return wanted
 
 

@@ -49,7 +49,8 @@ def _run(asked: Asked, instances: Sequence[str], text: str | None, *, dry_run: b
     }
     unknown = [quoted(id_) for id_ in ids if id_ not in owners]
     if unknown:
-        raise UnusableError(f"no member of a group that opted in: {few(unknown)}")
+        told = f"no member of a group that opted in: {few(unknown)}"
+        raise UnusableError(told + reach.where(aws))
     if not dry_run and text is None:
         aws.ec2.delete_tags(Resources=ids, Tags=[{"Key": REPLACE_AFTER_TAG}])
     elif not dry_run and text is not None:

@@ -168,7 +168,7 @@ def test_a_log_group_that_does_not_exist_is_exit_status_2(tmp_path: Path) -> Non
     done = terminator("history", *write(tmp_path, "other"), env=SOMEWHERE)
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == (
-        "Error: no log group /aws/lambda/other-reconcile in eu-west-1; "
+        "Error: no log group /aws/lambda/other-reconcile (account 123456789012, eu-west-1); "
         "is it deployed there, and `name` right?\n"
     )
 

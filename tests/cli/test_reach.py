@@ -62,11 +62,14 @@ def test_in_an_empty_account_every_command_says_so(
         ("pause", WEB): (2, 'no Auto Scaling group is named "live_asg_web"'),
         ("resume", WEB): (2, 'no Auto Scaling group is named "live_asg_web"'),
         (*use, "newest"): (1, f"no release of web in s3://{bucket}"),
-        (*use, "1.0.1"): (2, f"1.0.1 is no release of web in s3://{bucket}; it has none"),
+        (*use, "1.0.1"): (
+            2,
+            f"web in s3://{bucket} (account 000000000000, us-east-1); it has none",
+        ),
         ("rollback", "--app", "web", "--local"): (1, f"no release of web in s3://{bucket}"),
     }
     for command, (status, told) in empty.items():
         done = on.run(*command)
         assert (done.exit_code, told in done.stderr) == (status, True), (command, done.output)
     upload = ("release", archive, "--app", "web", "--version", "1.0.275")
-    assert on.run(*upload).exit_code == 0
+    assert on.run(*upload, "--yes").exit_code == 0

@@ -21,8 +21,15 @@ def upload(archive: str, version: str, *more: str) -> tuple[str, ...]:
 def test_a_zip_is_uploaded_and_becomes_the_release_to_run(
     released: Fleet, on: Caller, archive: str
 ) -> None:
-    done = on.run(*upload(archive, "1.0.275"))
+    done = on.run(*upload(archive, "1.0.275", "--local", "--yes"))
     assert (done.exit_code, done.stderr) == (0, "")
+    assert (
+        "web is to run 1.0.274 (it is the newest)\n  then 1.0.275 (it is the newest)" in done.stdout
+    )
+    assert (
+        "3 of 3 instances to replace: 1.0.266 on 3 instances; at least 2 of 3 stay" in done.stdout
+    )
+    assert done.stdout.endswith("watch it: terminator status --watch --app web --version 1.0.275\n")
     assert "uploaded s3://releases/web/1.0.275.zip" in done.stdout
     assert "1.0.275 is the release of web to run from now on" in done.stdout
     body = released.aws.s3.get_object(Bucket=store.BUCKET, Key="web/1.0.275.zip")["Body"].read()
@@ -49,6 +56,39 @@ def test_a_version_that_exists_is_refused_however_it_is_spelled(
     assert f"web {version} exists, as web/1.0.274.zip; see --force" in done.stderr
 
 
+def test_where_something_goes_it_asks_and_where_nothing_changes_it_does_not(
+    released: Fleet, on: Caller, archive: str
+) -> None:
+    done = on.run(*upload(archive, "1.0.275", "--local"))
+    assert done.exit_code == 2
+    assert "Upload s3://releases/web/1.0.275.zip? Nobody can be asked here: say" in done.stderr
+    assert releases(on)["target"] == "1.0.274"
+    same = on.run(*upload(archive, "1.0.274", "--force", "--local"))
+    assert (
+        same.exit_code,
+        "web is to run 1.0.274 (it is the newest), with it too" in same.stdout,
+    ) == (
+        0,
+        True,
+    )
+    store.upload(released.aws, "web", Program("1.0.274"))
+
+
+def test_who_would_go_is_told_by_group(on: Caller, archive: str) -> None:
+    told = on.json(*upload(archive, "1.0.275", "--dry-run", "--local"))
+    assert (told["before"], told["target"]) == ("1.0.274", "1.0.275")
+    [group] = told["groups"]
+    assert (group["outdated"], group["minimum"], group["desired"]) == ({"1.0.266": 3}, 2, 3)
+    assert group["decision"] is None
+
+
+def test_without_a_function_to_ask_it_uploads_all_the_same(on: Caller, archive: str) -> None:
+    done = on.run(*upload(archive, "1.0.275", "--yes"))
+    assert done.exit_code == 0
+    assert "what would be replaced is not known: " in done.stderr
+    assert "uploaded s3://releases/web/1.0.275.zip" in done.stdout
+
+
 def test_a_version_that_exists_is_replaced_by_force(
     released: Fleet, on: Caller, archive: str
 ) -> None:
@@ -68,15 +108,17 @@ def test_a_lower_version_is_asked_about_because_the_newest_is_run(on: Caller, ar
 
 def test_a_pointer_in_the_way_is_said(released: Fleet, on: Caller, archive: str) -> None:
     store.point(released.aws, "web", "1.0.266")
-    done = on.run(*upload(archive, "1.0.275", "--dry-run"))
+    done = on.run(*upload(archive, "1.0.275", "--local", "--yes"))
     assert done.stderr == "Warning: the pointer web/current names 1.0.266: that is run\n"
+    assert "web is to run 1.0.266 (its pointer names it), with it too" in done.stdout
+    assert done.stdout.endswith("to run it: terminator use --app web 1.0.275\n")
 
 
 def test_a_pointer_that_waits_for_this_version_is_not_in_the_way(
     released: Fleet, on: Caller, archive: str
 ) -> None:
     store.point(released.aws, "web", "1.0.275")
-    told = on.json(*upload(archive, "1.0.275"))
+    told = on.json(*upload(archive, "1.0.275", "--yes"))
     assert (told["warnings"], told["becomes_target"]) == ([], True)
 
 

@@ -84,7 +84,10 @@ def test_releases_are_shown_without_who_runs_them_where_that_is_not_known(on: Ca
 def test_an_app_without_releases_is_status_1(on: Caller) -> None:
     done = on.run("releases", "--app", "shop", "--local")
     assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr == "Error: no release of shop in s3://releases\n"
+    assert (
+        done.stderr
+        == "Error: no release of shop in s3://releases (account 000000000000, eu-west-1)\n"
+    )
 
 
 def test_a_pointer_that_names_no_release_is_said_escaped(released: Fleet, on: Caller) -> None:

@@ -96,7 +96,7 @@ def test_what_is_not_deployed_is_neither_stopped_nor_started(
     done = caller(deployed, tmp_path, {**SETTINGS, "name": "ghost"}).run(command)
     assert (done.exit_code, done.stderr) == (
         2,
-        "Error: no function ghost-reconcile is deployed here\n",
+        "Error: no function ghost-reconcile is deployed here (account 000000000000, eu-west-1)\n",
     )
 
 

@@ -82,7 +82,7 @@ def test_the_doctor_finds_nothing_to_mend(sandbox: Sandbox) -> None:
 
 def test_a_release_is_rolled_out_by_itself_and_history_tells_of_it(sandbox: Sandbox) -> None:
     archive = sandbox.folder / ".sandbox" / "web-1.0.274.zip"
-    uploading = ("release", str(archive), "--app", "web", "--version", "1.0.274")
+    uploading = ("release", str(archive), "--app", "web", "--version", "1.0.274", "--yes")
     assert sandbox.terminator(*uploading).returncode == 0
     watched = sandbox.terminator(
         "status", "--group", WEB, "--watch", "--interval", "2s", "--timeout", "5m"
