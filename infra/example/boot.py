@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -77,7 +78,7 @@ def main(bucket: str, app: str, template: str = "{app}/{version}.zip") -> None:
     try:
         key = find(aws, bucket, app, template)
         folder = unpack(bucket, key, tempfile.mkdtemp(prefix=f"{app}-"))
-    except (NoReleaseError, subprocess.CalledProcessError, zipfile.BadZipFile) as error:
+    except (NoReleaseError, OSError, subprocess.CalledProcessError, zipfile.BadZipFile) as error:
         sys.exit(f"boot: {error}")
     print(f"boot: running s3://{bucket}/{key}", flush=True)  # noqa: T201 - into the journal
     os.environ.setdefault("PORT", "8080")
@@ -196,7 +197,14 @@ def _numbers(text: str) -> tuple[int, ...]:
 def unpack(bucket: str, key: str, folder: str) -> Path:
     """Download the zip and unpack it into the folder; return where its program is."""
     archive, program = Path(folder, "release.zip"), Path(folder, "release")
-    aws("s3", "cp", "--only-show-errors", f"s3://{bucket}/{key}", str(archive))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    bounded = min([_MOST_BYTES, *(each for each in (soft, hard) if each != resource.RLIM_INFINITY)])
+    # Until it is downloaded nobody knows how long it is: no file may grow beyond this.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bounded, hard))
+    try:
+        aws("s3", "cp", "--only-show-errors", f"s3://{bucket}/{key}", str(archive))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     with zipfile.ZipFile(archive) as opened:
         files = opened.infolist()
         # No more of a file is unpacked than the zip says that it has.
