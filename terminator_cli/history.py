@@ -13,7 +13,7 @@ from terminator.report.record import shown
 from terminator.text import count
 from terminator_cli import output
 from terminator_cli.recordings import Wanted, load, nothing, order
-from terminator_cli.records import runs, standing, wants, why_it_goes
+from terminator_cli.records import by_why, runs, standing, wants, why_it_goes
 from terminator_cli.report.timeline import Fold, alone, fold
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def _reason(record: Record) -> Text:
     ids: Sequence[str] = record.terminated
     if not ids and record.dry_run:
         gone, ids = "dry run: would terminate", record.to_terminate
-    for why, some in _by_why(ids, record).items():
+    for why, some in by_why(ids, record).items():
         style = "red" if record.terminated else "dim"
         reason.append(f"\n{gone} {_listed(some)}{f': {why}' if why else ''}", style)
     not_gone: Mapping[str, Mapping[str, str]] = {
@@ -219,13 +219,3 @@ def _reason(record: Record) -> Text:
 def _listed(ids: Sequence[str]) -> str:
     more = len(ids) - _MOST_IDS
     return " ".join(map(shown, ids[:_MOST_IDS])) + (f" and {more} more" if more > 0 else "")
-
-
-def _by_why(ids: Sequence[str], record: Record) -> dict[str, list[str]]:
-    """Return instances by what makes them go; several mostly go for the same."""
-    here = {each.id: each for each in record.instances}
-    found: dict[str, list[str]] = {}
-    for id_ in ids:
-        why = f"it {why_it_goes(here[id_])}" if id_ in here else ""
-        found.setdefault(why if why != "it " else "", []).append(id_)
-    return found

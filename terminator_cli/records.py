@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
@@ -172,6 +172,16 @@ def why_it_goes(instance: InstanceRecord) -> str:
         "ill": f"was ill ({reason})",
     }
     return whys.get(instance.cause or "", f"ran {version}" if version else "")
+
+
+def by_why(ids: Sequence[str], record: Record) -> dict[str, list[str]]:
+    """Return instances by what makes them go; several mostly go for the same."""
+    here = {each.id: each for each in record.instances}
+    found: dict[str, list[str]] = {}
+    for id_ in ids:
+        why = f"it {why_it_goes(here[id_])}" if id_ in here else ""
+        found.setdefault(why if why != "it " else "", []).append(id_)
+    return found
 
 
 def asked_by(record: Record) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from terminator.clients import Aws
 from terminator.config.tags import TAG_PREFIX
-from terminator.text import quoted
+from terminator.text import quoted, span
 from terminator_cli.doctor.findings import Finding, Unseen, about, look, tag_command
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def check_hooks(group: OptedIn, hooks: Sequence[Mapping[str, Any]] | Unseen) -> 
             f"aws autoscaling put-lifecycle-hook --auto-scaling-group-name "
             f"{shlex.quote(group.name)} --lifecycle-hook-name {shlex.quote(name)}"
         )
-        told = f"{quoted(name)} waits for {_minutes(timeout)}, then {hook['DefaultResult']}"
+        told = f"{quoted(name)} waits for {span(timeout)}, then {hook['DefaultResult']}"
         if hook["DefaultResult"] != "ABANDON":
             seen = f"{told}: a boot that failed enters service all the same"
             yield of.warning("launch hook", seen, f"{command} --default-result ABANDON")
@@ -82,18 +82,11 @@ def check_boots(group: OptedIn, launches: Sequence[timedelta] | Unseen) -> Itera
         yield of.unseen("boots", launches, "autoscaling:DescribeScalingActivities")
     elif launches and not policy.problems:
         longest = max(launches)
-        given = f"canary-retry is {_minutes(policy.canary_retry)}"
-        seen = f"the longest of {len(launches)} took {_minutes(longest)}; {given}"
+        given = f"canary-retry is {span(policy.canary_retry)}"
+        seen = f"the longest of {len(launches)} took {span(longest)}; {given}"
         if longest <= policy.canary_retry:
             yield of.ok("boots", seen)
             return
         enough = f"{2 * -(-longest // _MINUTE)}m"
         remedy = tag_command(group.name, f"{TAG_PREFIX}canary-retry", enough)
         yield of.warning("boots", f"{seen}: the next try may begin before one has ended", remedy)
-
-
-def _minutes(span: timedelta) -> str:
-    """Return a span in whole minutes, rounded up, or in seconds below two."""
-    if span < 2 * _MINUTE:
-        return f"{span // timedelta(seconds=1)} seconds"
-    return f"{-(-span // _MINUTE)} minutes"

@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 
 from terminator.text import count
 from terminator_cli.report.axis import CUT, Axis
-from terminator_cli.report.timeline import GroupTimeline, Level, Span
+from terminator_cli.report.timeline import GroupTimeline, How, Level, Span
 
 # Below the plot there are times and days.
 _FOOT: Final = 42
@@ -65,6 +65,21 @@ _UNITS: Final = (
 SILENT: Final = "silent"
 NO_ANSWER: Final = "no answer"
 TARGET: Final = "\N{BLACK RIGHT-POINTING TRIANGLE}"
+# How a release became the target, in full and at its mark.
+BECAME: Final[Mapping[How, str]] = {
+    "uploaded": "it was uploaded",
+    "withdrawn": "the one above it was withdrawn",
+    "pinned": "it was pinned by the pointer",
+    "unpinned": "the pointer was deleted",
+    "withdrawn or pinned": "the one above it was withdrawn, or the pointer names it",
+}
+_SHORT: Final[Mapping[How, str]] = {
+    "uploaded": "",
+    "withdrawn": ", after a withdrawal",
+    "pinned": ", pinned",
+    "unpinned": ", unpinned",
+    "withdrawn or pinned": "",
+}
 
 # Numbers of terminated instances nearer to each other than this have no room for both.
 _COUNT: Final = 20
@@ -337,12 +352,12 @@ def _targets(plot: _Plot, of: GroupTimeline) -> Iterator[Markup]:
     """Mark each release that became the target, with its version where there is room."""
     free = float("-inf")
     for each in of.targets:
-        x, words = plot.x(each.at), f"{TARGET} {each.version}"
+        x, words = plot.x(each.at), f"{TARGET} {each.version}{_SHORT[each.how]}"
         if not each.answered:
             words += ", no answer"
         wide = len(words) * _LETTER
         left = min(x - 4, plot.frame.width - wide)
-        drawn = [element("title", f"{each.version} becomes the target: {each.how}")]
+        drawn = [element("title", f"{each.version} becomes the target: {BECAME[each.how]}")]
         drawn.append(
             _line(x, plot.top - 44, x, plot.bottom, f"target {each.how.partition(' ')[0]}")
         )

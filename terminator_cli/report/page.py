@@ -15,7 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from terminator.report.record import Record
-from terminator.text import count
+from terminator.text import count, span
+from terminator_cli.records import by_why, runs, wants
 from terminator_cli.report import chart
 from terminator_cli.report.axis import Axis, axis
 from terminator_cli.report.chart import Frame
@@ -116,9 +117,11 @@ def page(records: Iterable[Record]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    # Those that need a person come first.
+    groups = sorted(of.groups, key=lambda group: not group.records[-1].needs_attention)
     decisions = sum(len(group.records) for group in of.groups)
     return environment.get_template("report.html.jinja").render(
-        views=[_view(f"g{n}", group, frames, fills) for n, group in enumerate(of.groups, 1)],
+        views=[_view(f"g{n}", group, frames, fills) for n, group in enumerate(groups, 1)],
         style=Markup(style),  # noqa: S704 - our own
         policy=policy,
         patterns=patterns,
@@ -128,6 +131,10 @@ def page(records: Iterable[Record]) -> str:
         is_cut=any(across.cuts for _, across in frames),
         is_dated=of.begin.date() != of.end.date(),
         arrow=arrow,
+        became=chart.BECAME,
+        by_why=by_why,
+        wants=wants,
+        runs=runs,
         ran=chart.ran,
         took=took,
     )
@@ -257,18 +264,9 @@ def took(rollout: Rollout) -> str:
     return lasted(rollout.end - rollout.begin) if rollout.end > rollout.begin else "just begun"
 
 
-def lasted(span: timedelta) -> str:
-    """Return a span of time in its two greatest units: `2 days 3 hours`."""
-    if span >= _MINUTE:
-        span = round(span / _MINUTE) * _MINUTE
-    seconds = span // timedelta(seconds=1)
-    sizes = {"day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
-    greatest = next((n for n, size in enumerate(sizes.values()) if seconds >= size), len(sizes))
-    parts: list[str] = []
-    for noun, size in [*sizes.items()][greatest : greatest + 2]:
-        number, seconds = divmod(seconds, size)
-        parts += [count(number, noun)] if number else []
-    return " ".join(parts) or "no time"
+def lasted(time: timedelta) -> str:
+    """Return a span of time in its two greatest units, from a minute on in whole minutes."""
+    return span(round(time / _MINUTE) * _MINUTE if time >= _MINUTE else time)
 
 
 def period(begin: datetime, end: datetime) -> str:

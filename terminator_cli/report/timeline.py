@@ -15,6 +15,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Any, Final, Literal
 
+from terminator.model import Became
 from terminator.report.record import InstanceRecord, Record
 from terminator_cli.records import asked_by, by_version, said
 
@@ -24,6 +25,7 @@ _PERIOD: Final = timedelta(minutes=5)
 _SHORTEST: Final = timedelta(minutes=1)
 
 State = Literal["converged", "superseded", "under way", "waiting", "needs attention"]
+How = Became | Literal["withdrawn or pinned"]
 Ending = Literal["terminated", "gone", "running"]
 
 
@@ -102,13 +104,13 @@ class Termination:
 class Target:
     """A version that became the target; `answered` says whether an instance ever ran it.
 
-    It was `uploaded` where it is above the target before, or nothing is known before; else it is
-    one that was `withdrawn or pinned`: the zip above it was deleted, or a pointer names it.
+    It was `uploaded`; the one above it was `withdrawn`; or it was `pinned` or `unpinned`: the
+    pointer was written, or deleted. Old records do not tell the second and the third apart.
     """
 
     at: datetime
     version: str
-    how: Literal["uploaded", "withdrawn or pinned"]
+    how: How
     answered: bool
 
 
@@ -346,25 +348,37 @@ def _targets(
     before, seen = None, begin
     for record in records:
         at = _when(record)
-        if record.target and record.target_source == "released" and record.target != before:
-            # The bucket's history knows better than the run that found it.
-            since = record.since if record.since and seen <= record.since <= at else None
-            if before is not None or since is not None:
-                newer = before is None or in_order((before, record.target))[0] == before
-                how: Literal["uploaded", "withdrawn or pinned"] = (
-                    "uploaded" if newer else "withdrawn or pinned"
-                )
-                made.append(
-                    Target(
-                        at if since is None else since,
-                        record.target,
-                        how,
-                        record.target in versions,
+        if record.target and record.target_source == "released":
+            if before is None or record.target != before.target:
+                # The bucket's history knows better than the run that found it.
+                since = record.since if record.since and seen <= record.since <= at else None
+                if before is not None or since is not None:
+                    how, answered = _became(record, before), record.target in versions
+                    made.append(
+                        Target(at if since is None else since, record.target, how, answered)
                     )
-                )
-            before = record.target
+            before = record
         seen = at
     return tuple(made)
+
+
+def _became(record: Record, before: Record | None) -> How:
+    """Say how a release became the target in place of the one of a record before, if any.
+
+    Where the bucket's history does not tell it, the pointer and the order of versions do.
+    """
+    if record.became:
+        return record.became
+    newer = before is None or in_order((before.target or "", record.target or ""))[0] == (
+        before.target
+    )
+    if record.pinned is None:  # of before records told that
+        return "uploaded" if newer else "withdrawn or pinned"
+    if record.pinned:
+        return "pinned"
+    if before is not None and before.pinned:
+        return "unpinned"
+    return "uploaded" if newer else "withdrawn"
 
 
 def _rollouts(records: Iterable[Record]) -> tuple[Rollout, ...]:

@@ -87,6 +87,6 @@ def test_hooks_of_terminations_and_launches_that_failed_or_go_on_are_passed_over
     aws: Any = SimpleNamespace(autoscaling=client)
     told = [(check, seen[:30]) for check, _, seen in bad(launches.examine(aws, described()))]
     assert told == [
-        ("launch hook", '"ready" waits for 60 seconds, '),
+        ("launch hook", '"ready" waits for 1 minute, th'),
         ("boots", "the longest of 1 took 40 minut"),
     ]

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terminator.report.record import Record
-from terminator_cli.report.chart import COLOURS
+from terminator_cli.report.chart import BECAME, COLOURS
 from terminator_cli.report.page import MOST_BARS, MOST_ROWS, page
-from terminator_cli.report.timeline import Target, fold, timeline
+from terminator_cli.report.timeline import How, Target, fold, timeline
 from tests.cli import pages
 from tests.cli.pages import Element
 from tests.cli.recordings import at, fields, following, instance, record
@@ -135,10 +135,56 @@ def test_it_is_marked_when_a_release_became_the_target_and_how() -> None:
     )
     made = pages.read(page(seen))
     titles = [e.text for e in drawn_for("desk", made, "title")]
-    assert "1.1 becomes the target: uploaded" in titles
-    assert "1.0 becomes the target: withdrawn or pinned" in titles
+    assert "1.1 becomes the target: it was uploaded" in titles
+    old = "the one above it was withdrawn, or the pointer names it"
+    assert f"1.0 becomes the target: {old}" in titles
     names = [e.text for e in made.all("text") if e.attributes["class"] == "target-name"]
     assert "▶ 1.1, no answer" in names
+
+
+FOLLOWS = {"target_source": "released", "pinned": False}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "how"),
+    [
+        ({"target": "1.0"}, {"target": "1.1"}, "uploaded"),
+        ({"target": "1.1"}, {"target": "1.0"}, "withdrawn"),
+        ({"target": "1.1"}, {"target": "1.0", "pinned": True}, "pinned"),
+        ({"target": "1.0", "pinned": True}, {"target": "1.1", "pinned": True}, "pinned"),
+        ({"target": "1.0", "pinned": True}, {"target": "1.1"}, "unpinned"),
+        # The bucket's history knows better: of commits nobody else tells which is newer.
+        ({"target": "1.1"}, {"target": "1.0", "became": "uploaded"}, "uploaded"),
+        ({"target": "1.0", "pinned": True}, {"target": "1.1", "became": "uploaded"}, "uploaded"),
+    ],
+)
+def test_uploaded_withdrawn_pinned_and_unpinned_are_told_apart(
+    before: dict[str, Any], after: dict[str, Any], how: How
+) -> None:
+    a = instance("i-a", "1.0")
+    seen = [record(0, a, **{**FOLLOWS, **before}), record(5, a, **{**FOLLOWS, **after})]
+    [group] = timeline(seen).groups
+    assert [each.how for each in group.targets] == [how]
+    made = pages.read(page(seen))
+    [legend] = [e.text for e in made.all("li") if "becomes the target" in e.text]
+    [row] = [e.text for e in made.all("tr") if after["target"] in e.text and how_in(e.text)]
+    assert BECAME[how] in legend
+    assert BECAME[how] in row
+
+
+def how_in(text: str) -> bool:
+    return any(words in text for words in BECAME.values())
+
+
+def test_who_waits_for_a_canary_says_so_and_who_needs_a_person_comes_first() -> None:
+    canary = {"id": "i-a", "since": at(-3).isoformat(), "says": "booting for 3 minutes"}
+    waits = record(0, instance("i-a"), group="a", canary=canary)
+    needs = record(0, instance("i-b"), group="b", needs_attention=True, remedy="terminator stop")
+    made = pages.read(page([waits, needs]))
+    assert [e.text for e in made.all("h2")][1:] == ["b", "a"]
+    told = " ".join(made.text.split())
+    assert "waiting (canary i-a booting for 3 minutes)" in told
+    assert "To do: terminator stop" in told
 
 
 def test_a_highest_version_that_changes_is_no_release() -> None:
