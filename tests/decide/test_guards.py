@@ -248,6 +248,12 @@ def test_it_holds_what_was_created_since_or_within_the_doubt() -> None:
         assert decide(replace(of, guards=Preflight(alarms=(AT_SINCE,))), **FAST).hold == "alarm"
 
 
+def test_it_does_not_hold_what_a_warm_pool_held_before_the_fix() -> None:
+    held = member("i-p", "1.0.274", up=100, taken_from_pool=ago(50))
+    of = group(held, released=released("1.0.275", since=60), **under(AT_SINCE))
+    assert decide(of, minimum="0").to_terminate == ("i-p",)
+
+
 @pytest.mark.parametrize(
     "other", [RINGS, Alarm("gone", None), WAS_LATELY], ids=["ALARM", "missing", "lately"]
 )

@@ -603,7 +603,10 @@ def _is_in_place(seen: Seen, member: Member) -> bool:
 
 
 def _free_of_alarms(seen: Seen, member: Member) -> bool:
-    before = seen.since is not None and not seen.since_then(member)
+    """Say whether the alarms that hold rang before the fix, and a member was there before it."""
+    before = seen.since is not None and (
+        not seen.since_then(member) or member.made <= seen.since + seen.doubt < member.began
+    )
     rang = before and all(_rang_before(seen, alarm) for alarm in _holding(seen))
     return rang or _is_in_place(seen, member)
 

@@ -443,9 +443,9 @@ class GroupState:
         """
         if self.since is None:
             return False
-        return self.since - self.doubt <= began(instance) < self.since or self._was_held(instance)
+        return self.since - self.doubt <= began(instance) < self.since or self.was_held(instance)
 
-    def _was_held(self, instance: Instance) -> bool:
+    def was_held(self, instance: Instance) -> bool:
         """Say whether a warm pool held this when the target became the target.
 
         What it comes up with says nothing of the target. There are only so many of them, and
@@ -477,7 +477,7 @@ class GroupState:
 
     def tries(self, boots: Iterable[Instance]) -> list[Instance]:
         """Return those of the boots that tried the target: not what a warm pool held before."""
-        return [each for each in boots if not self._was_held(each)]
+        return [each for each in boots if not self.was_held(each)]
 
     def retry_wait(self, boots: Iterable[Instance]) -> timedelta:
         """Return how long the next one has to wait after the newest of these failed boots.

@@ -75,7 +75,7 @@ def _may_go_under(rule: HoldRule, state: GroupState, instance: Instance) -> bool
     that was created after every available one: they must not keep a bad release, or its failed
     boot, in place. That another app goes first holds no dead one at all. An alarm that was in
     ALARM when the target became the target holds nothing that was created before: the fix must be
-    able to go out to those that set it off.
+    able to go out to those that set it off, and to what a warm pool held of them.
     """
     if rule.name in {"instance_refresh", "zip_unreadable"}:
         return False
@@ -86,7 +86,8 @@ def _may_go_under(rule: HoldRule, state: GroupState, instance: Instance) -> bool
     newest = max(map(created, state.available), default=None)
     if instance in state.dead and (newest is None or created(instance) > newest):
         return True
-    if rule.name == "window_closed" or state.since is None or state.since_then(instance):
+    of_before = not state.since_then(instance) or state.was_held(instance)
+    if rule.name == "window_closed" or state.since is None or not of_before:
         return False
     return all(alarm.at_since for alarm in holds.holding_alarms(state))
 
