@@ -73,6 +73,14 @@ BECAME: Final[Mapping[How, str]] = {
     "unpinned": "the pointer was deleted",
     "withdrawn or pinned": "the one above it was withdrawn, or the pointer names it",
 }
+# How its mark is drawn, where that is no plain line.
+LINES: Final[Mapping[How, str]] = {
+    "uploaded": "",
+    "withdrawn": " (dashed)",
+    "pinned": " (dotted)",
+    "unpinned": " (dotted)",
+    "withdrawn or pinned": " (dashed)",
+}
 _SHORT: Final[Mapping[How, str]] = {
     "uploaded": "",
     "withdrawn": ", after a withdrawal",

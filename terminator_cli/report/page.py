@@ -132,6 +132,7 @@ def page(records: Iterable[Record]) -> str:
         is_dated=of.begin.date() != of.end.date(),
         arrow=arrow,
         became=chart.BECAME,
+        lines=chart.LINES,
         by_why=by_why,
         wants=wants,
         runs=runs,
@@ -241,6 +242,8 @@ def _moved(of: GroupTimeline, versions: str) -> str:
     if last.state in {"waiting", "needs attention"}:
         reason = of.records[-1].reason
         return f"{many}{last.target} is to replace {before}; {last.state}: {reason}."
+    if last.state == "superseded":
+        return f"{many}{last.target} was to replace {before}, until another target was."
     return f"{many}{last.target} is replacing {before}."
 
 

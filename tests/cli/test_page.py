@@ -172,6 +172,16 @@ def test_uploaded_withdrawn_pinned_and_unpinned_are_told_apart(
     assert BECAME[how] in row
 
 
+def test_a_rollout_that_another_target_ended_is_not_told_as_going_on() -> None:
+    a = instance("i-a", "1.0")
+    seen = [
+        record(0, a, target="1.1", outdated=1),
+        record(5, a, target="1.0", decision="converged"),
+    ]
+    told = " ".join(pages.read(page(seen)).text.split())
+    assert "1.1 was to replace 1.0, until another target was." in told
+
+
 def how_in(text: str) -> bool:
     return any(words in text for words in BECAME.values())
 
