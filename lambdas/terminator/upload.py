@@ -37,6 +37,8 @@ _DETAIL_TYPES: Final[Mapping[str, What]] = {
     "Object Created": "uploaded",
     "Object Deleted": "deleted",
 }
+# S3 tells of one object at a time; each record here may come to a line, an event and reads of S3.
+_MOST_RECORDS: Final = 100
 _EXPIRED: Final = "Lifecycle Expiration"
 # What comes before the colon in the names of
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
@@ -116,14 +118,14 @@ def read_event(event: object) -> list[Change]:
             if detail.get("reason") == _EXPIRED:
                 return [Change(bucket, key, "other", f"{said}, {_EXPIRED}")]
             return [Change(bucket, key, _DETAIL_TYPES.get(said, "other"), said)]
-        case {"Records": list(records)}:
+        case {"Records": list(records)} if len(records) <= _MOST_RECORDS:
             return list(_records(records))
         case {"Event": "s3:TestEvent"}:
             return []
         case _:
             raise EventError(
                 f"{quoted(str(event), 200)} is neither an event of S3's at EventBridge nor an "
-                "S3 notification"
+                f"S3 notification of at most {_MOST_RECORDS} records"
             )
 
 

@@ -18,7 +18,7 @@ from terminator import handlers
 from terminator.observe import releases
 from terminator.observe.releases import ListingTooLongError, list_releases
 from terminator.observe.snapshot import World
-from terminator.upload import Events, verdicts
+from terminator.upload import EventError, Events, verdicts
 from terminator_cli.doctor.releases import check_app, look_at_app
 from tests.fakes import lambda_like
 from tests.fakes.cloud import Cloud, refusal
@@ -188,6 +188,19 @@ def test_an_event_every_second_leaves_the_queue_to_the_schedule(
     before, told = "s3://releases/web/1.0.274.zip => ", "left to the schedule: there were 3 events"
     last = [line for line in release.said() if line.startswith(before)][-1]
     assert last.endswith(f"{told} of web within 5 minutes")
+
+
+def test_an_event_of_thousands_of_records_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release = Release(two_apps(), monkeypatch)
+    with pytest.raises(EventError, match=r"of at most 100 records$") as refused:
+        release.tell(*[f"web/\x1b{number}" for number in range(5000)])
+    assert (release.asked, release.said()) == ([], [])
+    assert len(str(refused.value)) < 500
+    assert str(refused.value).isprintable()
+    release.tell(*["web/1.0.274.zip"] * 100)
+    assert release.asked == ["web"]
 
 
 def test_an_app_that_no_group_runs_asks_for_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
