@@ -29,7 +29,11 @@ PARTITIONS: Final[Mapping[str, Mapping[str, object]]] = {
 _ACCOUNT: Final = "111122223333"
 _EVERYTHING: Final = {
     "groups": {"names": ["live_asg_web"], "tagged": True},
-    "releases": {"bucket": "releases", "create": True},
+    "releases": {
+        "bucket": "releases",
+        "create": True,
+        "apps": {"web": {"withdraw": {"silent": True, "alarms": ["web-5xx"]}}},
+    },
     "vpcs": {"vpc-0123456789abcdef0": {"subnets": ["subnet-0123456789abcdef0"]}},
     "example": True,
     "tracing": True,
@@ -47,8 +51,8 @@ _SUPPRESSED: Final[list[Suppression]] = [
     ),
     (
         "AwsSolutions-IAM5",
-        "All zips and pointers of the bucket are read, and all streams of the log written",
-        ["/^Resource::.*/\\*$/", "/^Resource::.*:\\*$/"],
+        "All zips and pointers are read, those of some apps taken back, all streams written",
+        ["/^Resource::.*/\\*(\\.zip)?$/", "/^Resource::.*:\\*$/"],
     ),
     ("AwsSolutions-S1", "Who reads releases is told by CloudTrail where that is wanted", []),
     ("AwsSolutions-SQS3", "This is the dead-letter queue", []),

@@ -39,9 +39,9 @@ def for_every_function(log_group_arn: str, *, tracing: bool) -> list[iam.PolicyS
 
 
 def for_reconcile(
-    stack: Stack, config: Config, *, queue: str, probes: Sequence[str], bucket: str | None
+    stack: Stack, config: Config, *, queue: str, invokes: Sequence[str], bucket: str | None
 ) -> list[iam.PolicyStatement]:
-    """Allow what reconcile does; queue, probe functions and bucket are named by their ARNs."""
+    """Allow what reconcile does; queue, bucket and the functions it invokes are ARNs."""
     return [
         _report_failures(queue),
         _statement(
@@ -63,8 +63,9 @@ def for_reconcile(
         *([_resolve_images(stack)] if config.defaults.images else []),
         *terminating(stack, config),
         _put_events(_default_bus(stack)),
-        *([_invoke(probes)] if probes else []),
+        *([_invoke(invokes)] if invokes else []),
         *(_read_releases(stack, config, bucket, history=True) if bucket is not None else []),
+        *(_look_before_withdrawing(stack, config, bucket) if bucket is not None else []),
     ]
 
 
@@ -78,6 +79,30 @@ def for_release(
         *_read_releases(stack, config, bucket),
         _invoke([reconcile]),
         _put_events(_default_bus(stack)),
+    ]
+
+
+def for_withdraw(
+    stack: Stack, config: Config, *, queue: str, bucket: str
+) -> list[iam.PolicyStatement]:
+    """Allow a delete marker on a zip of the apps that it is switched on for, and tags below it.
+
+    Only where the zip is still the one that was judged: a call that does not name its ETag is
+    refused, and naming it takes s3:GetObject.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-delete-enforce.html
+    """
+    owned, zips = _owned(stack, config), _zips(config, bucket)
+    judged = {**owned, "Null": {"s3:if-match": "false"}}
+    return [
+        _report_failures(queue),
+        _statement("PutDeleteMarker", ["s3:DeleteObject"], zips, judged),
+        _statement("CompareETag", ["s3:GetObject"], zips, owned),
+        _statement(
+            "TagWhatIsBelow",
+            ["s3:GetObjectVersionTagging", "s3:PutObjectVersionTagging"],
+            zips,
+            owned,
+        ),
     ]
 
 
@@ -122,11 +147,7 @@ def _read_releases(
     stack: Stack, config: Config, bucket: str, *, history: bool = False
 ) -> list[iam.PolicyStatement]:
     """Allow reading the releases, and for their history old versions and how long they stay."""
-    given = config.bucket
-    kms_key = given.kms_key if given else None
-    # Of a bucket that somebody else has made under this name nothing is read.
-    account = (given.account if given else None) or stack.account
-    owned = {"StringEquals": {"s3:ResourceAccount": account}}
+    kms_key, owned = config.bucket.kms_key if config.bucket else None, _owned(stack, config)
     decrypt = [_statement("DecryptReleases", ["kms:Decrypt"], [kms_key])] if kms_key else []
     of_bucket = ["s3:GetLifecycleConfiguration"] if history else []
     of_objects = ["s3:GetObjectVersion"] if history else []
@@ -135,6 +156,34 @@ def _read_releases(
         _statement("ReadReleases", ["s3:GetObject", *of_objects], [f"{bucket}/*"], owned),
         *decrypt,
     ]
+
+
+def _look_before_withdrawing(
+    stack: Stack, config: Config, bucket: str
+) -> list[iam.PolicyStatement]:
+    """Allow asking whether a release can be taken back, where it is switched on for any app."""
+    zips, owned = _zips(config, bucket), _owned(stack, config)
+    if not zips:
+        return []
+    return [
+        _statement("AskVersioning", ["s3:GetBucketVersioning"], [bucket], owned),
+        _statement("ReadTags", ["s3:GetObjectVersionTagging"], zips, owned),
+    ]
+
+
+def _zips(config: Config, bucket: str) -> list[str]:
+    """Return the zips of those apps whose releases may be taken back."""
+    given = config.bucket
+    if given is None:
+        return []
+    template = given.template
+    return [f"{bucket}/{template.prefix(app)}*{template.ending}" for app in sorted(given.withdraws)]
+
+
+def _owned(stack: Stack, config: Config) -> dict[str, Any]:
+    """Return the condition that nothing is asked of a bucket that somebody else made."""
+    account = (config.bucket.account if config.bucket else None) or stack.account
+    return {"StringEquals": {"s3:ResourceAccount": account}}
 
 
 def _default_bus(stack: Stack) -> str:

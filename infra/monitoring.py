@@ -86,6 +86,15 @@ _TELLS: Final[Mapping[str, str]] = {
         "DO: upload it by another name, mend the zip, point to it (terminator use), or, where the "
         "scheme has changed, set releases.order."
     ),
+    "withdrawn": (
+        "WHAT: {name} has taken a release back by itself, as its settings ask: a delete marker "
+        "lies on its zip, the release before is the target again, and the groups go back to it. "
+        "WHERE: the log group of {name}-reconcile says which release and why; so do terminator "
+        "history and terminator releases. "
+        "SINCE: {span} ago at most; it is OK again by itself. "
+        "DO: mend the release and upload it under a higher version. Where it was not to blame, put "
+        "it back: terminator restore. It is not taken back a second time."
+    ),
     "not-running": (
         "WHAT: no run of {name} has come to its end, so no group is kept on its release. "
         "Instances that run are not touched by that. "
@@ -122,6 +131,7 @@ def spans(every: timedelta) -> dict[str, Span]:
         "unavailable": Span(lasting, periods=lasts, bad=lasts),
         "stale": Span(lasting, periods=1, bad=1),
         "passed-over": Span(5 * _MINUTE, periods=1, bad=1),
+        "withdrawn": Span(5 * _MINUTE, periods=1, bad=1),
         "not-running": Span(-(-due // (3 * _MINUTE)) * _MINUTE, periods=3, bad=3),
     }
 
@@ -165,7 +175,10 @@ class Monitoring(Construct):
         )
         within, name = Construct(self, "Alarms"), deployment.config.name
         self.alarms: list[cloudwatch.Alarm] = []
+        bucket = deployment.config.bucket
         for alarm, span in spans(deployment.config.period).items():
+            if alarm == "withdrawn" and not (bucket and bucket.withdraws):
+                continue
             period = duration(span.period)
             watched = {
                 "failing": reconcile.metric_errors(statistic="Sum", period=period),
@@ -176,6 +189,7 @@ class Monitoring(Construct):
                 "unavailable": metric(name, "Overdue", "Minimum", span.period),
                 "stale": metric(name, "Stale", "Maximum", span.period),
                 "passed-over": metric(name, "PassedOver", "Sum", span.period),
+                "withdrawn": metric(name, "Withdrawn", "Sum", span.period),
                 "not-running": metric(name, "Available", "SampleCount", span.period),
             }
             made = _alarm(within, name, alarm, watched[alarm], span)
@@ -190,10 +204,11 @@ def _alarm(
     """Return an alarm: in ALARM where its metric is 1 or more, or for not-running has no value."""
     compared, missing = cloudwatch.ComparisonOperator, cloudwatch.TreatMissingData
     silence = name == "not-running"
-    # Between two runs there is nothing to see: the last run counts. An upload is told of once.
+    # Between two runs there is nothing to see: the last run counts. What happens once is told once.
     missing_data = {
         "not-running": missing.BREACHING,
         "passed-over": missing.NOT_BREACHING,
+        "withdrawn": missing.NOT_BREACHING,
     }.get(name, missing.IGNORE)
     over, under = compared.GREATER_THAN_OR_EQUAL_TO_THRESHOLD, compared.LESS_THAN_THRESHOLD
     tells = _TELLS[name].format(name=deployment, span=left(span.period * span.periods))

@@ -58,10 +58,14 @@ class TerminatorStack(Stack):
                 "terminator:noVpcs",
                 "vpcs names no VPC, so there is no probe: no instance can be asked for its version",
             )
-        reconcile = self._reconcile(probes, bucket)
+        withdraws = deployment.config.bucket is not None and deployment.config.bucket.withdraws
+        withdraw = self._withdraw(bucket) if bucket is not None and withdraws else None
+        reconcile = self._reconcile(probes, bucket, withdraw)
         functions = {"reconcile": reconcile}
         if bucket is not None:
             functions["release"] = self._release(reconcile, bucket)
+        if withdraw is not None:
+            functions["withdraw"] = withdraw
         functions |= {f"probe {id_}": probe for id_, probe in probes.items()}
         monitoring = Monitoring(
             self,
@@ -106,21 +110,30 @@ class TerminatorStack(Stack):
         return made
 
     def _reconcile(
-        self, probes: dict[str, TerminatorFunction], bucket: s3.IBucket | None
+        self,
+        probes: dict[str, TerminatorFunction],
+        bucket: s3.IBucket | None,
+        withdraw: TerminatorFunction | None,
     ) -> TerminatorFunction:
         """Make reconcile, which knows the probe of each VPC, and its schedule."""
         names = {id_: probe.function.function_name for id_, probe in probes.items()}
+        invokes = [each.function.function_arn for each in probes.values()]
+        takes_back: dict[str, str] = {}
+        if withdraw is not None:
+            invokes.append(withdraw.function.function_arn)
+            takes_back["TERMINATOR_WITHDRAW"] = withdraw.function.function_name
         reconcile = self._function(
             "reconcile",
             environment={
                 "TERMINATOR_ACCOUNT": self.account,
                 "TERMINATOR_PROBES": self.to_json_string(names),
+                **takes_back,
             },
             statements=grants.for_reconcile(
                 self,
                 self._deployment.config,
                 queue=self._dead_letters.queue_arn,
-                probes=[probe.function.function_arn for probe in probes.values()],
+                invokes=invokes,
                 bucket=None if bucket is None else bucket.bucket_arn,
             ),
             timeout=_RECONCILE_TIMEOUT,
@@ -189,6 +202,23 @@ class TerminatorStack(Stack):
                 targets=[self._target(release)],
             )
         return release
+
+    def _withdraw(self, bucket: s3.IBucket) -> TerminatorFunction:
+        """Make withdraw, which takes back the release that reconcile has judged, and no more."""
+        return self._function(
+            "withdraw",
+            environment={"TERMINATOR_ACCOUNT": self.account},
+            statements=grants.for_withdraw(
+                self,
+                self._deployment.config,
+                queue=self._dead_letters.queue_arn,
+                bucket=bucket.bucket_arn,
+            ),
+            timeout=_RELEASE_TIMEOUT,
+            # It is invoked and waited for; whoever does not wait must not have it try again.
+            retry_attempts=0,
+            on_failure=destinations.SqsDestination(self._dead_letters),
+        )
 
     def _target(self, to: TerminatorFunction) -> targets.LambdaFunction:
         return targets.LambdaFunction(to.function, dead_letter_queue=self._dead_letters)

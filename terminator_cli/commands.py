@@ -228,6 +228,24 @@ COMMANDS: Final[Sequence[click.Command]] = (
         shared=options.OBSERVING,
     ),
     _command(
+        "restore:restore",
+        """Put a release back that was taken back by itself.
+
+        Removes the delete marker of its zip, and asks before. The zip keeps the tag
+        terminator:withdrawn, so it is not taken back a second time. What somebody deleted by hand
+        is not put back: upload it again.
+
+        \b
+        Examples: terminator restore --app web 1.0.275
+                  terminator restore --app web 1.0.275 --yes
+        """,
+        click.Argument(["version"]),
+        _APP,
+        options.YES,
+        options.DRY_RUN,
+        shared=options.COMMON,
+    ),
+    _command(
         "use:rollback",
         """Go back to the release that ran before the one that is run now.
 

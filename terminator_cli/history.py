@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 
+from terminator.report.log_lines import withdrawal
 from terminator.report.record import shown
 from terminator.text import count
 from terminator_cli import output
@@ -195,6 +196,8 @@ def _time(fold: Fold, *, dated: bool) -> Text:
 def _reason(record: Record) -> Text:
     """Return why it was decided so, what came of it, and what a person does."""
     reason = Text(shown(record.reason), "not bold")
+    if told := withdrawal(record):
+        reason.append(f"\n{shown(told)}", "bold red" if record.withdrawn else "")
     gone = "terminated"
     ids: Sequence[str] = record.terminated
     if not ids and record.dry_run:

@@ -16,6 +16,7 @@ import click
 from botocore.config import Config as BotoConfig
 from rich.console import Console
 
+from terminator import marker
 from terminator.clients import Aws
 from terminator.config.deployment import Config
 from terminator.errors import AWS_ERRORS
@@ -31,6 +32,7 @@ from terminator_cli.options import Asked
 if TYPE_CHECKING:
     from types_boto3_events.client import EventBridgeClient
 
+    from terminator.marker import Order
     from terminator.model import Request
     from terminator.probe.ask import Answer, Question
     from terminator.report.log_lines import Line
@@ -174,11 +176,18 @@ def _world(config: Config, *, verbose: bool, quiet: bool) -> World:
         with one_at_a_time:
             return ask(questions, seconds, allowed)
 
+    here = aws(config)
+
+    def withdraw(order: Order) -> str | None:
+        bucket = config.bucket
+        return marker.put(here, bucket.name, order, datetime.now(UTC)) if bucket else "no bucket"
+
     return World(
-        aws=aws(config),
+        aws=here,
         probe=probe,
         clock=lambda: datetime.now(UTC),
         sleep=sleep,
         remaining=lambda: math.inf,
         say=say,
+        withdraw=withdraw,
     )

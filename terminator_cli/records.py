@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from terminator.report.log_lines import withdrawal
 from terminator.report.record import InstanceRecord, Record, shown
 from terminator.text import count, timeless
 from terminator.version import NotAVersionError, Version, stands_for
@@ -109,7 +110,9 @@ def line(record: Record) -> str:
     done, of = progress(record)
     name, reason = shown(record.group), shown(record.reason)
     told = f"{name} => {done} of {of} on target, {standing(record)}: {reason}"
-    return f"{told}; to do: {shown(record.remedy)}" if record.remedy else told
+    more = [told, shown(withdrawal(record) or "")]
+    more += [f"to do: {shown(record.remedy)}"] if record.remedy else []
+    return "; ".join(filter(None, more))
 
 
 def said(record: Record) -> tuple[object, ...]:
@@ -129,6 +132,7 @@ def said(record: Record) -> tuple[object, ...]:
         (record.desired, record.minimum, record.available, record.unavailable),
         (record.in_flight, record.outdated, record.stale, record.overdue),
         (record.to_terminate, record.deferred, record.failed),
+        (record.withdrawn, timeless(record.withdrawal or "")),
     )
 
 
@@ -214,6 +218,8 @@ def block(record: Record) -> RenderableType:
         rows.add_row("  wants", Text(f"{target} ({source}){on}"))
         rows.add_row("  has", Text(has))
     rows.add_row(f"  {_LABELS[record.standing]}", Text(shown(record.reason)))
+    if told := withdrawal(record):
+        rows.add_row("  release", Text(shown(told), "bold red" if record.withdrawn else ""))
     if record.remedy:
         rows.add_row("  to do", Text(shown(record.remedy), "bold"))
     return Group(title(record), rows)

@@ -18,6 +18,7 @@ from terminator_cli import output, reach
 from terminator_cli.options import Asked
 from terminator_cli.records import follows_releases, newest_first, versions
 from terminator_cli.stream import WHY, Stream, an_app, bucket_of, is_app, read_stream, released
+from terminator_cli.taken_back import Deleted, withdrawn
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,10 +26,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Seen:
-    """An app's releases, and the records of its groups; None where they are not known."""
+    """An app's releases, and the records of its groups; None where they are not known.
+
+    `withdrawn` are the releases that were taken back, each with when; none are looked for where
+    the settings take none back.
+    """
 
     stream: Stream
     records: Sequence[Record] | None
+    withdrawn: Sequence[tuple[Deleted, str]] = ()
 
     def runs(self, release: Release) -> Mapping[str, int] | None:
         """Count the instances of each group that run the release."""
@@ -76,7 +82,13 @@ def releases(asked: Asked, app: str | None) -> None:
         released(streams[0].wanted)
     records, trouble = reach.attempt_run(asked, replace(config, dry_run=True), Scope(app=app))
     found = [
-        Seen(stream, None if records is None else _of_app(records, stream.app))
+        Seen(
+            stream,
+            None if records is None else _of_app(records, stream.app),
+            withdrawn(aws.s3, stream.bucket, stream.listing)
+            if stream.app in bucket.withdraws
+            else (),
+        )
         for stream in streams
     ]
     if asked.as_json:
@@ -120,6 +132,10 @@ def _document(seen: Seen) -> Mapping[str, object]:
             }
             for release in stream.releases
         ],
+        "withdrawn": [
+            {"version": str(each.release.version), "key": each.release.key, "withdrawn": when}
+            for each, when in seen.withdrawn
+        ],
         "other": None if seen.records is None else seen.other(),
     }
 
@@ -141,6 +157,15 @@ def _show(console: Console, seen: Seen) -> None:
                 Text(output.moment(release.modified), "dim"),
                 Text(output.size(release.size), "dim"),
                 _who(seen.runs(release)),
+            )
+        )
+    for each, when in seen.withdrawn:
+        rows.append(
+            (
+                Text(str(each.release.version), "red"),
+                Text(plain(when), "dim"),
+                Text("taken back", "red"),
+                Text("terminator restore puts it back", "dim"),
             )
         )
     other = seen.other()

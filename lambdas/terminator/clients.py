@@ -87,6 +87,13 @@ class Aws:
             client.meta.events.register("before-parameter-build.s3", self._expect_owner)
         return client
 
+    @cached_property
+    def withdrawing(self) -> S3Client:
+        """S3, for taking a release back: never retried, for an answer may have been lost."""
+        client = self.session.client("s3", config=_config(attempts=1))
+        client.meta.events.register("before-parameter-build.s3", self._expect_owner)
+        return client
+
     def _expect_owner(self, params: dict[str, Any], model: OperationModel, **_: object) -> None:
         owner, takes = self.bucket_owner, model.input_shape
         if owner is not None and takes is not None and "ExpectedBucketOwner" in takes.members:

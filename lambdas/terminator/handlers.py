@@ -1,9 +1,10 @@
-"""The Lambda entry points `reconcile` and `release`; the probe has a module of its own.
+"""The Lambda entry points `reconcile`, `release` and `withdraw`; the probe has its own module.
 
 Each imports what it needs when it first runs, so that none pays for another's imports. The
-environment holds TERMINATOR_CONFIG (the settings, as JSON), for reconcile TERMINATOR_PROBES
-(VPC ids to probe functions, as JSON), for release TERMINATOR_RECONCILE (its function), and for
-both TERMINATOR_ACCOUNT, the account that they are deployed in.
+environment holds TERMINATOR_CONFIG (the settings, as JSON) and TERMINATOR_ACCOUNT, the account
+that they are deployed in; for reconcile also TERMINATOR_PROBES (VPC ids to probe functions, as
+JSON) and, where releases may be taken back, TERMINATOR_WITHDRAW (the function that does); for
+release TERMINATOR_RECONCILE (its function).
 """
 
 # ruff: noqa: PLC0415 - imports stand in the functions on purpose, see above
@@ -84,7 +85,7 @@ def _serve(event: Mapping[str, Any], context: LambdaContext) -> Answer:
     from dataclasses import replace
 
     from terminator.errors import UnknownGroupsError, explain
-    from terminator.invoke import probe_through
+    from terminator.invoke import probe_through, withdraw_through
     from terminator.observe.snapshot import World
     from terminator.reconcile import ServedInPartError
     from terminator.reconcile import reconcile as run
@@ -103,6 +104,7 @@ def _serve(event: Mapping[str, Any], context: LambdaContext) -> Answer:
             _announce(entries, remaining)
 
     probes = json.loads(os.environ["TERMINATOR_PROBES"])
+    taker = os.environ.get("TERMINATOR_WITHDRAW")
     world = World(
         aws=_aws(),
         probe=probe_through(_aws().functions_within, probes),
@@ -110,6 +112,7 @@ def _serve(event: Mapping[str, Any], context: LambdaContext) -> Answer:
         sleep=time.sleep,
         remaining=remaining,
         say=_log,
+        withdraw=withdraw_through(_aws().functions_within, taker) if taker else None,
     )
     failure: str | None = None
     try:
@@ -210,6 +213,25 @@ def release(event: Mapping[str, Any], context: LambdaContext) -> None:
     missed = sum(verdict.is_missed for verdict in verdicts)
     if missed:
         _emit({"PassedOver": missed}, service=_config().name)
+
+
+@logger.inject_lambda_context
+def withdraw(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, str | None]:
+    """Put a delete marker on the zip that was judged, and tag the version below it.
+
+    The event says `app`, `key`, `etag` and `version_id`. Return as `refused` why nothing was done,
+    None where it was; raise where it is neither.
+    """
+    from terminator import marker
+    from terminator.text import plain
+
+    bucket = _config().bucket
+    order = marker.read(event, bucket)
+    name = bucket.name if bucket else ""
+    refused = marker.put(_aws(), name, order, datetime.now(UTC))
+    said = f"refused: {refused}" if refused else f"taken back, and tagged {order.version_id}"
+    logger.warning("s3://%s/%s => %s", name, plain(order.key), plain(said))
+    return {"refused": refused}
 
 
 def _announce(entries: Sequence[Entry], remaining: Callable[[], float]) -> None:
@@ -321,6 +343,9 @@ def _measure(records: Sequence[Record], config: Config, scope: Scope, *, is_whol
 
     is_whole = is_whole and scope == Scope()
     _emit(metrics(records) if is_whole else counts(records), service=config.name)
+    # Hardly ever: what is never emitted costs nothing.
+    if withdrawn := sum(bool(each.withdrawn) and not each.dry_run for each in records):
+        _emit({"Withdrawn": withdrawn}, service=config.name)
     for record in records if config.group_metrics else ():
         of_group = metrics if record.decision is not None else counts
         _emit(of_group([record]), service=config.name, group=plain(record.group))

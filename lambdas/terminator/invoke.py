@@ -11,19 +11,26 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from terminator.errors import AWS_ERRORS, UnknownGroupsError, code, explain
+from terminator.errors import AWS_ERRORS, KnownError, UnknownGroupsError, code, explain
 from terminator.observe.versions import OVERRUN_SECONDS, Probe, ProbeError
 from terminator.text import plain
 
 if TYPE_CHECKING:
     from types_boto3_lambda.client import LambdaClient
 
+    from terminator.marker import Order
     from terminator.probe.ask import Answer, Question
 
 # An account may be at its limit of concurrent executions for a moment; waited is so many seconds.
 # https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 _THROTTLED: Final = "TooManyRequestsException"
+# Three calls of S3, none of them retried.
+_WITHDRAW_SECONDS: Final = 30.0
 _PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+class WithdrawError(KnownError):
+    """The function that takes a release back failed; the message says what it told."""
 
 
 class ReconcileError(Exception):
@@ -71,6 +78,28 @@ def _invoke(functions: LambdaClient, name: str, payload: Mapping[str, object]) -
         raise ProbeError(f"the probe function {name} failed: {told}")
     answers: object = json.loads(body)
     return answers if isinstance(answers, list) else []
+
+
+def withdraw_through(
+    functions_within: Callable[[float], LambdaClient], name: str
+) -> Callable[[Order], str | None]:
+    """Return what takes a release back by invoking the function of this name.
+
+    It returns why nothing was done, None where it was; it raises WithdrawError where the function
+    failed, and errors of AWS pass through it.
+    """
+
+    def withdraw(order: Order) -> str | None:
+        payload = json.dumps(order.to_json()).encode()
+        functions = functions_within(_WITHDRAW_SECONDS)
+        answer = functions.invoke(FunctionName=name, Payload=payload)
+        body = answer["Payload"].read()
+        if "FunctionError" in answer:
+            raise WithdrawError(f"the function {name} failed: {body.decode(errors='replace')}")
+        refused = json.loads(body).get("refused")
+        return None if refused is None else plain(str(refused))
+
+    return withdraw
 
 
 def ask_reconcile(functions: LambdaClient, name: str, app: str, now: datetime) -> None:

@@ -52,6 +52,7 @@ HoldName = Literal[
     "group_changed",
     "instance_spared",
     "terminations_limit",
+    "release_withdrawn",
     "request_refused",
 ]
 
@@ -242,7 +243,8 @@ class Released:
     another release was the target, as far back as `known_from` (None: at no time is it known).
     `first_existed` is when the zip was first uploaded, None where nobody knows. `other_texts`
     name other zips exactly, although their versions are equal. `pinned` says that the pointer
-    names it, and `became` how it became the target, None where nothing tells.
+    names it, and `became` how it became the target, None where nothing tells. `restored` says that
+    the zip was taken back once and is there again: nobody knows since when.
     """
 
     release: Release
@@ -254,6 +256,7 @@ class Released:
     other_texts: frozenset[str] = frozenset()
     pinned: bool = field(default=False, compare=False)
     became: Became | None = field(default=None, compare=False)
+    restored: bool = False
 
     def is_run_by(self, version: Version) -> bool:
         """Say whether an instance that answers this version runs the release.
@@ -301,6 +304,40 @@ class Alarm:
     changed: datetime | None = None
     last_alarm: datetime | None = None
     at_since: bool = False
+
+
+@dataclass(frozen=True)
+class Ringing:
+    """A CloudWatch alarm that may speak against an app's newest release.
+
+    `state` is None where it does not exist. `since` is when it went into ALARM, None where it is
+    not in ALARM or nobody knows. `was_ok` says that it was OK for as long as was asked before
+    that. `span` is how far back it looks, None where nobody can tell.
+    """
+
+    name: str
+    state: str | None
+    since: datetime | None = None
+    was_ok: bool = False
+    span: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """What is asked of the bucket before a release of it is taken back.
+
+    `changed` says that it is not as it was when the run looked. `versioning` is S3's word for it,
+    None where it was never switched on. `version_id` is the zip's; `tagged` says that it was taken
+    back before, and `room` that one more tag fits on it. `problem` is why the zip of the release
+    before cannot be read.
+    """
+
+    changed: bool = False
+    versioning: str | None = None
+    version_id: str = ""
+    tagged: bool = False
+    room: bool = True
+    problem: str | None = None
 
 
 @dataclass(frozen=True)

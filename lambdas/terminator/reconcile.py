@@ -54,10 +54,12 @@ from terminator.report import log_lines
 from terminator.report.record import Record
 from terminator.terminate import Terminations, terminate
 from terminator.text import count, few, plain
+from terminator.withdraw import Case, cases, settle
 
 if TYPE_CHECKING:
     from terminator.config.deployment import Config
     from terminator.config.tags import Policy
+    from terminator.decide.withdraw import Verdict
 
 EVERYTHING: Final = Scope()
 # What was read with one of these says nothing under another.
@@ -74,6 +76,10 @@ class ServedInPartError(KnownError):
     def __init__(self, records: list[Record], why: str) -> None:
         super().__init__(why)
         self.records = records
+
+
+class WithdrawError(KnownError):
+    """A release should have been taken back, and it is not certain that it was."""
 
 
 class UnknownInstancesError(KnownError):
@@ -135,11 +141,12 @@ class Run:
     """What the steps of a run share.
 
     `apps` maps apps to their groups, as planned before any guard was asked; `canaries` maps
-    those to the group whose canary has gone in this run. `unobserved` maps apps to their groups
-    that could not be planned, and `unlisted` says why not all groups are known. `request` is what
-    a person asked for in place of what the rules say, and `started_by` what began the run.
-    `records` are those made so far, and `gone` are the ids of those that went, may have gone, or
-    in a dry run would have gone.
+    those to the group whose canary has gone in this run, and `verdicts` to what was decided about
+    taking their newest release back. `unobserved` maps apps to their groups that could not be
+    planned, and `unlisted` says why not all groups are known. `request` is what a person asked for
+    in place of what the rules say, and `started_by` what began the run. `records` are those made
+    so far, and `gone` are the ids of those that went, may have gone, or in a dry run would have
+    gone.
     """
 
     world: World
@@ -151,6 +158,7 @@ class Run:
     apps: dict[str, list[Planned]] = field(default_factory=dict)
     unobserved: dict[str, list[str]] = field(default_factory=dict)
     canaries: dict[str, str] = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
 
@@ -219,12 +227,12 @@ def reconcile(  # noqa: PLR0913, PLR0917 - all that a run is told
     supposed = supposing or Supposing()
 
     # Observe: beside the groups in scope the others of their apps, and those that go before.
-    groups, unknown, failure = list_groups(world.aws.autoscaling, config, supposed.tags)
+    listed, lost, failure = list_groups(world.aws.autoscaling, config, supposed.tags)
     if request:
-        scope = _holding(groups, request, failure)
-    _require(scope, {*unknown, *(group.name for group in groups)}, failure)
+        scope = _holding(listed, request, failure)
+    _require(scope, {*lost, *(group.name for group in listed)}, failure)
     run = Run(world, config, scope, request, started_by, unlisted=failure)
-    groups, unknown = scope.narrow(groups, unknown)
+    groups, unknown = scope.narrow(listed, lost)
     if not groups and not unknown:
         world.say(log_lines.nothing_to_serve())
     for name, why in sorted(unknown.items()):
@@ -244,15 +252,24 @@ def reconcile(  # noqa: PLR0913, PLR0917 - all that a run is told
     if supposing:
         return _by_name([*run.records, *(_record(config, one) for one in served)])
 
+    against = _cases(run, seen, planned, listed, [*lost, *([failure] if failure else [])])
+
     # Confirm, terminate and report what is certain. Of an app one canary goes in a run.
-    run.each(partial(_finish, run, seen), [one for one in served if not one.decision.look_again])
+    in_doubt = [one for one in served if one.decision.look_again]
+    others = [one for one in served if not one.decision.look_again]
+    run.each(partial(_finish, run, seen), [one for one in others if one.app not in against])
 
     # Look again at what is in doubt, and finish that: one wait serves all groups.
-    in_doubt = [one for one in served if one.decision.look_again]
     in_doubt = run.each(partial(_choose_others, seen), in_doubt)
     policies = {member.id: each.policy for each in groups for member in each.members}
-    to_ask = {id_: policies[id_] for one in in_doubt for id_ in one.to_ask}
-    again = look_again(world, [one.opted_in for one in in_doubt], to_ask, seen, looked)
+    asked = {id_ for one in in_doubt for id_ in one.to_ask}
+    asked |= {id_ for case in against.values() for id_ in case.to_ask}
+    looked_at = {one.name: one.opted_in for one in in_doubt}
+    looked_at |= {each.name: each for case in against.values() for each in case.groups}
+    to_ask = {id_: policies[id_] for id_ in sorted(asked)}
+    again = look_again(world, [*looked_at.values()], to_ask, seen, looked)
+    run.verdicts.update({app: settle(world, config, case, again) for app, case in against.items()})
+    run.each(partial(_finish, run, seen), [one for one in others if one.app in against])
     in_doubt = run.each(partial(_judge, run, again), in_doubt)
     run.each(partial(_finish, run, again), in_doubt)
     if failure:
@@ -304,6 +321,37 @@ def _guard(run: Run, served: Served) -> Served:
     return replace(served, decision=decision, preflight=preflight)
 
 
+def _cases(
+    run: Run,
+    seen: Snapshot,
+    planned: Sequence[Served],
+    listed: Sequence[OptedIn],
+    lost: Sequence[str],
+) -> dict[str, Case]:
+    """Return the apps against whose newest release something speaks, where the run may act on it.
+
+    `lost` says what could not be listed or described: it may be a group of any app. So may a group
+    of which it cannot be read whose it is.
+    """
+    if run.request or run.config.bucket is None:
+        return {}
+    in_scope = {one.app for one in filter(run.scope.covers, planned)}
+    apps = {
+        app: [one for one in planned if one.app == app]
+        for app in sorted(in_scope & run.config.bucket.withdraws.keys())
+    }
+    read = {one.name for one in planned if not one.opted_in.policy.problems}
+    others = [each for each in listed if each.name not in read]
+    of_any = {each.name for each in others if each.policy.problems and each.app == each.name}
+    unseen: dict[str, tuple[str, ...]] = {}
+    for app in apps:
+        own = {each.name for each in others if each.app == app}
+        unseen[app] = tuple(plain(each) for each in (*lost, *sorted(own | of_any)))
+    covered = {one.name for one in filter(run.scope.covers, planned)}
+    found = cases(run.world, run.config, apps, unseen, seen)
+    return {app: case for app, case in found.items() if case.verdict.group in covered}
+
+
 def _choose_others(seen: Snapshot, served: Served) -> Served:
     """Choose whom to ask again with the instances that are in doubt."""
     others = asked_with(served.decision.to_terminate, served.group, seen)
@@ -331,6 +379,7 @@ def _judge(run: Run, seen: Snapshot, served: Served) -> Served:
 def _finish(run: Run, seen: Snapshot, served: Served) -> Record:
     """Confirm and terminate, where anything was chosen, and report. Of an app one canary goes."""
     world, app = run.world, served.app
+    served = _held_back(run, served)
     if served.decision.to_terminate:
         served = _confirm(run, seen, served)
     is_canary, state = served.decision.kind == "canary", served.state(world.clock())
@@ -352,7 +401,29 @@ def _finish(run: Run, seen: Snapshot, served: Served) -> Record:
     run.gone.extend(went)
     if (is_canary or is_recycle) and went:
         run.canaries.setdefault(app, served.name)
-    return run.report(_record(run.config, served, done))
+    record = _record(run.config, served, done)
+    verdict = run.verdicts.get(app)
+    if verdict and verdict.group == served.name:
+        withdrawn = str(verdict.release.version) if verdict.takes_back else None
+        record = replace(record, withdrawn=withdrawn, withdrawal=verdict.reason)
+    return run.report(record)
+
+
+def _held_back(run: Run, served: Served) -> Served:
+    """Hold a group whose release is taken back in this run; raise WithdrawError where that failed.
+
+    It is the record of the group that spoke against it that tells.
+    """
+    verdict = run.verdicts.get(served.app)
+    if verdict is None or not (verdict.takes_back or verdict.failed):
+        return served
+    if verdict.failed and verdict.group == served.name:
+        raise WithdrawError(verdict.reason)
+    if not served.decision.to_terminate:
+        return served
+    taken = f"{verdict.release.version} is being taken back"
+    state = served.state(run.world.clock())
+    return replace(served, decision=hold("release_withdrawn", taken, state))
 
 
 def _limit(run: Run, decision: Decision, state: GroupState) -> Decision:

@@ -14,6 +14,7 @@ from typing import Final, Generic, TypeVar
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from terminator.report.log_lines import withdrawal
 from terminator.report.record import Record
 from terminator.text import count, span
 from terminator_cli.records import by_why, runs, wants
@@ -138,6 +139,7 @@ def page(records: Iterable[Record]) -> str:
         runs=runs,
         ran=chart.ran,
         took=took,
+        withdrawal=withdrawal,
     )
 
 

@@ -18,6 +18,7 @@ from terminator.config.deployment import (
     ConfigError,
     Deployment,
     ProbedVpc,
+    Withdraw,
     deployment_from_file,
     deployment_from_settings,
     from_file,
@@ -56,6 +57,37 @@ REFUSED: list[tuple[Mapping[str, object], str, str, str]] = [
         "releases.apps.web.order",
         "1",
         "version or uploaded",
+    ),
+    *(
+        (
+            {"releases": {"bucket": "bkt", "apps": {"web": {"withdraw": given}}}},
+            f"releases.apps.web.withdraw{name}",
+            text,
+            accepted,
+        )
+        for given, name, text, accepted in (
+            (True, "", "true", "an object"),
+            ({}, "", "{}", '{"silent": true}, {"alarms": ["web-5xx"]} or both'),
+            ({"silent": False}, "", "false", '{"silent": true}'),
+            ({"silent": "yes"}, ".silent", "yes", "true or false"),
+            ({"alarms": "5xx"}, ".alarms", "5xx", "a list of at most 20 names"),
+            ({"alarms": ["x" * 256]}, ".alarms", "xxx", "a list of at most 20 names"),
+            ({"alarms": [""]}, ".alarms", "", "a list of at most 20 names"),
+            ({"alarms": [7]}, ".alarms", "[7]", "a list of at most 20 names"),
+            ({"alarms": [f"a{n}" for n in range(21)]}, ".alarms", "a0", "at most 20 names"),
+        )
+    ),
+    (
+        {
+            "releases": {
+                "bucket": "bkt",
+                "key": "{app}.zip",
+                "apps": {"web": {"withdraw": {"silent": True}}},
+            }
+        },
+        "releases.apps.web.withdraw",
+        "silent",
+        "a releases.key with {version}",
     ),
     ({"policy": "fast"}, "policy", "fast", "an object"),
     ({"policy": None}, "policy", "null", "an object"),
@@ -707,3 +739,23 @@ def test_a_deployment_is_read_from_a_file(tmp_path: Path) -> None:
         deployment_from_file(wrong)
     assert str(error.value).startswith(f"{wrong}: vpcs says ")
     assert from_file(wrong).tagged
+
+
+def test_when_releases_are_taken_back_is_said_for_each_app() -> None:
+    apps = {
+        "web": {"withdraw": {"silent": True, "alarms": ["5xx", "slow answers", "5xx"]}},
+        "api": {"withdraw": {"alarms": ["5xx"]}, "order": "uploaded"},
+        "job": {"order": "uploaded"},
+    }
+    read = from_settings({**TAGGED, "releases": {"bucket": "bkt", "apps": apps}})
+    assert read.bucket is not None
+    assert read.bucket.withdraws == {
+        "web": Withdraw(silent=True, alarms=("5xx", "slow answers")),
+        "api": Withdraw(alarms=("5xx",)),
+    }
+    assert read.bucket.order_of("api") == "uploaded"
+
+
+def test_no_tag_and_no_policy_has_releases_taken_back() -> None:
+    with pytest.raises(ConfigError, match="withdraw"):
+        from_settings({**TAGGED, "policy": {"withdraw": "silent"}})

@@ -317,7 +317,7 @@ NAMED: dict[str, tuple[Group, dict[str, str]]] = {
 # Found while acting, by what more than one group tells.
 ELSEWHERE = {
     *("settings_unreadable", "another_group_first", "group_changed", "instance_spared"),
-    *("terminations_limit", "request_refused"),
+    *("terminations_limit", "release_withdrawn", "request_refused"),
 }
 
 

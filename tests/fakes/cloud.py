@@ -59,6 +59,9 @@ _ILL_FOR = timedelta(minutes=3)
 # balancer takes until it calls a target that does not answer unhealthy.
 _UNNOTICED = timedelta(minutes=2)
 _FAILS_AGAIN = timedelta(minutes=10)
+_FAILED_CHECK = (
+    "an instance was taken out of service in response to an ELB system health check failure"
+)
 # How many of its past states a group keeps, for describes that lag.
 _REMEMBERED = 40
 
@@ -86,11 +89,12 @@ class Cloud:
     are raised by calls, `muted` counts the answers that an instance still withholds; until round
     `deaf_until` of questions no instance answers. `lag` is how old the groups are that a describe
     shows, `skew` how far S3's clock is ahead; `repeats` says whether terminating what is leaving
-    already is accepted. Lifecycle rules expire objects after `expires_after`, and delete versions
-    that are no longer the latest after `keeps`. `templates` are launch templates, by id, with their
+    already is accepted. The bucket's versioning may be `suspended`; lifecycle rules expire objects
+    after `expires_after`, and delete versions that are no longer the latest after `keeps`.
+    `templates` are launch templates, by id, with their
     versions, the default one of each in `default_versions`, and `parameters` are images by the
     names that templates may give in their place. `alarms` are states by name; when they changed
-    is noted as time passes.
+    is noted as time passes. Each looks back at five minutes, or at its own of `spans`.
     """
 
     now: datetime = NOW
@@ -99,6 +103,7 @@ class Cloud:
     groups: dict[str, FakeGroup] = field(default_factory=dict)
     bucket: bool = True
     versioned: bool = True
+    suspended: bool = False
     stored: list[Stored] = field(default_factory=list)
     templates: dict[str, list[Template]] = field(default_factory=dict)
     default_versions: dict[str, int] = field(default_factory=dict)
@@ -108,6 +113,7 @@ class Cloud:
     comes_up: dict[tuple[str, str], Boots | Program] = field(default_factory=dict)
     alarms: dict[str, str] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
+    spans: dict[str, timedelta] = field(default_factory=dict)
     refreshes: dict[str, str] = field(default_factory=dict)
     faults: dict[tuple[str, str], Exception] = field(default_factory=dict)
     muted: dict[str, int] = field(default_factory=dict)
@@ -174,14 +180,24 @@ class Cloud:
 
         What is uploaded in parts is dated when its upload began, which `took` so long.
         """
-        if not self.versioned:
-            self.stored = [each for each in self.stored if each.key != key]
+        keeps = self.versioned and not self.suspended
+        if not keeps:
+            gone = [
+                each for each in self.stored if (each.key, each.version_id) == (key, UNVERSIONED)
+            ]
+            self.stored = [each for each in self.stored if each not in gone]
         if data is None and not self.versioned:
             return
         self._puts += 1
-        version_id = f"v{self._puts}" if self.versioned else UNVERSIONED
+        version_id = f"v{self._puts}" if keeps else UNVERSIONED
         when = (self.now + self.skew - took).replace(microsecond=0)
         self.stored.append(Stored(key, when, data, version_id, parts))
+
+    def restore(self, app: str, version: str) -> None:
+        """Remove the delete marker of a zip, as a person does who wants it back."""
+        marker = next(e for e in reversed(self.stored) if e.key == f"{app}/{version}.zip")
+        assert marker.data is None
+        self.stored.remove(marker)
 
     def current(self) -> dict[str, Stored]:
         """Return the objects that are there, by key."""
@@ -326,10 +342,10 @@ class Cloud:
         if self.lives:
             self.tick()
 
-    def let_leave(self, group: FakeGroup, machine: Machine) -> None:
-        """Let a member begin to leave, whoever wants it."""
+    def let_leave(self, group: FakeGroup, machine: Machine, cause: str = "") -> None:
+        """Let a member begin to leave, whoever wants it, for a cause as AWS words it."""
         machine.leaves = self.now + group.leave
-        group.begin("Terminating EC2 instance", self.now, machine)
+        group.begin("Terminating EC2 instance", self.now, machine, cause)
 
     def reclaim(self, machine: Machine) -> None:
         """Let EC2 take a spot instance; its group does not notice at once."""
@@ -475,7 +491,8 @@ class Cloud:
                 waits = machine.state(self.now) == "Pending:Wait" and machine.lifecycle is None
                 leaves = bool(waits and hook and held and self.now >= held + hook.timeout)
             if leaves:
-                self.let_leave(group, machine)
+                ill = machine.ill_since is not None and machine.ec2_since is None
+                self.let_leave(group, machine, _FAILED_CHECK if ill else "")
 
     def _fill_pool(self, group: FakeGroup) -> None:
         warm = [m for m in group.staying() if (m.lifecycle or "").startswith("Warmed:")]

@@ -13,14 +13,15 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+from terminator import marker
 from terminator.config import deployment as config
-from terminator.config.deployment import Bucket, Config
+from terminator.config.deployment import Bucket, Config, Withdraw
 from terminator.config.release_keys import KeyTemplate
 from terminator.observe.snapshot import Scope, World
 from terminator.reconcile import reconcile
 from terminator.report.record import Record
 from tests.fakes.cloud import Cloud, refusal
-from tests.fakes.groups import Activity, FakeGroup, Machine
+from tests.fakes.groups import Activity, FakeGroup, Machine, minutes
 from tests.fakes.objects import Stored
 
 BUCKET = Bucket("releases", KeyTemplate.parse("{app}/{version}.zip"))
@@ -29,10 +30,15 @@ KEYS_A_PAGE = 1000
 _ACTIVITIES_KEPT = timedelta(weeks=6)
 
 
-def settings(*, bucket: bool = True, **more: Any) -> Config:
-    """Return a configuration of every tagged group that acts."""
+def settings(
+    *, bucket: bool = True, withdraws: Mapping[str, Withdraw] | None = None, **more: Any
+) -> Config:
+    """Return a configuration of every tagged group that acts.
+
+    `withdraws` are the apps whose releases may be taken back.
+    """
     read = config.from_settings({"groups": {"tagged": True}, "dry_run": False, **more})
-    return replace(read, bucket=BUCKET if bucket else None)
+    return replace(read, bucket=replace(BUCKET, withdraws=withdraws or {}) if bucket else None)
 
 
 def run(
@@ -60,6 +66,7 @@ def world(cloud: Cloud) -> World:
         sleep=lambda seconds: cloud.wait(seconds / 60),
         remaining=lambda: 900.0,
         say=cloud.lines.append,
+        withdraw=lambda order: marker.put(clients(cloud), BUCKET.name, order, cloud.now),
     )
 
 
@@ -87,7 +94,11 @@ def clients(cloud: Cloud) -> Any:
             get_object=partial(_get_object, cloud),
             head_object=partial(_head_object, cloud),
             get_bucket_lifecycle_configuration=partial(_lifecycle_rules, cloud),
+            get_bucket_versioning=partial(_versioning, cloud),
+            get_object_tagging=partial(_get_tags, cloud),
+            put_object_tagging=partial(_put_tags, cloud),
         ),
+        withdrawing=SimpleNamespace(delete_object=partial(_delete_object, cloud)),
         cloudwatch=SimpleNamespace(
             get_paginator=_paginators(
                 describe_alarms=partial(_alarms, cloud),
@@ -203,7 +214,7 @@ def _activities(
 
 def _activity(activity: Activity, group: FakeGroup, at: datetime) -> dict[str, Any]:
     """Return an activity as it is described: without an EndTime while it is under way."""
-    row = {"Description": activity.text, "StartTime": activity.start}
+    row = {"Description": activity.text, "StartTime": activity.start, "Cause": activity.cause}
     ended, machine = activity.ended, activity.machine
     if ended is None and machine is not None:
         leaving = activity.text.startswith("Terminating")
@@ -425,6 +436,38 @@ def _read(cloud: Cloud, operation: str, key: str, version: str | None) -> tuple[
     return stored, stored.data
 
 
+def _versioning(cloud: Cloud, **_: Any) -> Any:
+    cloud.called("GetBucketVersioning")
+    if not cloud.versioned:
+        return {}
+    return {"Status": "Suspended" if cloud.suspended else "Enabled"}
+
+
+def _get_tags(cloud: Cloud, Key: str, VersionId: str, **_: Any) -> Any:
+    stored, _data = _read(cloud, "GetObjectTagging", Key, VersionId)
+    return {"TagSet": [{"Key": key, "Value": text} for key, text in stored.tags.items()]}
+
+
+def _put_tags(cloud: Cloud, Key: str, VersionId: str, Tagging: Any, **_: Any) -> None:
+    """Put the tags of a version, in place of those that it had."""
+    stored, _data = _read(cloud, "PutObjectTagging", Key, VersionId)
+    stored.tags = {each["Key"]: each["Value"] for each in Tagging["TagSet"]}
+
+
+def _delete_object(cloud: Cloud, Key: str, IfMatch: str, **_: Any) -> Any:
+    """Put a delete marker if the object is still the one that was meant."""
+    cloud.called("DeleteObject", Key)
+    stored = cloud.current().get(Key)
+    if stored is None:
+        raise refusal("NoSuchKey")
+    if stored.etag != IfMatch:
+        raise refusal("PreconditionFailed")
+    cloud.put(Key, None)
+    return (
+        {"DeleteMarker": True, "VersionId": cloud.stored[-1].version_id} if cloud.versioned else {}
+    )
+
+
 def _lifecycle_rules(cloud: Cloud, **_: Any) -> Any:
     cloud.called("GetBucketLifecycleConfiguration")
     rules: list[dict[str, Any]] = []
@@ -452,6 +495,8 @@ def _alarms(cloud: Cloud, AlarmNames: Sequence[str], **_: Any) -> Iterator[Any]:
                 "AlarmName": name,
                 "StateValue": cloud.alarms[name],
                 "StateTransitionedTimestamp": changed[name],
+                "Period": _seconds(cloud.spans.get(name, minutes(5))),
+                "EvaluationPeriods": 1,
             }
             for name in known
         ]

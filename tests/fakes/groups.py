@@ -142,7 +142,7 @@ class Machine:
 
 @dataclass
 class Activity:
-    """A scaling activity: what was begun, when, and with which instance.
+    """A scaling activity: what was begun, when, with which instance, and for which cause.
 
     It ends at `ended` or, where that is None, when its instance is in service, or has left.
     """
@@ -152,6 +152,7 @@ class Activity:
     machine: Machine | None = None
     ended: datetime | None = None
     status: str = "Successful"
+    cause: str = ""
 
 
 @dataclass
@@ -222,13 +223,13 @@ class FakeGroup:
         used = self.served_zones is None or machine.zone in self.served_zones
         return not self.balanced or (used and machine.zone not in self.shifted and not machine.sick)
 
-    def begin(self, text: str, at: datetime, machine: Machine) -> None:
+    def begin(self, text: str, at: datetime, machine: Machine, cause: str = "") -> None:
         """Begin an activity with an instance; what was under way with it before has ended."""
         for activity in self.activities:
             if activity.machine is machine and activity.ended is None:
                 activity.ended = min(machine.in_service, at)
                 activity.status = "Successful" if machine.in_service <= at else "Cancelled"
-        self.activities.append(Activity(f"{text}: {machine.id}", at, machine))
+        self.activities.append(Activity(f"{text}: {machine.id}", at, machine, cause=cause))
 
     def start(self, machine: Machine, at: datetime) -> None:
         """Start an instance: from then on it boots, and is on its way into service."""

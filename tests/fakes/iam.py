@@ -12,11 +12,12 @@ _MULTIVALUED: Final = frozenset({"events:source"})
 
 @dataclass(frozen=True)
 class Use:
-    """An action on a resource, as IAM sees it; `said` is what a condition could ask for."""
+    """An action on a resource, as IAM sees it; `said` and `also` are what a condition could ask."""
 
     action: str
     resource: str = "*"
     said: tuple[str, str | None] | None = None
+    also: tuple[str, str] | None = None
 
 
 def covers(pattern: str, resource: str) -> bool:
@@ -30,7 +31,7 @@ def covers(pattern: str, resource: str) -> bool:
 
 def allows(statement: dict[str, Any], action: str, resource: str, use: Use) -> bool:
     """Say whether a statement allows the use, by one of its actions on one of its resources."""
-    if not _holds(statement.get("Condition", {}), dict([use.said]) if use.said else {}):
+    if not _holds(statement.get("Condition", {}), dict(filter(None, [use.said, use.also]))):
         return False
     return action == use.action and covers(resource, use.resource)
 

@@ -22,6 +22,7 @@ HANDLERS: Final[Mapping[str, Any]] = {
     "reconcile": handlers.reconcile,
     "release": handlers.release,
     "probe": probe_handler.probe,
+    "withdraw": handlers.withdraw,
 }
 
 
@@ -52,6 +53,7 @@ def deploy(
     configure(patch, settings)
     patch.setenv("TERMINATOR_PROBES", json.dumps(probes))
     patch.setenv("TERMINATOR_RECONCILE", "reconcile")
+    patch.setenv("TERMINATOR_WITHDRAW", "withdraw")
     patch.setenv("TERMINATOR_ACCOUNT", ACCOUNT)
     patch.setenv(SANDBOX_NETWORKS, "127.0.0.0/8")
     patch.setattr(handlers, "_aws", lambda: aws)

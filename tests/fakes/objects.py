@@ -6,7 +6,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -26,6 +26,7 @@ class Stored:
     data: bytes | None
     version_id: str = UNVERSIONED
     parts: int = 0
+    tags: dict[str, str] = field(default_factory=dict)
 
     @property
     def etag(self) -> str:

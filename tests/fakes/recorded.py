@@ -109,7 +109,7 @@ def recording(*names: str, settings: Mapping[str, Any] | None = None) -> Iterato
         **(settings or {}),
     }
     aws = clients(cloud)
-    functions = SimpleNamespace(invoke=lambda **asked: _probe(cloud, **asked))
+    functions = SimpleNamespace(invoke=lambda **asked: _invoke(cloud, **asked))
     aws.functions_within = lambda _seconds: functions
     aws.events = SimpleNamespace(put_events=made.put_events)
     with pytest.MonkeyPatch.context() as patch:
@@ -119,10 +119,17 @@ def recording(*names: str, settings: Mapping[str, Any] | None = None) -> Iterato
     handlers._config.cache_clear()  # noqa: SLF001 - a container reads it once
 
 
-def _probe(cloud: Cloud, Payload: bytes, **_: Any) -> Any:  # noqa: N803 - AWS's name
+def _invoke(cloud: Cloud, FunctionName: str, Payload: bytes) -> Any:  # noqa: N803 - AWS's names
+    """Answer as the probe, or run the function that takes releases back."""
     asked = json.loads(Payload)
-    answers = cloud.probe("vpc-1", asked["questions"], asked["seconds"])
-    return {"Payload": io.BytesIO(json.dumps(answers).encode())}
+    try:
+        if FunctionName == "withdraw":
+            answer: Any = handlers.withdraw(asked, context())
+        else:
+            answer = cloud.probe("vpc-1", asked["questions"], asked["seconds"])
+    except Exception as error:  # noqa: BLE001 - whatever it is, Lambda answers 200
+        return {"FunctionError": "Unhandled", "Payload": io.BytesIO(str(error).encode())}
+    return {"Payload": io.BytesIO(json.dumps(answer).encode())}
 
 
 def rollout(of: Recording) -> None:

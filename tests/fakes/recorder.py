@@ -6,12 +6,14 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from sandbox import store
 from sandbox.fleet import WEB, Fleet
 from sandbox.store import Program
+from terminator import handlers
 from terminator.clients import Aws
 from tests.fakes.lambda_like import HANDLERS, context, deploy
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     import boto3
     import pytest
 
+JOBS: Final = "live_asg_jobs"
+# How far the fleet's clock has to be behind when all of this begins.
+BEFORE: Final = timedelta(minutes=20)
 _TERMINATE: Final = "TerminateInstanceInAutoScalingGroup"
 
 
@@ -27,7 +32,7 @@ class Recorder:
     """The handlers deployed to a local fleet: they invoke each other, and calls are noted.
 
     `calls` are the calls of each handler: the API, with `Version` where it asked for a version of
-    an object, and what it was about.
+    an object and `IfMatch` where that has to be a certain one, and what it was about.
     """
 
     local: Fleet
@@ -53,8 +58,8 @@ class Recorder:
 
     def _note(self, params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
         context["given"] = params
-        version = "Version" if "VersionId" in params else ""
-        api = f"{model.service_model.service_name}:{model.name}{version}"
+        how = "Version" if "VersionId" in params else "IfMatch" if "IfMatch" in params else ""
+        api = f"{model.service_model.service_name}:{model.name}{how}"
         self.calls[self.running[-1]].add((api, self._about(params)))
         if self.vanishing and model.name == _TERMINATE:
             self.local.aws.terminating.terminate_instance_in_auto_scaling_group(**params)
@@ -79,10 +84,21 @@ class Recorder:
 def run_all(local: Fleet, patch: pytest.MonkeyPatch) -> Recorder:
     """Run every flow in which the handlers call AWS, on the demo's two groups.
 
-    `web` is served by its name and has load balancers and an alarm, `api` by its tag. A zip, a
-    pointer and a bad zip are delivered, and the bad one is deleted; then the schedule comes, and
-    what it chose vanishes.
+    First a release of `jobs` that never answers is taken back. Then `web` is served by its name and
+    has load balancers and an alarm, `api` by its tag. A zip, a pointer and a bad zip are delivered,
+    and the bad one is deleted; then the schedule comes, and what it chose vanishes.
     """
+    recorder = Recorder(local)
+    deployed = {
+        "dry_run": False,
+        "groups": {"names": [WEB], "tagged": True},
+        "releases": {"bucket": store.BUCKET, "apps": {"jobs": {"withdraw": {"silent": True}}}},
+        # Twice as long as this its canary has to be silent.
+        "policy": {"canary-retry": "1m"},
+    }
+    deploy(patch, Aws(recorder.session()), deployed, {local.vpc: "probe"})
+    patch.setattr(handlers, "time", SimpleNamespace(sleep=lambda _seconds: None))
+    _withdraw(local, recorder)
     _attach(local, WEB)
     opted = {"ResourceId": WEB, "ResourceType": "auto-scaling-group"}
     settings = {"alarms": "errors", "follow": "release template"}
@@ -93,13 +109,6 @@ def run_all(local: Fleet, patch: pytest.MonkeyPatch) -> Recorder:
     local.aws.autoscaling.create_or_update_tags(Tags=tags)  # type: ignore[arg-type]
     enabled = {**opted, "Key": "terminator:enabled"}
     local.aws.autoscaling.delete_tags(Tags=[enabled])  # type: ignore[list-item]
-    recorder = Recorder(local)
-    deployed = {
-        "dry_run": False,
-        "groups": {"names": [WEB], "tagged": True},
-        "releases": {"bucket": store.BUCKET},
-    }
-    deploy(patch, Aws(recorder.session()), deployed, {local.vpc: "probe"})
     recorder.run("release", store.upload(local.aws, "web", Program("1.0.274")))
     recorder.run("release", store.point(local.aws, "api", "1.0.266"))
     recorder.run("release", store.put(local.aws, "api/1.0.300.zip", b"no zip"))
@@ -109,6 +118,18 @@ def run_all(local: Fleet, patch: pytest.MonkeyPatch) -> Recorder:
     recorder.vanishing = True
     recorder.run("reconcile", {"source": "aws.events"})
     return recorder
+
+
+def _withdraw(local: Fleet, recorder: Recorder) -> None:
+    """Have a release of an app of its own taken back, whose canary is silent."""
+    store.upload(local.aws, "jobs", Program("1.0.266"))
+    local.create_group(JOBS, 3, tags={"terminator:app": "jobs"})
+    local.wait(BEFORE / 4)
+    store.upload(local.aws, "jobs", Program("1.0.274", "refuses"))
+    local.wait(BEFORE / 4)
+    recorder.run("reconcile", {"app": "jobs"})
+    local.wait(BEFORE / 2)
+    recorder.run("reconcile", {"app": "jobs"})
 
 
 def _attach(local: Fleet, group: str) -> None:

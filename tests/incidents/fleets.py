@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 
-from terminator.config.deployment import Config
+from terminator.config.deployment import Config, Withdraw
 from terminator.report.record import Record
 from tests.decide.builders import NOW
 from tests.fakes import cloud_api
@@ -48,7 +48,8 @@ class Fleet:
     """Groups that live through an incident, and what was seen of them.
 
     `records` are those of the last run, `told` when each group first needed attention since the
-    last release, and `lowest` how few served at worst, by group. `lost_serving` are those that
+    last release, `withdrawals` the records that told of a release that something speaks against,
+    and `lowest` how few served at worst, by group. `lost_serving` are those that
     were terminated while they served, and `failed` counts the runs in which anything failed.
     """
 
@@ -57,6 +58,7 @@ class Fleet:
     period: int = 5
     records: dict[str, Record] = field(default_factory=dict)
     told: dict[str, datetime] = field(default_factory=dict)
+    withdrawals: list[Record] = field(default_factory=list)
     lowest: dict[str, int] = field(default_factory=dict)
     failed: int = 0
     minute: int = 0
@@ -126,6 +128,8 @@ class Fleet:
         for name, record in self.records.items():
             if record.needs_attention:
                 self.told.setdefault(name, self.cloud.now)
+            if record.withdrawal:
+                self.withdrawals.append(record)
 
     def _look(self) -> None:
         for group in self.cloud.groups.values():
@@ -157,20 +161,21 @@ class Fleet:
         return [m for m in here if version is None or m.version == version]
 
 
-def fleet(
+def fleet(  # noqa: PLR0913 - what incidents differ in
     desired: int = 3,
     *,
     names: tuple[str, ...] = ("web",),
     apps: Mapping[str, str] = MappingProxyType({}),
     days: float = 10 / 24,
     account: Mapping[str, Any] = MappingProxyType({}),
+    withdraw: Withdraw | None = None,
     **more: Any,
 ) -> Fleet:
     """Return a fleet that has run the old release since it was created so many days ago.
 
     Its members were created some minutes apart. `apps` maps groups to other apps than `web`.
     `account` is what is special about the account, and `more` about its groups; their `boot` and
-    `grace` are in minutes.
+    `grace` are in minutes. `withdraw` says when releases of `web` are taken back.
     """
     spans: dict[str, Any] = {
         "boot": minutes(more.pop("boot", 5.5)),
@@ -188,4 +193,5 @@ def fleet(
         for number in range(desired):
             cloud.launch(group, at=NOW - timedelta(days=days) - minutes(number * _APART))
     cloud.tick()
-    return Fleet(cloud, cloud_api.settings(bucket=cloud.bucket))
+    withdraws = {"web": withdraw} if withdraw else {}
+    return Fleet(cloud, cloud_api.settings(bucket=cloud.bucket, withdraws=withdraws))

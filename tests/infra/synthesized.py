@@ -24,7 +24,12 @@ FULL: Final[Mapping[str, Any]] = {
     "name": "keeper",
     "schedule": "rate(1 minute)",
     "groups": {"names": ["live_asg_web"], "tagged": True},
-    "releases": {"bucket": "releases", "key": "builds/{app}/{version}.zip", "create": True},
+    "releases": {
+        "bucket": "releases",
+        "key": "builds/{app}/{version}.zip",
+        "create": True,
+        "apps": {"jobs": {"withdraw": {"silent": True, "alarms": ["jobs-failed"]}}},
+    },
     "vpcs": {
         VPC: {"subnets": SUBNETS, "ports": [80, 8080], "cidrs": ["10.1.0.0/16", "2001:db8::/56"]},
     },
@@ -36,7 +41,11 @@ FULL: Final[Mapping[str, Any]] = {
 OTHER: Final[Mapping[str, Any]] = {
     "schedule": "rate(1 hour)",
     "groups": {"names": ["live_asg_web"], "tagged": True},
-    "releases": {"bucket": "theirs", "kms_key": KMS_KEY},
+    "releases": {
+        "bucket": "theirs",
+        "kms_key": KMS_KEY,
+        "apps": {"jobs": {"withdraw": {"alarms": ["jobs-failed"]}}},
+    },
     "architecture": "x86_64",
     "vpcs": {VPC: {"subnets": SUBNETS[:1]}},
     "reserve_concurrency": False,

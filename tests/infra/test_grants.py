@@ -7,6 +7,8 @@ read as IAM does: each call must be allowed, and whatever is allowed must be nee
 from __future__ import annotations
 
 import ast
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +26,7 @@ from terminator import handlers
 from terminator.config.deployment import from_settings
 from tests.fakes.iam import Use, allows, covers
 from tests.fakes.lambda_like import HANDLERS
-from tests.fakes.recorder import Recorder, run_all
+from tests.fakes.recorder import BEFORE, JOBS, Recorder, run_all
 from tests.infra.synthesized import (
     FULL,
     KMS_KEY,
@@ -47,6 +49,9 @@ GROUP: Final = (
 SERVICES: Final = {"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing"}
 RENAMED: Final = {
     "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
+    "s3:DeleteObjectIfMatch": "s3:DeleteObject",
+    "s3:GetObjectTaggingVersion": "s3:GetObjectVersionTagging",
+    "s3:PutObjectTaggingVersion": "s3:PutObjectVersionTagging",
     "s3:HeadObject": "s3:GetObject",
     "s3:HeadObjectVersion": "s3:GetObjectVersion",
     "s3:ListObjectVersions": "s3:ListBucketVersions",
@@ -84,8 +89,12 @@ ANYWHERE: Final = (
 BUS: Final = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"
 # The keys that conditions ask for.
 OWNER, OWN = "s3:ResourceAccount", "${AWS::AccountId}"
+IF_MATCH: Final = "s3:if-match"
 OPTED_IN: Final = "autoscaling:ResourceTag/terminator:enabled"
 SOURCE: Final = "events:source"
+
+# What the recorder adds to the name of an API.
+PLAIN: Final = re.compile(r"(?<=Object|agging)(Version|IfMatch)$")
 
 EACH = pytest.mark.parametrize("handler", HANDLERS)
 ALL = pytest.mark.parametrize("settings", [FULL, OTHER], ids=["full", "other"])
@@ -95,7 +104,7 @@ ALL = pytest.mark.parametrize("settings", [FULL, OTHER], ids=["full", "other"])
 def recorded(shared_aws: LocalAws) -> Iterator[Recorder]:
     """Run every flow in which the handlers call AWS."""
     with (
-        fleet.running(ahead=fleet.SETTLED, on=shared_aws) as local,
+        fleet.running(ahead=fleet.SETTLED + BEFORE, on=shared_aws) as local,
         pytest.MonkeyPatch.context() as patch,
     ):
         fleet.prepare(local)
@@ -105,7 +114,10 @@ def recorded(shared_aws: LocalAws) -> Iterator[Recorder]:
 
 def uses(of: dict[str, Any], handler: str, recorder: Recorder) -> set[Use]:
     """Return what a function needs: its recorded calls, and what Lambda does on its behalf."""
-    return {use(of, *call) for call in recorder.calls[handler]} | set(of_lambda(of, handler))
+    found = {use(of, *call) for call in recorder.calls[handler]}
+    # To compare an ETag takes the permission to read.
+    compared = {replace(each, action="s3:GetObject", also=None) for each in found if each.also}
+    return found | compared | set(of_lambda(of, handler))
 
 
 def use(of: dict[str, Any], api: str, about: str) -> Use:
@@ -114,11 +126,13 @@ def use(of: dict[str, Any], api: str, about: str) -> Use:
     name = f"{SERVICES.get(service, service)}:{operation}"
     action = RENAMED.get(name, name)
     if action == TERMINATE:
-        return Use(action, GROUP + about, (OPTED_IN, "true" if about == fleet.API else None))
+        return Use(action, GROUP + about, (OPTED_IN, None if about == fleet.WEB else "true"))
     if service == "events":
         return Use(action, BUS, (SOURCE, about))
     if service == "s3":
-        return Use(action, about.replace(store.BUCKET, bucket(of), 1), (OWNER, OWN))
+        about = about.replace(f"{store.BUCKET}/", f"{store.BUCKET}/{folder(of)}")
+        judged = (IF_MATCH, "an ETag") if operation.endswith("IfMatch") else None
+        return Use(action, about.replace(store.BUCKET, bucket(of), 1), (OWNER, OWN), judged)
     return Use(action, arn_of(of, about) if service == "lambda" else "*")
 
 
@@ -132,7 +146,7 @@ def of_lambda(of: dict[str, Any], handler: str) -> Iterator[Use]:
     else:
         yield Use("sqs:SendMessage", f"${{{queue}.Arn}}")
     told = functions(of)[handler].get("Environment", {}).get("Variables", {})
-    if "kms_key" in told.get("TERMINATOR_CONFIG", ""):
+    if "kms_key" in told.get("TERMINATOR_CONFIG", "") and handler != "withdraw":
         # S3 decrypts what it reads with the caller's permission.
         yield Use("kms:Decrypt", KMS_KEY)
     if "TracingConfig" in functions(of)[handler]:
@@ -143,6 +157,12 @@ def bucket(of: dict[str, Any]) -> str:
     """Return the ARN of the releases bucket, as the template writes it."""
     made = list(resources(of, "AWS::S3::Bucket"))
     return f"${{{made[0]}.Arn}}" if made else "arn:${AWS::Partition}:s3:::theirs"
+
+
+def folder(of: dict[str, Any]) -> str:
+    """Return where in its bucket a template has the folders of its apps."""
+    told = json.loads(functions(of)["release"]["Environment"]["Variables"]["TERMINATOR_CONFIG"])
+    return str(told["releases"].get("key", "{app}")).partition("{app}")[0]
 
 
 def arn_of(of: dict[str, Any], handler: str) -> str:
@@ -170,9 +190,11 @@ def differences(of: dict[str, Any], handler: str, needed: Iterable[Use]) -> list
     ]
     stranger = Use(TERMINATE, f"{GROUP}stranger")
     forged = [Use("events:PutEvents", BUS, (SOURCE, source)) for source in ("aws.ec2", None)]
+    unjudged = [replace(each, also=None) for each in needed if each.also]
     taken = [replace(u, said=(OWNER, "999999999999")) for u in needed if u.said == (OWNER, OWN)]
     return [
         *(f"may {u.action} of another account" for u in taken if any(allows(*g, u) for g in given)),
+        *(f"may {u.action} unseen" for u in unjudged if any(allows(*g, u) for g in given)),
         *(
             f"may not {u.action} {u.resource}"
             for u in needed
@@ -196,8 +218,7 @@ def test_a_role_allows_what_its_function_does_and_no_more(
 
 
 def test_the_flows_make_every_call_that_is_in_the_code(recorded: Recorder) -> None:
-    # IAM calls reading a version of an object something else.
-    made = {api.removesuffix("Version") for calls in recorded.calls.values() for api, _ in calls}
+    made = {PLAIN.sub("", api) for calls in recorded.calls.values() for api, _ in calls}
     known = {
         name: f"{service}:{api}"
         for service in boto3.Session.get_available_services(boto3.Session())
@@ -237,10 +258,53 @@ def test_only_reconcile_terminates(recorded: Recorder) -> None:
         for api, about in calls
         if api.endswith(":TerminateInstanceInAutoScalingGroup")
     }
-    assert terminating == {("reconcile", fleet.WEB), ("reconcile", fleet.API)}
-    for handler in ("release", "probe"):
+    assert terminating == {("reconcile", name) for name in (fleet.WEB, fleet.API, JOBS)}
+    for handler in ("release", "probe", "withdraw"):
         allowed = [listed(each["Action"]) for each in statements(template(FULL), handler)]
         assert TERMINATE not in [action for actions in allowed for action in actions]
+
+
+@ALL
+def test_only_withdraw_deletes_and_then_no_version_and_nothing_else(
+    recorded: Recorder, settings: Mapping[str, Any]
+) -> None:
+    assert recorded.calls["withdraw"] == {
+        ("s3:DeleteObjectIfMatch", "releases/jobs/1.0.274.zip"),
+        ("s3:GetObjectTaggingVersion", "releases/jobs/1.0.274.zip"),
+        ("s3:PutObjectTaggingVersion", "releases/jobs/1.0.274.zip"),
+    }
+    of = template(settings)
+    deleting = {
+        (handler, action)
+        for handler in HANDLERS
+        for _, action in allowed_actions(statements(of, handler))
+        if "Delete" in action and not action.startswith("ec2:DeleteNetworkInterface")
+    }
+    assert deleting == {("withdraw", "s3:DeleteObject")}
+    tracing = TRACING if settings.get("tracing") else frozenset()
+    assert {action for _, action in allowed_actions(statements(of, "withdraw"))} == tracing | {
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "s3:DeleteObject",
+        "s3:GetObject",
+        "s3:GetObjectVersionTagging",
+        "s3:PutObjectVersionTagging",
+        "sqs:SendMessage",
+    }
+
+
+def test_deleting_whatever_is_there_would_be_noticed(recorded: Recorder) -> None:
+    before, of = template(FULL), template(FULL)
+    [deleting] = [e for e in statements(of, "withdraw") if e["Action"] == "s3:DeleteObject"]
+    del deleting["Condition"]["Null"]
+    found = compared(of, "withdraw", recorded) - compared(before, "withdraw", recorded)
+    assert found == {"may s3:DeleteObject unseen"}
+
+
+def test_where_nothing_is_taken_back_reconcile_neither_reads_tags_nor_versioning() -> None:
+    settings = {**FULL, "releases": {"bucket": "releases"}}
+    allowed = {action for _, action in allowed_actions(statements(template(settings), "reconcile"))}
+    assert not {action for action in allowed if "Tagging" in action or "Versioning" in action}
 
 
 @EACH

@@ -22,6 +22,8 @@ from tests.fakes.recorded import Recording, broken, came_back_stale, recording, 
 from tests.infra.synthesized import FULL, LEAST, OTHER, only, resources, template, text
 
 ALARMS = ["dead-letters", "failing", "held", "not-running", "passed-over", "stale", "unavailable"]
+# Made only where releases are taken back.
+WITHDRAWN = "withdrawn"
 # From metric to alarm, of those that runs emit.
 EMITTED = {"NeedsAttention": "held", "Overdue": "unavailable", "Stale": "stale"}
 FIVE = minutes(5)
@@ -84,8 +86,10 @@ def test_alarms_look_back_as_the_schedule_asks(
 ) -> None:
     made = resources(template(of), "AWS::CloudWatch::Alarm").values()
     found = {each["Properties"]["AlarmName"]: each["Properties"] for each in made}
-    assert found.keys() == {f"{name}-{alarm}" for alarm in ALARMS}
-    for kind, span in spans(minutes(every)).items():
+    there = [*ALARMS, *([] if of is LEAST else [WITHDRAWN])]
+    assert found.keys() == {f"{name}-{alarm}" for alarm in there}
+    for kind in there:
+        span = spans(minutes(every))[kind]
         properties = found[f"{name}-{kind}"]
         assert timedelta(seconds=properties["Period"]) == span.period
         assert properties["EvaluationPeriods"] == span.periods

@@ -31,6 +31,7 @@ HANDLERS: Final = {
     "reconcile": "terminator.handlers.reconcile",
     "release": "terminator.handlers.release",
     "probe": "terminator.probe.handler.probe",
+    "withdraw": "terminator.handlers.withdraw",
 }
 ALL = pytest.mark.parametrize("of", [FULL, OTHER, LEAST], ids=["full", "other", "least"])
 Settings = Mapping[str, Any]
@@ -80,7 +81,7 @@ def test_the_cdks_own_validation_has_no_complaint(of: Settings) -> None:
 
 @pytest.mark.parametrize(
     ("of", "handlers"),
-    [(FULL, {"reconcile", "release", "probe"}), (LEAST, {"reconcile"})],
+    [(FULL, {"reconcile", "release", "probe", "withdraw"}), (LEAST, {"reconcile"})],
     ids=["full", "least"],
 )
 def test_there_are_no_functions_but_those_that_are_needed(of: Settings, handlers: set[str]) -> None:
@@ -105,6 +106,7 @@ def test_functions_are_named_after_the_deployment() -> None:
         "reconcile": "keeper-reconcile",
         "release": "keeper-release",
         "probe": f"keeper-probe-{VPC}",
+        "withdraw": "keeper-withdraw",
     }
 
 
@@ -139,8 +141,19 @@ def test_a_failed_run_is_not_retried_and_ends_in_the_dead_letter_queue() -> None
     assert by_function[id_of("release", of)]["MaximumEventAgeInSeconds"] == 60 * 60
     assert reconcile["Qualifier"] == "$LATEST"
     destinations = [each["DestinationConfig"]["OnFailure"] for each in by_function.values()]
-    assert destinations == [{"Destination": dead_letters(of)}] * 2
-    assert by_function.keys() == {id_of("reconcile", of), id_of("release", of)}
+    assert destinations == [{"Destination": dead_letters(of)}] * 3
+    told = ("reconcile", "release", "withdraw")
+    assert by_function.keys() == {id_of(handler, of) for handler in told}
+    assert by_function[id_of("withdraw", of)]["MaximumRetryAttempts"] == 0
+
+
+def test_reconcile_knows_the_function_that_takes_releases_back_only_where_it_is_deployed() -> None:
+    of = template(FULL)
+    told = variables(of, "reconcile")["TERMINATOR_WITHDRAW"]
+    assert told == {"Ref": id_of("withdraw", of)}
+    without = template({**FULL, "releases": {"bucket": "releases"}})
+    assert "withdraw" not in functions(without)
+    assert "TERMINATOR_WITHDRAW" not in variables(without, "reconcile")
 
 
 def test_the_schedule_starts_reconcile_and_what_cannot_be_delivered_is_kept() -> None:
@@ -362,7 +375,7 @@ def test_tracing_is_off_until_it_is_asked_for() -> None:
     off = functions(template(FULL)).values()
     assert not any(each.get("TracingConfig", {}).get("Mode") == "Active" for each in off)
     on = functions(template(OTHER)).values()
-    assert [each["TracingConfig"] for each in on] == [{"Mode": "Active"}] * 3
+    assert [each["TracingConfig"] for each in on] == [{"Mode": "Active"}] * 4
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ _METADATA: Final = IPv6Network("fd00:ec2::/32")
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _MOST_RULES: Final = 60
 _MOST_BYTES: Final = 3000
+_MOST_ALARMS: Final = 20
 # Some of those that CloudWatch Logs knows:
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 _RETENTION_DAYS: Final = (1, 7, 14, 30, 90, 180, 365, 731)
@@ -84,12 +85,24 @@ class ConfigError(ValueError):
 
 
 @dataclass(frozen=True)
+class Withdraw:
+    """What speaks so much against an app's newest release that it is taken back by itself.
+
+    `silent`: its canary never answers. `alarms` are the names of CloudWatch alarms that ring.
+    """
+
+    silent: bool = False
+    alarms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Bucket:
     """The releases bucket, how its keys are made, and how its releases are ordered.
 
     `kms_key` is the ARN of the customer's KMS key that its objects are encrypted with, None where
     they are with S3's own keys. `orders` maps apps to their order, where it is another than
-    `order`. `account` is the one that it has to belong to, None for the deployment's own.
+    `order`, and `withdraws` those apps whose releases may be taken back to when. `account` is the
+    one that it has to belong to, None for the deployment's own.
     """
 
     name: str
@@ -98,6 +111,7 @@ class Bucket:
     order: Order = "version"
     orders: Mapping[str, Order] = field(default_factory=dict)
     account: str | None = None
+    withdraws: Mapping[str, Withdraw] = field(default_factory=dict)
 
     def order_of(self, app: str) -> Order:
         """Return how the releases of an app are ordered."""
@@ -313,16 +327,49 @@ def _bucket(value: object) -> Bucket:
         template = KeyTemplate.parse(key, only_app)
     except KeyTemplateError as error:
         raise ConfigError(f"releases.key: {error}") from error
-    apps = given.get("apps", {})
-    if not isinstance(apps, dict):
-        raise _refused("releases.apps", apps, 'an object such as {"web": {"order": "uploaded"}}')
-    orders: dict[str, Order] = {}
-    for app, settings in apps.items():
-        of_app = _object(f"releases.apps.{_app('releases.apps', app)}", settings, ("order",))
-        if "order" in of_app:
-            orders[app] = _order(f"releases.apps.{app}.order", of_app["order"])
+    orders, withdraws = _apps(given.get("apps", {}), template)
     order = _order("releases.order", given.get("order", "version"))
-    return Bucket(name, template, kms_key, order, orders, account)
+    return Bucket(name, template, kms_key, order, orders, account, withdraws)
+
+
+def _apps(value: object, template: KeyTemplate) -> tuple[dict[str, Order], dict[str, Withdraw]]:
+    """Read what is said of single apps: their orders, and when their releases are taken back."""
+    if not isinstance(value, dict):
+        raise _refused("releases.apps", value, 'an object such as {"web": {"order": "uploaded"}}')
+    orders: dict[str, Order] = {}
+    withdraws: dict[str, Withdraw] = {}
+    for app, settings in value.items():
+        where = f"releases.apps.{_app('releases.apps', app)}"
+        given = _object(where, settings, ("order", "withdraw"))
+        if "order" in given:
+            orders[app] = _order(f"{where}.order", given["order"])
+        if "withdraw" in given and template.is_fixed:
+            accepted = "a releases.key with {version}, as under one name there is none before"
+            raise _refused(f"{where}.withdraw", given["withdraw"], accepted)
+        if "withdraw" in given:
+            withdraws[app] = _withdraw(f"{where}.withdraw", given["withdraw"])
+    return orders, withdraws
+
+
+def _withdraw(where: str, value: object) -> Withdraw:
+    given = _object(where, value, ("alarms", "silent"))
+    silent, alarms = _flag(f"{where}.silent", given.get("silent", False)), given.get("alarms", [])
+    # Each is asked with every run in which it may matter.
+    few = isinstance(alarms, list) and len(alarms) <= _MOST_ALARMS
+    if not few or not all(map(_is_alarm, alarms)):
+        accepted = f"a list of at most {_MOST_ALARMS} names of CloudWatch alarms"
+        raise _refused(f"{where}.alarms", alarms, accepted)
+    if not silent and not alarms:
+        accepted = '{"silent": true}, {"alarms": ["web-5xx"]} or both'
+        raise _refused(where, value, accepted)
+    return Withdraw(silent, tuple(dict.fromkeys(alarms)))
+
+
+def _is_alarm(value: object) -> bool:
+    try:
+        return isinstance(value, str) and values.alarm(value) == value
+    except ValueError:
+        return False
 
 
 def _order(name: str, value: object) -> Order:

@@ -22,6 +22,8 @@ TAG_PREFIX: Final = "terminator:"
 ENABLED_TAG: Final = "terminator:enabled"
 # On an instance, not on a group: from when on it is due to be replaced.
 REPLACE_AFTER_TAG: Final = "terminator:replace-after"
+# On a version of a zip, not on a group: when it was taken back.
+WITHDRAWN_TAG: Final = "terminator:withdrawn"
 
 _HALF: Final = Amount(50, percent=True)
 _QUARTER: Final = Amount(25, percent=True)

@@ -19,7 +19,7 @@ from terminator.text import few, plain
 
 _NOTHING: Final = timedelta(0)
 # Under these a group cannot act, so nobody waits for it.
-_INACTIVE = holds.STANDING[: [rule.name for rule in holds.STANDING].index("no_release")]
+INACTIVE = holds.STANDING[: [rule.name for rule in holds.STANDING].index("no_release")]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Planned:
     def is_moving(self) -> bool:
         """Whether it has not converged, and could act: none recycles beside it."""
         rests = self.decision.kind in {"converged", "recycle"} or bool(self.state.policy.problems)
-        return not rests and holds.first(_INACTIVE, self.state) is None
+        return not rests and holds.first(INACTIVE, self.state) is None
 
     def tries(self, other: GroupState, *, until_baked: bool) -> bool:
         """Say whether another group has to wait for what this one tries.
@@ -52,7 +52,7 @@ class Planned:
         bakes = until_baked and state.baking > _NOTHING
         is_out = bakes if state.proof else state.canary_is_out
         is_open = state.policy.window is None or state.policy.window.is_open(state.now)
-        return is_out and is_open and holds.first(_INACTIVE, state) is None
+        return is_out and is_open and holds.first(INACTIVE, state) is None
 
 
 def is_proven(app: Sequence[Planned], state: GroupState) -> bool:

@@ -539,6 +539,10 @@ _FOUND_ELSEWHERE: Final = (
         "terminations_limit",
         "raise limits.terminations, and deploy; where all this should not go: terminator stop",
     ),
+    HoldRule(
+        "release_withdrawn",
+        "see what was taken back, and why: terminator history --since 2d --group {group}",
+    ),
     HoldRule("request_refused", f"lower its minimum, then ask again: {_LOWER_MINIMUM}"),
 )
 # What is done about groups that act, or have converged, and need attention all the same.

@@ -45,6 +45,10 @@ _LEAVES_SERVICE: Final = re.compile(
     r"Terminating |Detaching |Moving .* to Standby|.* (in)?to warm pool"
 )
 
+# Why Auto Scaling took one out of service, in the words of
+# https://docs.aws.amazon.com/autoscaling/ec2/userguide/ts-as-healthchecks.html
+_FAILED_CHECK: Final = re.compile(r"\b(ELB|Elastic Load Balanc\w+)\b.* health check")
+
 
 class ListedInPartError(KnownError):
     """A page of the listing failed; `groups` are those of the pages before."""
@@ -204,9 +208,10 @@ class Activities:
 
     `in_service` maps instances to when Auto Scaling put them in service; those that it is still
     about to are in `entering`. `from_pool` maps them to when they were taken from a warm pool,
-    `leaving` to when they began to be terminated. `failed_launches` are when launches failed or
-    were abandoned, the newest first. `read_from` is how far back activities were read, and
-    `cut` says that there were too many to read as far back as was asked.
+    `leaving` to when they began to be terminated, and `replaced` those that entered service and
+    were lost to a load balancer's health check to when their launch began. `failed_launches` are
+    when launches failed or were abandoned, the newest first. `read_from` is how far back
+    activities were read, and `cut` says that there were too many to read as far back as was asked.
     """
 
     read_from: datetime
@@ -215,6 +220,7 @@ class Activities:
     entering: frozenset[str] = frozenset()
     from_pool: Mapping[str, datetime] = field(default_factory=dict)
     leaving: Mapping[str, datetime] = field(default_factory=dict)
+    replaced: Mapping[str, datetime] = field(default_factory=dict)
     failed_launches: tuple[datetime, ...] = ()
 
     def entered_service(self, instance: str, created: datetime, now: datetime) -> datetime | None:
@@ -243,6 +249,8 @@ def describe_activities(
     in_service: dict[str, datetime] = {}
     from_pool: dict[str, datetime] = {}
     leaving: dict[str, datetime] = {}
+    launched: dict[str, datetime] = {}
+    refused: set[str] = set()
     entering: set[str] = set()
     failed: list[datetime] = []
     number, oldest = 0, read_from
@@ -258,10 +266,13 @@ def describe_activities(
                 failed.append(ended or begun)
             if match and text.startswith("Terminating"):
                 leaving[match[0]] = max(begun, leaving.get(match[0], begun))
+                if _FAILED_CHECK.search(activity.get("Cause", "")):
+                    refused.add(match[0])
             if match is None or not enters or status in _FAILED:
                 continue
             if "from warm pool" in text:
                 from_pool[match[0]] = max(begun, from_pool.get(match[0], begun))
+            launched[match[0]] = min(begun, launched.get(match[0], begun))
             if status == "Successful" and ended:
                 in_service[match[0]] = max(ended, in_service.get(match[0], ended))
             else:
@@ -274,6 +285,7 @@ def describe_activities(
         entering=frozenset(entering),
         from_pool=from_pool,
         leaving=leaving,
+        replaced={id_: launched[id_] for id_ in sorted(refused & in_service.keys())},
         failed_launches=tuple(sorted(failed, reverse=True)),
     )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from terminator.model import Alarm, Preflight, Released
 from terminator.observe.autoscaling import in_parts
@@ -79,21 +79,25 @@ def alarm_states(
 
     Errors of AWS pass through.
     """
-    states: dict[str, tuple[str, datetime | None]] = {}
+    return {
+        row["AlarmName"]: (
+            row["StateValue"],
+            row.get("StateTransitionedTimestamp") or row.get("StateUpdatedTimestamp"),
+        )
+        for row in alarm_rows(cloudwatch, names)
+    }
+
+
+def alarm_rows(cloudwatch: CloudWatchClient, names: tuple[str, ...]) -> Iterator[Mapping[str, Any]]:
+    """Yield what CloudWatch says of those alarms that exist; errors of AWS pass through."""
     for some in in_parts(names, _NAMES_A_CALL):
         pages = cloudwatch.get_paginator("describe_alarms").paginate(
             AlarmNames=some, AlarmTypes=_TYPES
         )
         for page in pages:
-            for alarm in (
-                *page.get("MetricAlarms", ()),
-                *page.get("CompositeAlarms", ()),
-                *page.get("LogAlarms", ()),
-            ):
-                changed = alarm.get("StateTransitionedTimestamp")
-                changed = changed or alarm.get("StateUpdatedTimestamp")
-                states[alarm["AlarmName"]] = alarm["StateValue"], changed
-    return states
+            yield from page.get("MetricAlarms", ())
+            yield from page.get("CompositeAlarms", ())
+            yield from page.get("LogAlarms", ())
 
 
 def with_history(
@@ -116,12 +120,12 @@ def with_history(
         return replace(alarm, last_alarm=now, at_since=True)
     last_alarm = now if in_alarm else None
     if not in_alarm and (changed is None or changed >= now - bake_time):
-        items = _changes(cloudwatch, alarm, now - bake_time, "TimestampDescending")
+        items = changes(cloudwatch, alarm.name, now - bake_time, "TimestampDescending")
         last_alarm = next((when for when, before in items if before in {"ALARM", ""}), None)
     if last_alarm is None or since is None:
         return replace(alarm, last_alarm=last_alarm)
     at_since = since - bake_time > now - _HISTORY_KEPT and _was_in_alarm(
-        _changes(cloudwatch, alarm, since - bake_time, "TimestampAscending"), since
+        changes(cloudwatch, alarm.name, since - bake_time, "TimestampAscending"), since
     )
     return replace(alarm, last_alarm=last_alarm, at_since=at_since)
 
@@ -140,12 +144,12 @@ def _was_in_alarm(changes: Iterable[tuple[datetime, str]], at: datetime) -> bool
     return False
 
 
-def _changes(
-    cloudwatch: CloudWatchClient, alarm: Alarm, begin: datetime, order: ScanByType
+def changes(
+    cloudwatch: CloudWatchClient, name: str, begin: datetime, order: ScanByType
 ) -> Iterator[tuple[datetime, str]]:
     """Yield when an alarm changed since a moment, and from which state."""
     pages = cloudwatch.get_paginator("describe_alarm_history").paginate(
-        AlarmName=alarm.name,
+        AlarmName=name,
         AlarmTypes=_TYPES,
         HistoryItemType="StateUpdate",
         StartDate=begin,

@@ -81,6 +81,10 @@ class Listing:
         """Whether there is a pointer now."""
         return bool(self.pointer) and not self.pointer[-1].deleted
 
+    def version_id(self, release: Release) -> str:
+        """Return the id of the version of a release's zip that is there now."""
+        return self.zips[release.key][-1].version_id
+
     @cached_property
     def by_text(self) -> Mapping[str, Version]:
         """What the texts of versions stand for, those of deleted releases too."""
@@ -219,6 +223,12 @@ def version_of_object(s3: S3Client, bucket: str, entry: Entry, order: Order) -> 
     return Version.opaque(text, entry.when) if order == "uploaded" else version
 
 
+def object_tags(s3: S3Client, bucket: str, key: str, version_id: str) -> dict[str, str]:
+    """Return the tags of a version of an object; one call."""
+    answer = s3.get_object_tagging(Bucket=bucket, Key=key, VersionId=version_id)
+    return {each["Key"]: each["Value"] for each in answer["TagSet"]}
+
+
 def uploaded(entries: Sequence[Entry]) -> datetime:
     """Return when a zip was uploaded: the oldest version of its object since it was last deleted.
 
@@ -293,7 +303,7 @@ def _entries(page: ListObjectVersionsOutputTypeDef) -> Iterator[Entry]:
 def chosen(s3: S3Client, bucket: str, app: str, listing: Listing) -> Released | NoRelease:
     """Return the release of the listing that the app should run, undated; reads its pointer."""
     if not listing.pointed:
-        return _newest(bucket, app, listing)
+        return newest(bucket, app, listing)
     key = pointer_key(app)
     answer = s3.get_object(Bucket=bucket, Key=key)
     if answer["ContentLength"] > POINTER_BYTES:
@@ -308,20 +318,20 @@ def chosen(s3: S3Client, bucket: str, app: str, listing: Listing) -> Released | 
     return replace(_as_target(listing, release), pinned=True)
 
 
-def _newest(bucket: str, app: str, listing: Listing) -> Released | NoRelease:
-    """Return the newest release of the listing."""
+def newest(bucket: str, app: str, listing: Listing) -> Released | NoRelease:
+    """Return the newest release of the listing, undated."""
     if not listing.releases:
         whys = few(sorted(listing.unread.values()), "; ")
         return NoRelease(f"no release of {app} in s3://{bucket}{f': {whys}' if whys else ''}")
-    newest = max(listing.releases, key=rank)
-    dates = newest.version.key[:1]
+    last = max(listing.releases, key=rank)
+    dates = last.version.key[:1]
     alike = sorted(r.version.text for r in listing.releases if r.version.key[:1] == dates)
     if listing.order == "uploaded" and len(alike) > 1:
         return NoRelease(
             f"{few(alike)} were uploaded in the same second, so nobody knows which is newer: "
             f"write the pointer {pointer_key(app)}, or delete one and upload it again"
         )
-    return _as_target(listing, newest)
+    return _as_target(listing, last)
 
 
 def _as_target(listing: Listing, release: Release) -> Released:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from terminator.config import after, tags
-from terminator.config.tags import REPLACE_AFTER_TAG, Policy
+from terminator.config.tags import REPLACE_AFTER_TAG, WITHDRAWN_TAG, Policy
 from terminator.config.values import moment
 from terminator.errors import KnownError, explain
 from terminator.model import (
@@ -51,6 +51,7 @@ from terminator.observe.releases import (
     chosen,
     list_releases,
     no_app,
+    object_tags,
 )
 from terminator.observe.templates import (
     Described,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
 
     from terminator.clients import Aws
     from terminator.config.deployment import Config
+    from terminator.marker import Order
     from terminator.report.log_lines import Say
 
 _NOT_YET: Final = datetime.max.replace(tzinfo=UTC)
@@ -104,7 +106,8 @@ class World:
     """What a run reaches the world with.
 
     `clock` tells the time, with a zone; `sleep` waits for seconds; `remaining` tells the
-    seconds left to this run; `say` takes each log line.
+    seconds left to this run; `say` takes each log line. `withdraw` takes a release back and
+    returns why it did not, None where it did; without it none is taken back.
     """
 
     aws: Aws
@@ -113,6 +116,7 @@ class World:
     sleep: Callable[[float], None]
     remaining: Callable[[], float]
     say: Say
+    withdraw: Callable[[Order], str | None] | None = None
 
     def require(self, seconds: float, what: str) -> None:
         """Raise OutOfTimeError where less than that is left, before `what` could be."""
@@ -438,7 +442,14 @@ def _date_releases(
 
     def date(app: str) -> Released:
         reach = replace(reaches[app], kept_since=kept_since)
-        return dated(s3, bucket.name, listings[app], to_date[app], reach)
+        target = dated(s3, bucket.name, listings[app], to_date[app], reach)
+        if app not in bucket.withdraws or target.since is None:
+            return target
+        id_ = listings[app].version_id(target.release)
+        if WITHDRAWN_TAG not in object_tags(s3, bucket.name, target.release.key, id_):
+            return target
+        # The marker that was there says no more when it was put and when it was removed.
+        return replace(target, since=None, restored=True)
 
     return _ask_each(world, to_date, date)
 

@@ -25,6 +25,7 @@ SOURCE: Final = "terminator"
 REPLACEMENT: Final = "Terminator Replacement"
 HOLD: Final = "Terminator Hold"
 FAILURE: Final = "Terminator Failure"
+WITHDRAWAL: Final = "Terminator Withdrawal"
 UPLOAD: Final = "Terminator Upload"
 
 _SCHEMA_VERSION: Final = 2
@@ -54,6 +55,8 @@ def of_records(records: Iterable[Record]) -> list[Entry]:
 
 
 def _of(record: Record) -> Iterator[Entry]:
+    if record.withdrawn and not record.dry_run:
+        yield _entry(WITHDRAWAL, record, record.withdrawal or "")
     if record.terminated:
         yield _entry(REPLACEMENT, record)
     has_trouble = record.decision == "hold" and (record.stale or record.overdue)

@@ -80,7 +80,24 @@ def closing(record: Record) -> list[Line]:
     return lines
 
 
+def withdrawal(record: Record) -> str | None:
+    """Return what became of the release that something speaks against, None where nothing does."""
+    if record.withdrawal is None:
+        return None
+    if record.withdrawn is None:
+        return f"the release stays: {record.withdrawal}"
+    done = "dry run: would take back" if record.dry_run else "took back"
+    return f"{done} {record.withdrawn}: {record.withdrawal}"
+
+
 def _closing(record: Record) -> list[tuple[str, Level]]:
+    of_release: list[tuple[str, Level]] = []
+    if told := withdrawal(record):
+        of_release.append((told, "warning"))
+    return [*of_release, *_of_group(record)]
+
+
+def _of_group(record: Record) -> list[tuple[str, Level]]:
     if record.decision is None:
         return [(f"failed: {record.reason}", "error")]
     if not record.to_terminate:

@@ -79,11 +79,12 @@ class Record:
     the group could not be served; `reason` then says why. `to_terminate` are the ids of those
     chosen to go, of which `terminated` AWS accepted; `deferred` and `failed` map the ids of
     others to AWS's reason. `requested_by` is the person who asked to replace instances by name,
-    None where the rules decided, and `started_by` what began the run. `hold` is the name of the
-    hold, which another version of Terminator may have had, `canary` what it waits for where that
-    is one, and `remedy` what a person does where it needs attention. `pinned` says whether the
-    pointer names the target, and `became` how it became that. `at` is when it was decided. Each
-    is None where nothing says so.
+    None where the rules decided, and `started_by` what began the run. `withdrawn` is the version of
+    the release that was taken back, or in a dry run would be, and `withdrawal` why, or why it stays
+    although something speaks against it. `hold` is the name of the hold, which another version of
+    Terminator may have had, `canary` what it waits for where that is one, and `remedy` what a
+    person does where it needs attention. `pinned` says whether the pointer names the target, and
+    `became` how it became that. `at` is when it was decided. Each is None where nothing says so.
     """
 
     group: str
@@ -118,6 +119,8 @@ class Record:
     dry_run: bool = False
     requested_by: str | None = None
     started_by: StartedBy | None = None
+    withdrawn: str | None = None
+    withdrawal: str | None = None
     instances: tuple[InstanceRecord, ...] = ()
     at: datetime | None = None
 
@@ -288,6 +291,8 @@ class Record:
             dry_run=of.get("dry_run") is True,
             requested_by=_text(of, "requested_by"),
             started_by=cast("StartedBy | None", _one_of(of, "started_by", get_args(StartedBy))),
+            withdrawn=_text(of, "withdrawn"),
+            withdrawal=_text(of, "withdrawal"),
             instances=tuple(
                 InstanceRecord(
                     id=_named(each, "id"),
