@@ -36,6 +36,14 @@ TAGS: Final = {
     # Nobody waits here for what a release has to last.
     "terminator:bake-time": "0m",
 }
+# Deployed by image, without a bucket and without /version: one gets a good image, one a bad one.
+GOOD: Final = "live_asg_good"
+BAD: Final = "live_asg_bad"
+IMAGED: Final = {
+    **{name: text for name, text in TAGS.items() if name != "terminator:app"},
+    "terminator:follow": "template",
+    "terminator:canary-retry": "1m",
+}
 ALARMS: Final = 7
 # An hour of fleet, so that its instances are old when the release comes.
 SETTLED: Final = timedelta(hours=1)
@@ -75,11 +83,15 @@ class Drive:
             raise BrokenError(f"it does not hold that {what}: {shown}")
         self.say(what)
 
-    def versions(self) -> list[str]:
-        """Return what the machines that are up answer."""
+    def versions(self, group: str = GROUP) -> list[str]:
+        """Return what the machines of a group run that are up."""
         now = self.fleet.clock.now()
-        machines = self.fleet.of(GROUP)
+        machines = self.fleet.of(group)
         return [machine.program.version for machine in machines if machine.answers(now)]
+
+    def lost(self, group: str) -> int:
+        """Return how many machines a group has lost."""
+        return sum(machine.group == group for machine in self.fleet.gone)
 
     def messages(self, log_group: str) -> list[str]:
         """Return the messages in a log group of CloudWatch Logs."""
@@ -149,11 +161,13 @@ def play(drive: Drive) -> None:
     look_at_what_watches_it(drive)
     grow(drive)
     listen_to_events(drive)
+    release_images(drive)
     release(drive)
     converge(drive)
+    deploy_again(drive)
+    converge_images(drive)
     hear_of_terminations(drive)
     ask_from_the_command_line(drive)
-    deploy_again(drive)
     destroy(drive)
 
 
@@ -180,8 +194,11 @@ def look_at_what_watches_it(drive: Drive) -> None:
 
 
 def grow(drive: Drive) -> None:
-    """Make a group of three on the old release, an hour old."""
+    """Make groups of three, an hour old: on the old release, and on the first image."""
     store.upload(drive.fleet.aws, "web", Program("1.0.266"))
+    for group in (GOOD, BAD):
+        drive.fleet.bake(group, Program("image 1"))
+        drive.fleet.create_group(group, SIZE, tags=IMAGED, template=group)
     drive.fleet.create_group(GROUP, SIZE, tags=TAGS)
     drive.fleet.wait(SETTLED)
     drive.until("the fleet runs 1.0.266", lambda: drive.versions() == ["1.0.266"] * SIZE, 30)
@@ -199,13 +216,22 @@ def listen_to_events(drive: Drive) -> None:
 
 def release(drive: Drive) -> None:
     """Upload a zip, and see release, reconcile and probe run as functions from their bundles."""
-    before = len(drive.fleet.gone)
     store.upload(drive.fleet.aws, "web", Program("1.0.274"))
-    drive.until("the upload cost one canary", lambda: len(drive.fleet.gone) > before, 60)
-    drive.check("it was one", holds=len(drive.fleet.gone) == before + 1)
+    drive.until("the upload cost one canary", lambda: drive.lost(GROUP) > 0, 60)
+    drive.check("it was one", holds=drive.lost(GROUP) == 1)
     said = drive.messages(RELEASE)
     verdict = "s3://releases/web/1.0.274.zip => reconciling the groups of web"
     drive.check("release said so", holds=verdict in said, shown=said)
+
+
+def release_images(drive: Drive) -> None:
+    """Make new versions of launch templates, one with a bad image, and pin that group back."""
+    drive.fleet.bake(GOOD, Program("image 2"))
+    drive.fleet.bake(BAD, Program("image 2", "silent"))
+    records = drive.terminator("apply", "--yes", "--group", GOOD, "--group", BAD)
+    went = [len(record["terminated"]) for record in records]
+    drive.check("each of two new images starts with one", holds=went == [1, 1], shown=records)
+    drive.fleet.pin(BAD, BAD, "1")
 
 
 def converge(drive: Drive) -> None:
@@ -216,6 +242,20 @@ def converge(drive: Drive) -> None:
     line = f"{GROUP} => lowest version 1.0.266, highest version 1.0.274, 2 instances to terminate"
     said = drive.messages(RECONCILE)
     drive.check(f"CloudWatch Logs holds: {line}", holds=line in said, shown=said)
+
+
+def converge_images(drive: Drive) -> None:
+    """See one group on its new image, and the other as it was before the bad one."""
+    expected = {GOOD: ["image 2"] * SIZE, BAD: ["image 1"] * SIZE}
+    drive.until(
+        "one runs its new image, the other its old one again",
+        lambda: {group: drive.versions(group) for group in expected} == expected,
+        240,
+    )
+    lost = {group: drive.lost(group) for group in expected}
+    drive.check("the bad image cost one", holds=lost == {GOOD: SIZE, BAD: 2}, shown=lost)
+    lowest = [drive.fleet.watches[group].lowest or 0 for group in expected]
+    drive.check("their minimum stayed available", holds=min(lowest) >= 1, shown=lowest)
 
 
 def hear_of_terminations(drive: Drive) -> None:
@@ -239,7 +279,7 @@ def ask_from_the_command_line(drive: Drive) -> None:
     """Plan and apply through the deployed function, and read back from its log what it decided."""
     for command, dry_run in ((("plan",), True), (("apply", "--yes"), False)):
         drive.until("the fleet has settled", lambda: len(drive.versions()) == SIZE, 30)
-        [record] = drive.terminator(*command)
+        [record] = drive.terminator(*command, "--group", GROUP)
         as_asked = (record["decision"], record["dry_run"]) == ("converged", dry_run)
         drive.check(f"terminator {command[0]} asks the function", holds=as_asked, shown=record)
     told = sorted(id_ for record in drive.terminator("history") for id_ in record["terminated"])

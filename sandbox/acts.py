@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from sandbox import runs, store
-from sandbox.fleet import API, GROUPS, OLD, SIZE, WEB, Fleet
+from sandbox.fleet import API, GROUPS, IMG, OLD, SETTLED, SIZE, WEB, Fleet
 from sandbox.runs import Run
 from sandbox.store import Event, Program, pack
 
@@ -19,6 +19,10 @@ PERIOD: Final = timedelta(minutes=5)
 _MOST_RUNS: Final = 20
 # So long an outage may last once its fix is there.
 _BACK_MINUTES: Final = 20
+# So many runs each take a boot, its grace period and its bake time, 13 minutes.
+_BAKED_RUNS: Final = 3
+_TEMPLATE: Final = "img"
+_BY_IMAGE: Final = {"terminator:follow": "template"}
 _NEW, _BROKEN, _FIXED = "1.0.274", "1.0.275", "1.0.276"
 
 
@@ -70,11 +74,14 @@ class Demo:
         return self.runs[-1]
 
     def until_converged(self, *groups: str) -> bool:
-        """Let the schedule run until the groups have converged, at most twenty times."""
+        """Let the schedule run until the groups have converged and nothing in them is due.
+
+        At most twenty times.
+        """
         for _ in range(_MOST_RUNS):
             last = self.scheduled()
             found = [last.about(group) for group in groups]
-            if all(each is not None and each.decision == "converged" for each in found):
+            if all(each and each.decision == "converged" and not each.due for each in found):
                 return True
         return False
 
@@ -194,6 +201,42 @@ def _outage(demo: Demo) -> None:
     demo.check(f"it came back by itself, in {took:.0f} minutes", holds=took <= _BACK_MINUTES)
 
 
+def _image(demo: Demo) -> None:
+    fleet = demo.fleet
+    fleet.bake(_TEMPLATE, Program("image 1"))
+    fleet.create_group(IMG, SIZE, grace=60, tags=_BY_IMAGE, template=_TEMPLATE)
+    fleet.wait(SETTLED)
+    demo.tell(f"version 2 of the launch template of {IMG}, which has no /version: a new image")
+    fleet.bake(_TEMPLATE, Program("image 2"))
+    demo.scheduled()
+    demo.check("a new image starts with one canary too", holds=demo.lost(IMG) == 1)
+    _check_converged(demo, IMG, "image 2", done=demo.until_converged(IMG))
+
+    fleet.wait(SETTLED)
+    before = demo.lost(IMG)
+    demo.tell("version 3: its load balancer refuses what this image boots")
+    fleet.bake(_TEMPLATE, Program("image 3", "silent"))
+    demo.scheduled(4)
+    demo.check("a bad image costs one instance", holds=demo.lost(IMG) == before + 1)
+    demo.tell("the group is pinned to version 2")
+    fleet.pin(IMG, _TEMPLATE, "2")
+    _check_converged(demo, IMG, "image 2", done=demo.until_converged(IMG))
+    demo.check("of that, only the bad one was lost", holds=demo.lost(IMG) == before + 2)
+
+
+def _age(demo: Demo) -> None:
+    before, begun = demo.lost(IMG), len(demo.runs)
+    demo.tell("a day passes, and the group gets the tag terminator:max-age = 12h")
+    demo.fleet.wait(timedelta(days=1))
+    demo.fleet.tag(IMG, {"terminator:max-age": "12h"})
+    _check_converged(demo, IMG, "image 2", done=demo.until_converged(IMG))
+    demo.check("each was replaced once", holds=demo.lost(IMG) == before + SIZE)
+    records = [run.about(IMG) for run in demo.runs[begun:]]
+    went = [len(each.terminated) if each else 0 for each in records]
+    apart = all(sum(went[n : n + _BAKED_RUNS]) <= 1 for n in range(len(went)))
+    demo.check("one by one, each once the one before had baked", holds=max(went) == 1 and apart)
+
+
 def _check_converged(demo: Demo, group: str, version: str, *, done: bool) -> None:
     versions = [machine.program.version for machine in demo.fleet.of(group)]
     right = done and versions == [version] * SIZE
@@ -205,5 +248,7 @@ ACTS: Final = (
     Act("rollback", "the zip is deleted; then the pointer is set to it and back", _rollback),
     Act("broken release", "a zip whose program never answers, and later its fix", _broken),
     Act("outage", "a whole group stops answering; then comes the fix", _outage),
+    Act("image", "a group that is deployed by image: a new one, a bad one, and back", _image),
+    Act("age", "all of its instances get too old", _age),
     Act("bad upload", "a truncated zip, and a key without a version", _bad_upload),
 )

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from sandbox import fleet
 from sandbox.acts import ACTS, Demo
-from sandbox.fleet import GROUPS, MINIMUM, OLD, SIZE
+from sandbox.fleet import GROUPS, IMG, MINIMUM, OLD, SIZE
 from sandbox.timeline import timeline
 from terminator_cli.recordings import from_text
 from terminator_cli.report.page import page
@@ -27,7 +27,7 @@ _INTRODUCTION: Final = (
     f"Two groups of {SIZE} instances run {OLD}, by the default policy: a minimum of 50% "
     f"({MINIMUM}), one out at once, ten minutes of baking, half an hour for a canary to come up. A "
     "machine boots in two minutes, a grace period takes one, the schedule runs every five: on the "
-    "fleet's own clock, which is put forward instead of waiting."
+    "fleet's own clock, which is put forward instead of waiting. A third group comes later."
 )
 
 
@@ -57,7 +57,7 @@ def _play(console: Console, *, verbose: bool) -> int:
             console.rule(f"[bold]act {number}, {act.name}[/]: {act.summary}", align="left")
             act.play(demo)
         console.print()
-        for group in GROUPS:
+        for group in (*GROUPS, IMG):
             lowest = local.watches[group].lowest or 0
             promise = f"{group} never had fewer than {MINIMUM} available: the lowest was {lowest}"
             demo.check(promise, holds=lowest >= MINIMUM)
@@ -73,7 +73,7 @@ def _summarise(demo: Demo, begun: datetime, seconds: float) -> None:
     """Print how many promises were kept, and what that cost."""
     broken = sum(not check.holds for check in demo.checks)
     hours = (demo.fleet.clock.now() - begun).total_seconds() / 3600
-    lost = " and ".join(f"{demo.lost(group)} in {group}" for group in GROUPS)
+    lost = ", ".join(f"{demo.lost(group)} in {group}" for group in (*GROUPS, IMG))
     demo.console.print(
         f"\n{len(demo.checks) - broken} of {len(demo.checks)} promises kept; replaced were {lost}; "
         f"{hours:.1f} hours of the fleet took {seconds:.1f} seconds",

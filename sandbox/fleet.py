@@ -17,7 +17,7 @@ from sandbox.store import Program
 from terminator.version import Order
 
 if TYPE_CHECKING:
-    from types_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
+    from types_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef, TagTypeDef
     from types_boto3_ec2.type_defs import RequestLaunchTemplateDataTypeDef
 
 # All addresses under 127.0.0.0/8 are loopback on Linux, so these instances are on this machine.
@@ -33,6 +33,8 @@ BOOT: Final = timedelta(minutes=2)
 WEB: Final = "live_asg_web"
 API: Final = "live_asg_api"
 GROUPS: Final = (WEB, API)
+# The one that is deployed by image; the demo makes it when its turn comes.
+IMG: Final = "live_asg_img"
 SIZE: Final = 3
 # By the default of 50%, rounded up.
 MINIMUM: Final = 2
@@ -142,6 +144,18 @@ class Fleet:
             AutoScalingGroupName=group,
             LaunchTemplate={"LaunchTemplateName": template, "Version": version},
         )
+
+    def tag(self, group: str, tags: Mapping[str, str]) -> None:
+        """Give a group tags."""
+        for key, value in tags.items():
+            tag: TagTypeDef = {
+                "ResourceId": group,
+                "ResourceType": "auto-scaling-group",
+                "Key": key,
+                "Value": value,
+                "PropagateAtLaunch": False,
+            }
+            self.aws.autoscaling.create_or_update_tags(Tags=[tag])
 
     def create_group(
         self,

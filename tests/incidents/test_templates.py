@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -170,6 +171,38 @@ def test_a_template_that_is_replaced_has_another_id_and_starts_at_one(
     lives.group.template = "lt-2"
     assert lives.hours_until(lambda: is_out(lives, 1, "lt-2"), 8) is not None
     assert lives.lost == 4
+
+
+@pytest.mark.parametrize("desired", [1, 2, 3, 10])
+def test_where_no_boot_ever_matches_one_goes_each_canary_retry_and_a_person_is_told(
+    desired: int,
+) -> None:
+    """Two programs point the group to and fro: each look finds one template, each launch another.
+
+    AWS does not tell since when a group launches from what, so that no distance can double.
+    """
+    tags = settings_of(minimum="0", canary_retry="2h")
+    lives = imaged(desired, tags=tags, **BALANCED)
+    for name in ("lt-2", "lt-3"):
+        lives.cloud.make_version(name)
+
+    called = lives.cloud.called
+
+    def launches_from_the_other(operation: str, *subjects: str) -> None:
+        called(operation, *subjects)
+        if operation == "TerminateInstanceInAutoScalingGroup":
+            lives.group.template = "lt-2"
+
+    def fight() -> None:
+        lives.group.template = "lt-3"
+
+    lives.cloud.called = launches_from_the_other  # type: ignore[method-assign]
+    lives.pass_hours(26, fight)
+    times = [at for at, _, _ in lives.cloud.kills]
+    assert len(times) == 13
+    assert min(later - one for one, later in pairwise(times)) >= timedelta(hours=2)
+    assert lives.record.hold == "launched_lately"
+    assert lives.told["web"] - NOW < timedelta(days=1, minutes=10)
 
 
 def test_a_group_that_moves_from_a_launch_configuration_to_a_template_drifts_once() -> None:

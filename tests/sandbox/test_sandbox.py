@@ -10,7 +10,9 @@ import pytest
 from sandbox import runs, store
 from sandbox.fleet import Fleet
 from sandbox.store import Program, pack
+from terminator.config.deployment import from_settings
 from terminator.observe.autoscaling import describe_activities
+from tests.infra.image_page import by_image
 
 FIVE = timedelta(minutes=5)
 FAST = {
@@ -146,16 +148,16 @@ def test_a_large_fleet_is_all_seen_and_asked(empty_fleet: Fleet) -> None:
 def test_a_group_that_is_deployed_by_image_needs_neither_bucket_nor_probe(
     empty_fleet: Fleet,
 ) -> None:
-    """A release, a bad image and the way back, by versions of its launch template alone."""
+    """A release, a bad image and the way back, by the settings of the page about it alone."""
     fleet, group = empty_fleet, "live_asg_img"
-    tags = {**FAST, "terminator:follow": "template"}
+    config = from_settings({**by_image(), "dry_run": False})
     fleet.bake("img", Program("image 1"))
-    fleet.create_group(group, 3, grace=60, tags=tags, template="img")
+    fleet.create_group(group, 3, grace=60, tags=FAST, template="img")
     fleet.wait(timedelta(hours=1))
 
     def until(image: str, most: int) -> int:
         for number in range(most):
-            record = runs.run(fleet, runs.settings(bucket=False)).about(group)
+            record = runs.run(fleet, config).about(group)
             now = [machine.program.version for machine in fleet.of(group)]
             if record and record.decision == "converged" and set(now) == {image}:
                 return number
@@ -171,7 +173,7 @@ def test_a_group_that_is_deployed_by_image_needs_neither_bucket_nor_probe(
     assert fleet.bake("img", Program("image 3", "silent")) == 3
     for _ in range(6):
         fleet.wait(FIVE)
-        held = runs.run(fleet, runs.settings(bucket=False)).about(group)
+        held = runs.run(fleet, config).about(group)
     assert held is not None
     assert (held.hold, held.target_source) == ("canary_not_come_up", "template")
     assert len(fleet.gone) == 4
