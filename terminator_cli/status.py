@@ -25,7 +25,7 @@ from terminator.config.deployment import Config
 from terminator.observe.snapshot import Scope
 from terminator.report.log_lines import nothing_to_serve
 from terminator.report.record import Record, shown
-from terminator.text import few, span, timeless
+from terminator.text import count, few, span, timeless
 from terminator.version import Order, stands_for
 from terminator_cli import output, reach
 from terminator_cli.exits import DONE, FAILED, UNCONVERGED, NotServedError, UnusableError, told
@@ -221,6 +221,11 @@ def _changes(*, as_json: bool, remark: str) -> Show:
     return show
 
 
+def _left(done: int, of: int) -> str:
+    """Say how many instances are not available on the target yet."""
+    return f", {count(of - done, 'instance')} left" if done < of else ""
+
+
 class Screen:
     """The groups as they stand, with progress, and the time that has passed.
 
@@ -250,7 +255,7 @@ class Screen:
             bar.add_row(
                 Text("          "),
                 ProgressBar(total=of, completed=done, width=30),
-                Text(f"{done} of {of} on target"),
+                Text(f"{done} of {of} on target{_left(done, of)}"),
             )
             rows += [block(record), bar, Text()]
         if self._remark:

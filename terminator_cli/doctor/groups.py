@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Iterator, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from terminator.clients import Aws
@@ -13,7 +14,7 @@ from terminator.decide.holds import NEEDED_PROCESSES
 from terminator.observe.autoscaling import healthy_percentage, tags_of
 from terminator.observe.load_balancers import attached_to, is_known
 from terminator.observe.preflight import alarm_states
-from terminator.text import count, quoted
+from terminator.text import count, quoted, span
 from terminator_cli.doctor.findings import Finding, Unseen, about, look, tag_command
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def check(group: OptedIn) -> Iterator[Finding]:
         yield _capacity(group)
         yield from _limits(group)
         yield _warm_up(group)
+        yield from _recycling(group)
     if "Status" in described:
         yield of.problem("status", described["Status"], "none: the group is being deleted")
     if policy.pause is not None:
@@ -149,6 +151,32 @@ def _warm_up(group: OptedIn) -> Finding:
     if default > 0:
         return of.ok("warm-up", f"{count(default, 'second')}, its DefaultInstanceWarmup")
     return of.ok("warm-up", "none: an instance is available once it answers")
+
+
+def _recycling(group: OptedIn) -> Iterator[Finding]:
+    """Check that the settings that recycle instances can do what they say."""
+    of, policy, described = about("group", group.name), group.policy, group.described
+    health_check = described.get("HealthCheckType", "EC2")
+    if policy.ill and "ELB" in health_check.split(","):
+        seen = (
+            f"the health check ({health_check}) asks the load balancers: Auto Scaling replaces "
+            "what they call unhealthy, and ill never has to"
+        )
+        yield of.warning("ill", seen, tag_command(group.name, f"{TAG_PREFIX}ill", "ignore"))
+    if policy.max_age is None:
+        return
+    # One goes at a time, and the next once the one before has baked; a boot comes on top.
+    grace = timedelta(seconds=described.get("HealthCheckGracePeriod", 0))
+    least = described["DesiredCapacity"] * (grace + policy.bake_time)
+    if policy.max_age > least:
+        yield of.ok("max-age", f"{span(policy.max_age)}; one round takes {span(least)} and boots")
+        return
+    seen = (
+        f"max-age is {span(policy.max_age)}, but one at a time {described['DesiredCapacity']} "
+        f"instances take at least {span(least)}: they are never all young enough"
+    )
+    enough = max(2, -(-2 * least // timedelta(hours=1)))
+    yield of.warning("max-age", seen, tag_command(group.name, f"{TAG_PREFIX}max-age", f"{enough}h"))
 
 
 def _others_hands(group: OptedIn) -> Iterator[Finding]:

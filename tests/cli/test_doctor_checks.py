@@ -478,3 +478,25 @@ def test_a_group_that_is_deployed_by_image_needs_a_load_balancer_to_tell_a_bad_o
     seen = "nobody asks its instances, and no load balancer does: a bad image looks like a good one"
     assert bad(found[1:]) == [("image", "warning", seen)] * (not arns)
     assert "image" not in {each.check for each in groups.check(described())}
+
+
+def test_a_max_age_that_a_group_cannot_keep_up_with_is_a_warning() -> None:
+    # Four instances, each of which takes five minutes of grace and ten of baking: an hour.
+    short, long = ({"terminator:max-age": age} for age in ("1h", "2h"))
+    [(check, level, seen)] = bad(groups.check(described(short)))
+    assert (check, level) == ("max-age", "warning")
+    assert seen.startswith("max-age is 60 minutes, but one at a time 4 instances take at least 60")
+    assert bad(groups.check(described(long))) == []
+    remedies = [each.remedy or "" for each in groups.check(described(short))]
+    assert any("Key=terminator:max-age,Value=2h," in remedy for remedy in remedies)
+
+
+@pytest.mark.parametrize(
+    ("health_check", "warns"), [("EC2", False), ("ELB", True), ("EC2,ELB", True)]
+)
+def test_ill_beside_a_health_check_that_asks_load_balancers_is_a_warning(
+    health_check: str, *, warns: bool
+) -> None:
+    group = described({"terminator:ill": "replace"}, HealthCheckType=health_check)
+    found = [each for each in bad(groups.check(group)) if each[0] == "ill"]
+    assert [level for _, level, _ in found] == (["warning"] if warns else [])
