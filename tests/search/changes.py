@@ -243,15 +243,15 @@ def mend(cloud: Cloud) -> None:
     cloud.wait(4)
 
 
-def can_boot_old(cloud: Cloud, app: str) -> bool:
-    """Say whether the zip of the old release of an app is there, and one."""
-    zipped = cloud.current().get(f"{app}/{OLD}.zip")
+def can_boot(cloud: Cloud, app: str, version: str) -> bool:
+    """Say whether the zip of a release of an app is there, and one."""
+    zipped = cloud.current().get(f"{app}/{version}.zip")
     return zipped is not None and zipped.data != b"broken"
 
 
 def _release(cloud: Cloud, *, newer: bool) -> None:
     for app in ("web", "api"):
-        if not newer and can_boot_old(cloud, app):
+        if not newer and can_boot(cloud, app, OLD):
             cloud.put(f"{app}/current", OLD.encode())
             continue
         if f"{app}/current" in cloud.current():

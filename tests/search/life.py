@@ -24,7 +24,7 @@ from tests.fakes.groups import LaunchHook, Program
 from tests.search.changes import (
     CHANGES,
     LAST,
-    can_boot_old,
+    can_boot,
     cannot_converge,
     heal,
     minimum,
@@ -429,7 +429,7 @@ class Life(RuleBasedStateMachine):
         for machine in (m for group in self._of_app(app) for m in group.counted()):
             setattr(machine, how, True)
         self.wait(61)
-        if back and can_boot_old(self.cloud, app):
+        if back and can_boot(self.cloud, app, OLD):
             self.point(which, OLD)
         else:
             self.unpoint(which)
@@ -493,7 +493,8 @@ class Life(RuleBasedStateMachine):
             and group.tags["terminator:window"] != WINDOW
         ]
         # Above the highest version that the search has there is no higher one.
-        if not can or self.cloud.comes_up.get((app, version), "good") != "good":
+        good = self.cloud.comes_up.get((app, version), "good") == "good"
+        if not can or not good or not can_boot(self.cloud, app, version):
             return
         COUNTS[name] += 1
         serving = [m for group in can for m in self.cloud.serving(group)]
