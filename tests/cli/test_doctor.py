@@ -293,3 +293,15 @@ def test_a_group_whose_opt_in_does_not_say_true_is_named_with_the_command_that_m
         "it is held"
     )
     account.aws.autoscaling.delete_auto_scaling_group(AutoScalingGroupName="typo", ForceDelete=True)
+
+
+def test_an_app_that_a_group_goes_after_in_a_circle_is_named(account: Fleet, on: Caller) -> None:
+    for app, after in (("a", "b"), ("b", "a")):
+        account.create_group(app, 0, tags={"terminator:after": after})
+    found = findings(on)
+    for name, circle in (("a", "a after b after a"), ("b", "b after a after b")):
+        seen = found[f"group {name}", "settings"]
+        assert (seen["level"], circle in seen["seen"]) == ("problem", True)
+        account.aws.autoscaling.delete_auto_scaling_group(
+            AutoScalingGroupName=name, ForceDelete=True
+        )
