@@ -11,6 +11,7 @@ from sandbox import runs, store
 from sandbox.fleet import API, GROUPS, IMG, OLD, SETTLED, SIZE, WEB, Fleet
 from sandbox.runs import Run
 from sandbox.store import Event, Program, pack
+from terminator.config.deployment import Withdraw
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +24,7 @@ _BACK_MINUTES: Final = 20
 _BAKED_RUNS: Final = 3
 _TEMPLATE: Final = "img"
 _BY_IMAGE: Final = {"terminator:follow": "template"}
-_NEW, _BROKEN, _FIXED = "1.0.274", "1.0.275", "1.0.276"
+_NEW, _BROKEN, _FIXED, _SILENT = "1.0.274", "1.0.275", "1.0.276", "1.0.277"
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,24 @@ def _broken(demo: Demo) -> None:
     _check_converged(demo, API, _FIXED, done=demo.until_converged(API))
 
 
+def _taken_back(demo: Demo) -> None:
+    fleet, before = demo.fleet, demo.lost(API)
+    demo.tell("releases of api are to be taken back where their canary never answers")
+    fleet.withdraws["api"] = Withdraw(silent=True)
+    demo.tell(f"api/{_SILENT}.zip is uploaded; its program never answers")
+    demo.deliver(store.upload(fleet.aws, "api", Program(_SILENT, "silent")))
+    demo.check("it costs one canary", holds=demo.lost(API) == before + 1)
+    begun, told = fleet.clock.now(), None
+    while told is None and fleet.clock.now() - begun < 2 * SETTLED:
+        last = demo.scheduled().about(API)
+        told = last.withdrawn if last else None
+    took = (fleet.clock.now() - begun) / timedelta(minutes=1)
+    demo.check(f"after {took:.0f} minutes it is taken back by itself", holds=told == _SILENT)
+    demo.check("not before an hour of silence", holds=took >= SETTLED / timedelta(minutes=1))
+    _check_converged(demo, API, _FIXED, done=demo.until_converged(API))
+    demo.check("of that, only the silent one was lost", holds=demo.lost(API) == before + 2)
+
+
 def _bad_upload(demo: Demo) -> None:
     before = len(demo.fleet.gone)
     whole = pack(Program("1.0.280"))
@@ -247,6 +266,7 @@ ACTS: Final = (
     Act("release", "new zips are uploaded for both groups", _release),
     Act("rollback", "the zip is deleted; then the pointer is set to it and back", _rollback),
     Act("broken release", "a zip whose program never answers, and later its fix", _broken),
+    Act("taken back", "another such zip, where it is to be taken back by itself", _taken_back),
     Act("outage", "a whole group stops answering; then comes the fix", _outage),
     Act("image", "a group that is deployed by image: a new one, a bad one, and back", _image),
     Act("age", "all of its instances get too old", _age),

@@ -14,6 +14,7 @@ from sandbox import local_aws, store
 from sandbox.endpoints import Endpoints
 from sandbox.local_aws import LocalAws
 from sandbox.store import Program
+from terminator.config.deployment import Withdraw
 from terminator.version import Order
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ class Fleet:
     """Groups, machines and releases on a local AWS; `boot` is how long a machine takes.
 
     `machines` are the instances that there are, by id, and `gone` those that there were. `images`
-    maps the ids of images to the programs that were baked into them. `order` is that of releases.
+    maps the ids of images to the programs that were baked into them. `order` is that of releases,
+    and `withdraws` maps apps to when theirs are taken back.
     """
 
     local: LocalAws
@@ -94,6 +96,7 @@ class Fleet:
     watches: dict[str, Watch] = field(default_factory=dict)
     images: dict[str, Program] = field(default_factory=dict)
     order: Order = "version"
+    withdraws: dict[str, Withdraw] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make the network and the launch template."""

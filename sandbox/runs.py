@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from sandbox.fleet import Fleet
 from sandbox.store import BUCKET, TEMPLATE, Event
-from terminator.config.deployment import Bucket, Config, from_settings
+from terminator import marker
+from terminator.config.deployment import Bucket, Config, Withdraw, from_settings
 from terminator.observe.snapshot import Scope, World
 from terminator.probe.addresses import networks
 from terminator.probe.ask import Answer, Limits, Question, ask
@@ -37,10 +38,16 @@ class Run:
         return next((record for record in self.records if record.group == group), None)
 
 
-def settings(*, bucket: bool = True, order: Order = "version") -> Config:
+def settings(
+    *,
+    bucket: bool = True,
+    order: Order = "version",
+    withdraws: Mapping[str, Withdraw] | None = None,
+) -> Config:
     """Return the configuration of the sandbox: every tagged group, not a dry run."""
     read = from_settings({"groups": {"tagged": True}, "dry_run": False})
-    return replace(read, bucket=Bucket(BUCKET, TEMPLATE, order=order) if bucket else None)
+    releases = Bucket(BUCKET, TEMPLATE, order=order, withdraws=withdraws or {})
+    return replace(read, bucket=releases if bucket else None)
 
 
 def run(fleet: Fleet, of: Config | None = None, scope: Scope | None = None) -> Run:
@@ -57,8 +64,10 @@ def run(fleet: Fleet, of: Config | None = None, scope: Scope | None = None) -> R
         sleep=fleet.clock.sleep,
         remaining=lambda: math.inf,
         say=lines.append,
+        withdraw=lambda order: marker.put(fleet.aws, BUCKET, order, fleet.clock.now()),
     )
-    records = reconcile(world, of or settings(order=fleet.order), scope or Scope())
+    default = settings(order=fleet.order, withdraws=fleet.withdraws)
+    records = reconcile(world, of or default, scope or Scope())
     fleet.sync()
     texts = tuple(line.text for line in lines)
     return Run(at, texts, tuple(replace(record, at=at) for record in records))

@@ -59,6 +59,10 @@ def test_the_release_of_a_canary_that_is_silent_for_twice_what_a_boot_may_take_g
     assert verdict.reason == "i-c has been silent in service for 60 minutes"
 
 
+def test_a_canary_that_came_within_seconds_of_the_upload_counts() -> None:
+    assert judged(seen(whole(*OLD, member("i-c", None, up=180, served=170)))).takes_back
+
+
 def test_so_has_one_whose_silent_boots_auto_scaling_replaces_before_they_are_so_old() -> None:
     young = member("i-c", None, up=6, served=3)
     two = {"i-x": ago(60), "i-y": ago(30)}
@@ -74,7 +78,13 @@ NOTHING: dict[str, Seen] = {
     "it is young": seen(whole(*OLD, member("i-c", None, up=70, served=59))),
     "it is just as old": seen(whole(*OLD, member("i-c", None, up=70, served=60))),
     "it came before": seen(whole(*OLD, member("i-c", None, up=181, served=170))),
-    "it came within the doubt": seen(whole(*OLD, member("i-c", None, up=179, served=170))),
+    "it came while the zip was uploaded in parts": seen(
+        whole(
+            *OLD,
+            member("i-c", None, up=160, served=150),
+            released=replace(TARGET, doubt=timedelta(minutes=22)),
+        )
+    ),
     "it is stale": seen(whole(*OLD, member("i-c", "1", up=100))),
     "it answers, and is refused": seen(whole(*OLD, member("i-c", "2", up=100, traffic=ILL))),
     "another answers": seen(whole(*OLD, SILENT, member("i-d", "2", up=100))),

@@ -79,6 +79,15 @@ def test_a_release_that_never_comes_up_is_taken_back_and_the_fleet_is_whole_with
     assert lives.failed == 0
 
 
+def test_a_canary_that_the_upload_itself_sent_within_seconds_tells_too() -> None:
+    lives = fleet(3, withdraw=SILENT)
+    lives.release(NEW, NEVER_UP)
+    lives.run()
+    assert lives.lost == 1
+    assert lives.hours_until(lambda: not is_there(lives), most=2) is not None
+    assert lives.hours_until(lambda: lives.all_serve(OLD), most=2) is not None
+
+
 def test_one_canary_for_the_app_is_enough_to_take_its_release_back() -> None:
     names = tuple(f"web-{number:02}" for number in range(4))
     lives = fleet(2, names=names, withdraw=SILENT)

@@ -17,7 +17,16 @@ from terminator.config.tags import Policy
 from terminator.decide import holds
 from terminator.decide.app import INACTIVE
 from terminator.decide.group_state import DAY, GroupState, created
-from terminator.model import Instance, NoRelease, Origin, Release, Released, Ringing, Shelf
+from terminator.model import (
+    CLOCK_DOUBT,
+    Instance,
+    NoRelease,
+    Origin,
+    Release,
+    Released,
+    Ringing,
+    Shelf,
+)
 from terminator.text import few, left, plain, quoted
 
 # So many boots Auto Scaling has to have replaced where it does that before they are overdue.
@@ -87,18 +96,25 @@ class App:
         """For how long an alarm has to have been OK: the longest of the app's bake times."""
         return max([self.defaults.bake_time, *(e.state.policy.bake_time for e in self.groups)])
 
-    def boots(self) -> Iterator[tuple[Seen, Instance]]:
-        """Yield the members that are certainly boots of the release.
+    @property
+    def out_since(self) -> datetime | None:
+        """From when on what is created boots the release; None without one.
 
+        A zip that was uploaded in parts is there once all of it is. A canary comes within seconds
+        of the upload, so the minute by which clocks may differ is nothing that could be waited for.
         Where nobody knows since when it is the target, the upload of its zip stands for that.
         """
         released = self.released
         if released is None:
-            return
-        since = (released.since or released.release.modified) + released.doubt
-        for seen in self.groups:
+            return None
+        return (released.since or released.release.modified) + released.doubt - CLOCK_DOUBT
+
+    def boots(self) -> Iterator[tuple[Seen, Instance]]:
+        """Yield the members that are boots of the release."""
+        since = self.out_since
+        for seen in self.groups if since else ():
             for each in seen.state.members:
-                if each.created is not None and each.created > since:
+                if since and each.created is not None and each.created >= since:
                     yield seen, each
 
     def runs_it(self, instance: Instance) -> bool:
@@ -193,10 +209,8 @@ def _silent_in(app: App, seen: Seen) -> Verdict | None:
 
 def _replaced(app: App, seen: Seen) -> list[str]:
     """Return the boots of the release in a group that Auto Scaling has replaced."""
-    if app.released is None or app.released.since is None:
-        return []
-    since = app.released.since + app.released.doubt
-    return sorted(id_ for id_, begun in seen.replaced.items() if begun > since)
+    since = app.out_since
+    return sorted(id_ for id_, begun in seen.replaced.items() if since and begun >= since)
 
 
 # An alarm rings.
