@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from terminator import handlers
-from terminator.observe import releases
-from terminator.observe.releases import ListingTooLongError, list_releases
+from terminator.model import Released
+from terminator.observe import history, releases
+from terminator.observe.releases import ListingTooLongError, chosen, list_releases
 from terminator.observe.snapshot import World
 from terminator.upload import EventError, Events, verdicts
 from terminator_cli.doctor.releases import check_app, look_at_app
@@ -137,6 +138,55 @@ def test_a_pointer_in_a_flooded_prefix_asks_nobody() -> None:
     event = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
     [verdict] = verdicts(event, s3, BUCKET)
     assert (verdict.app, "too many object versions" in str(verdict)) == (None, True)
+
+
+def stored(keys: Iterable[tuple[str, datetime]]) -> Any:
+    """Return S3 with one version of an object for each of these keys, the oldest first."""
+    rows = [
+        {"Key": key, "VersionId": f"v{number}", "LastModified": when, "IsLatest": True}
+        for number, (key, when) in enumerate(keys)
+    ]
+    pages = [{"Versions": rows[::-1]}]
+    return SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: pages))
+
+
+def history_of(s3: Any) -> Released:
+    """Return the release of web with its dates."""
+    listing = list_releases(s3, BUCKET.name, BUCKET.template, "web")
+    target = chosen(s3, BUCKET.name, "web", listing)
+    assert isinstance(target, Released)
+    return history.dated(s3, BUCKET.name, listing, target, history.Reach())
+
+
+def test_of_releases_that_are_equal_but_for_their_build_a_bounded_number_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = count()
+    monkeypatch.setattr(history, "rank", lambda each: next(looks) * 0 or releases.rank(each))
+    monkeypatch.setattr(history, "_MOST_LOOKS", 10_000)
+    equal = [(f"web/1.0.274+b{n}.zip", NOW + timedelta(seconds=n)) for n in range(500)]
+    target = history_of(stored(equal))
+    assert str(target.release.version) == "1.0.274+b499"
+    assert next(looks) <= 10_000
+    # What was not looked at accuses nobody.
+    assert target.known_from is not None
+    assert NOW + timedelta(seconds=400) < target.known_from < NOW + timedelta(seconds=499)
+
+
+def test_versions_of_one_key_are_read_a_few_times_each_however_many_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reads = count()
+
+    class Counted(releases.Entry):
+        def __getattribute__(self, name: str) -> Any:
+            if name == "deleted":
+                next(reads)
+            return super().__getattribute__(name)
+
+    monkeypatch.setattr(releases, "Entry", Counted)
+    assert history_of(stored([("web/1.0.274.zip", NOW)] * 1000)).release.key == "web/1.0.274.zip"
+    assert next(reads) < 20 * 1000
 
 
 class Release:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate, groupby
+from itertools import accumulate, groupby, pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -42,6 +42,9 @@ Span = tuple[datetime, datetime]
 # How many different texts of a pointer are read, and how many uploads of a zip compared.
 _MOST_TEXTS: Final = 50
 _MOST_CHECKSUMS: Final = 20
+# So many times a release is looked at for what the target was: whoever may upload can store any
+# number that are equal but for their build, and one that changes would be looked for among all.
+_MOST_LOOKS: Final = 2_000_000
 _MEGABYTE: Final = 2**20
 _LONGEST_UPLOAD: Final = timedelta(minutes=59)
 _ALWAYS: Final = datetime.min.replace(tzinfo=UTC)
@@ -154,7 +157,7 @@ def _go_back(
     others: list[Span] = []
     for moment in past.moments:
         state = past.state()
-        if state is None:  # its pointer's text is one too many
+        if state is None:  # more would have to be read, or looked at, than is
             known_from = end
             break
         if state != "target" and since is None:
@@ -212,7 +215,7 @@ class _Past:
         self._versions, self._pointer = listing.versions, list(listing.pointer)
         self._zips = {key: list(entries) for key, entries in listing.zips.items()}
         self._there: dict[Version, dict[str, Release]] = defaultdict(dict)
-        self._number, self._higher = 0, 0
+        self._number, self._higher, self._looks = 0, 0, 0
         self._texts: dict[str, Version | None] = {}
         self._changed: dict[datetime, list[str | None]] = defaultdict(list)
         self.unclear: list[Span] = []
@@ -232,10 +235,15 @@ class _Past:
         the same second, may have come before it as well as after.
         """
         whens = [each.when for each in entries]
+        # Where a run of uploads, or of delete markers, ends: of one key there may be any number.
+        ends = [
+            number for number, (a, b) in enumerate(pairwise(entries), 1) if a.deleted != b.deleted
+        ]
         for number, each in enumerate(entries):
             until = each.when + _uploading(each.etag, each.size)
             later = bisect_right(whens, until, lo=number + 1)
-            unclear = any(e.deleted != each.deleted for e in entries[number + 1 : later])
+            end = bisect_right(ends, number)
+            unclear = end < len(ends) and ends[end] < later
             # Of equal versions the later upload is the release.
             matters = version == self._release.version
             matters = matters or number == 0 or entries[number - 1].deleted
@@ -263,31 +271,46 @@ class _Past:
         self._higher += len(alike) - before if version > self._release.version else 0
 
     def state(self) -> State | None:
-        """Return what is the target, None where the pointer's text is not known."""
-        if not self._pointer or self._pointer[-1].deleted:
-            if self._higher:
-                return "another"
-            alike = self._there[self._release.version].values()
-            newest = max(alike, key=rank, default=None)
-            if newest is None:
-                return "another" if self._number else "none"
-            return "target" if newest.key == self._release.key else "another"
-        entry = self._pointer[-1]
+        """Return what is the target, None where nobody knows: more is not looked at."""
+        if self._pointer and not self._pointer[-1].deleted:
+            return self._pointed(self._pointer[-1])
+        if self._higher:
+            return "another"
+        alike = self._looked_at(self._there[self._release.version].values())
+        if alike is None:
+            return None
+        newest = max(alike, key=rank, default=None)
+        if newest is None:
+            return "another" if self._number else "none"
+        return "target" if newest.key == self._release.key else "another"
+
+    def _pointed(self, entry: Entry) -> State | None:
+        """Return what a version of the pointer makes the target."""
         identity = entry.etag or entry.version_id
         if identity not in self._texts:
             if len(self._texts) >= _MOST_TEXTS:
                 return None
             self._texts[identity] = self._read(entry)
         version = self._texts[identity]
-        release = named(self._fitting(version), version) if version else None
+        if version is None:
+            return "none"
+        fitting = self._looked_at(self._fitting(version))
+        if fitting is None:
+            return None
+        release = named(fitting, version)
         if release is None:
             return "none"
         return "target" if release.key == self._release.key else "another"
 
-    def _fitting(self, version: Version) -> Sequence[Release]:
+    def _looked_at(self, releases: Collection[Release]) -> Sequence[Release] | None:
+        """Return releases to look at, None where they are too many with all that were before."""
+        self._looks += len(releases)
+        return [*releases] if self._looks <= _MOST_LOOKS else None
+
+    def _fitting(self, version: Version) -> Collection[Release]:
         """Return the releases there that a pointer's text may name."""
         if self._order == "version":
-            return [*self._there[version].values()]
+            return self._there[version].values()
         return [release for alike in self._there.values() for release in alike.values()]
 
     def _read(self, entry: Entry) -> Version | None:
