@@ -432,16 +432,14 @@ class Seen:
     def _was_left_behind(self, member: Member) -> bool:
         """Whether it is overdue, and this release did not cost it.
 
-        Where nobody knows since when, a release costs what came after the first that runs it,
-        and after all that is outdated.
+        Where nobody knows since when, a release costs what came after the first that runs it.
         """
         if not self.is_overdue(member):
             return False
         if self.since is not None:
             return not self.since_then(member)
         first = self.first_on_target
-        newest = max((m.began for m in self.outdated), default=member.began)
-        return first is None or member.began < first or member.began < newest
+        return first is None or member.began < first
 
     def _left_before(self, member: Member) -> bool:
         if self.since is None or member.left is None:
