@@ -181,6 +181,19 @@ def test_runs_that_stop_are_told_and_so_is_that_they_go_on() -> None:
     assert minutes(15) <= changes[1][0] - before[-1][0] <= minutes(30)
 
 
+@pytest.mark.parametrize("every", [1, 2, 5, 15, 30, 60])
+def test_that_no_run_comes_is_told_once_two_are_missing_and_within_two_more(every: int) -> None:
+    """Ten minutes at least after one was due: a run may take five."""
+    last = NOW + minutes(every) * 5
+    end = last + 6 * minutes(every) + minutes(60)
+    changes = alarm("not-running", minutes(every)).history(
+        runs([6.0] * 6, minutes(every)), NOW, end
+    )
+    assert [state for _, state in changes] == ["OK", "ALARM"]
+    due = minutes(every) + max(minutes(every), minutes(10))
+    assert due <= changes[1][0] - last <= 2 * due
+
+
 @pytest.mark.parametrize(
     ("values", "after"),
     [

@@ -128,6 +128,21 @@ def test_an_account_that_cannot_reserve_need_not() -> None:
     assert not any("ReservedConcurrentExecutions" in each for each in made)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "minutes"),
+    [("rate(1 minute)", 2), ("rate(5 minutes)", 5), ("rate(15 minutes)", 15), ("rate(1 hour)", 60)],
+)
+def test_a_run_starts_each_period_and_its_event_waits_for_one_more_and_the_time_of_a_run(
+    schedule: str, minutes: int
+) -> None:
+    """Two minutes at least, as EventBridge may deliver an event late."""
+    of = template({**LEAST, "schedule": schedule})
+    rules = [each["Properties"] for each in resources(of, "AWS::Events::Rule").values()]
+    assert [each["ScheduleExpression"] for each in rules] == [schedule]
+    [invokes] = resources(of, "AWS::Lambda::EventInvokeConfig").values()
+    assert invokes["Properties"]["MaximumEventAgeInSeconds"] == (minutes + 5) * 60
+
+
 def test_a_failed_run_is_not_retried_and_ends_in_the_dead_letter_queue() -> None:
     of = template(FULL)
     invokes = resources(of, "AWS::Lambda::EventInvokeConfig").values()
@@ -136,8 +151,6 @@ def test_a_failed_run_is_not_retried_and_ends_in_the_dead_letter_queue() -> None
     }
     reconcile = by_function[id_of("reconcile", of)]
     assert reconcile["MaximumRetryAttempts"] == 0
-    # Two minutes, which is more than its period, and the time of a run.
-    assert reconcile["MaximumEventAgeInSeconds"] == (2 + 5) * 60
     assert by_function[id_of("release", of)]["MaximumEventAgeInSeconds"] == 60 * 60
     assert reconcile["Qualifier"] == "$LATEST"
     destinations = [each["DestinationConfig"]["OnFailure"] for each in by_function.values()]
