@@ -429,13 +429,16 @@ class Life(RuleBasedStateMachine):
         for machine in (m for group in self._of_app(app) for m in group.counted()):
             setattr(machine, how, True)
         self.wait(61)
+        before = self.cloud.release(app)
         if back and can_boot(self.cloud, app, OLD):
             self.point(which, OLD)
         else:
             self.unpoint(which)
             self.release(which, 1, "good")
         self.scheduled(_BACK_AFTER, every=_PERIOD)
-        self._are_back(app)
+        # Above the highest version that the search has there is none that mends it.
+        if self.cloud.release(app) != before:
+            self._are_back(app)
 
     @rule(which=_WHICH, boots=_BOOTS)
     @_step
@@ -445,6 +448,7 @@ class Life(RuleBasedStateMachine):
         groups = self._of_app(group.app)
         self.unpoint(which)
         self._upload(group, 1, boots)
+        rings = self.cloud.release(group.app)
         self.scheduled(3)
         before = {each.name: each.tags.pop("terminator:alarms", None) for each in groups}
         self.cloud.alarms["errors"] = "ALARM"
@@ -452,7 +456,7 @@ class Life(RuleBasedStateMachine):
             each.tags["terminator:alarms"] = "errors"
         self._upload(group, 1, "good", after=31)
         self._runs_on_until_out(group.app)
-        self._goes_out(group.app, "a fix goes out while the alarm rings that it mends")
+        self._goes_out(group.app, rings, "a fix goes out while the alarm rings that it mends")
         self.cloud.alarms["errors"] = "OK"
         for each in groups:
             named = before[each.name]
@@ -466,6 +470,7 @@ class Life(RuleBasedStateMachine):
         group = self._group(which)
         self.unpoint(which)
         self._upload(group, 1, "dead")
+        hangs = self.cloud.release(group.app)
         before = len(self.cloud.kills)
         while len(self.cloud.kills) == before and self.cloud.now - self.released_at[group.app] < (
             minutes(20)
@@ -473,15 +478,15 @@ class Life(RuleBasedStateMachine):
             self.scheduled(1)
         self._upload(group, 1, "good", after=seconds / 60)
         self._runs_on_until_out(group.app)
-        self._goes_out(group.app, "a fix goes out right after what it mends")
+        self._goes_out(group.app, hangs, "a fix goes out right after what it mends")
 
     def _runs_on_until_out(self, app: str) -> None:
         """Run until a fix should serve somewhere, after what warm pools held is gone one by one."""
         held = sum(self.held.get(group.name, 0) for group in self._of_app(app))
         self.scheduled(_OUT_AFTER + 2 * held, every=2 * _PERIOD)
 
-    def _goes_out(self, app: str, name: str) -> None:
-        """Check that a good release serves somewhere, where nothing but releases has happened."""
+    def _goes_out(self, app: str, mends: str | None, name: str) -> None:
+        """Check that what mends a release serves somewhere, if only releases have happened."""
         if self.meddled or self.cloud.skew or not self.cloud.bucket or not self.cloud.versioned:
             return
         version = self.cloud.release(app) or ""
@@ -492,9 +497,8 @@ class Life(RuleBasedStateMachine):
             and not cannot_converge(group)
             and group.tags["terminator:window"] != WINDOW
         ]
-        # Above the highest version that the search has there is no higher one.
-        good = self.cloud.comes_up.get((app, version), "good") == "good"
-        if not can or not good or not can_boot(self.cloud, app, version):
+        # Above the highest version that the search has there is none that mends it.
+        if not can or version == mends:
             return
         COUNTS[name] += 1
         serving = [m for group in can for m in self.cloud.serving(group)]
