@@ -387,7 +387,9 @@ def _finish(run: Run, seen: Snapshot, served: Served) -> Record:
         served = replace(served, decision=wait_for([run.canaries[app]], state))
     is_recycle = served.decision.kind == "recycle"
     if is_recycle and app in run.canaries:
-        served = replace(served, decision=recycle_later([run.canaries[app]], state))
+        # One that is ill has not converged.
+        later = wait_for if served.decision.look_again else recycle_later
+        served = replace(served, decision=later([run.canaries[app]], state))
     if served.decision.to_terminate:
         served = replace(served, decision=_limit(run, served.decision, state))
     for line in log_lines.opening(served.name, served.decision):

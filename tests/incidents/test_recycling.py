@@ -200,6 +200,18 @@ def test_where_boots_never_answer_being_ill_costs_one_in_a_week(
     assert lives.lost == 1
 
 
+def test_an_ill_one_waits_where_another_group_of_the_app_has_lost_one_in_the_same_run() -> None:
+    lives = fleet(5, names=("web-a", "web-b"), days=9, tags=settings_of(ill="replace"))
+    lives.pass_hours(1)
+    due, ailing = lives.cloud.by_name()
+    ill = min(ailing.counted(), key=lambda machine: machine.launched)
+    ill.deaf = True
+    due.machines[0].labels[TAG] = (lives.cloud.now - timedelta(hours=1)).isoformat()
+    lives.run()
+    assert [name for _, name, _ in lives.cloud.kills] == ["web-a"]
+    assert lives.records["web-b"].hold == "another_group_first"
+
+
 def test_too_many_that_are_ill_are_no_illness() -> None:
     lives = fleet(10, tags=settings_of(ill="replace"), days=9)
     fall_ill(lives, 3)

@@ -346,6 +346,26 @@ def test_where_both_are_followed_a_fleet_that_is_down_is_mended_by_a_release_and
     assert lives.hours_until(lambda: lives.all_serve("1.2.0") and is_out(lives, 3), 8) is not None
 
 
+def test_a_group_that_follows_its_template_alone_keeps_no_release_from_others_of_its_app() -> None:
+    """It has been whole for longest, but it says nothing of the release."""
+    first = Template("lt-1", 1, "ami-1", NOW - timedelta(days=40))
+    account = {"templates": {"lt-1": [first]}, "default_versions": {"lt-1": 1}}
+    tags = settings_of(minimum="0")
+    lives = fleet(1, names=("web-a", "web-b"), days=2, account=account, tags=tags)
+    imaged = lives.cloud.add_group(
+        "web-c", 2, tags=settings_of(follow="template"), template="lt-1", grace=minutes(5)
+    )
+    for machine in imaged.machines:
+        machine.launched -= timedelta(days=9)
+    lives.release("1.1.0")
+    releasing = [lives.cloud.groups[name] for name in ("web-a", "web-b")]
+
+    def is_released() -> bool:
+        return all(lives.serving("1.1.0", group) for group in releasing)
+
+    assert lives.hours_until(is_released, 8) is not None
+
+
 def test_a_warm_pool_that_was_filled_from_the_version_before_is_drained() -> None:
     lives = imaged(3, pool=2, boot=3)
     lives.pass_hours(1)

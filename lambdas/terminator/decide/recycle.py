@@ -134,5 +134,5 @@ def _recycle(state: GroupState, goes: Instance, why: str, *, look_again: bool) -
         counted,
         (goes.id,),
         look_again=look_again,
-        needs_attention=_cannot_keep_up(state) and not look_again,
+        needs_attention=holds.is_late(state) if look_again else _cannot_keep_up(state),
     )

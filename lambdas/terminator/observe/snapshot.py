@@ -376,20 +376,26 @@ def _has_due(opted_in: OptedIn, seen: Snapshot, now: datetime) -> bool:
 def _that_tell(
     whole: Iterable[OptedIn], moving: Iterable[OptedIn], seen: Snapshot
 ) -> list[OptedIn]:
-    """Return for each app that moves the one of its groups that has been whole for longest.
+    """Return for each target that moves the group of its app that has been whole on it for longest.
 
     Since when its members are in service tells whether the target is proven: if not by this
-    group, then by none of the others that are whole.
+    group, then by none of the others that are whole. Groups that follow releases have one target,
+    those that follow a template alone another.
     """
+
+    def target(group: OptedIn) -> tuple[str, object]:
+        if group.policy.follows_release:
+            return group.app, None
+        return group.app, _followed(group.described, group.policy, seen)[1]
 
     def oldest(group: OptedIn) -> tuple[datetime, str]:
         return _oldest([group], group.app, seen), group.name
 
-    apps = {each.app for each in moving}
-    found: dict[str, OptedIn] = {}
+    targets = {target(each) for each in moving}
+    found: dict[tuple[str, object], OptedIn] = {}
     for group in sorted(whole, key=oldest):
-        if group.app in apps:
-            found.setdefault(group.app, group)
+        if (of := target(group)) in targets:
+            found.setdefault(of, group)
     return list(found.values())
 
 
