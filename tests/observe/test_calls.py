@@ -137,3 +137,53 @@ def test_a_thousand_old_versions_cost_their_pages_and_each_text_of_a_pointer_one
         cloud.wait(1)
     made = calls(cloud)
     assert (made["ListObjectVersions"], made["GetObject"]) == (2, 4)
+
+
+ALL_ASKED = {
+    "terminator:follow": "release template",
+    "terminator:images": "true",
+    "terminator:max-age": "30d",
+    "terminator:ill": "replace",
+}
+
+
+def asked(*names: str, follow: str = "release template", **tags: str) -> Cloud:
+    """Return groups of one launch template that have converged, and ask for everything there is."""
+    cloud = Cloud()
+    cloud.make_version("lt-1")
+    cloud.now -= minutes(6000)
+    cloud.upload("web", "1.0.274")
+    cloud.wait(6000)
+    every = {**ALL_ASKED, "terminator:follow": follow, **tags}
+    for name in names:
+        cloud.add_group(name, 3, tags=every, template="lt-1")
+    return cloud
+
+
+def test_all_that_makes_an_instance_outdated_costs_one_call_for_each_launch_template() -> None:
+    without = {"DescribeAutoScalingGroups": 1, "DescribeInstances": 1, "ListObjectVersions": 1}
+    for names in (("a",), ("a", "b", "c")):
+        assert calls(asked(*names)) == {**without, "DescribeLaunchTemplateVersions": 1}
+
+
+def test_a_group_that_follows_its_template_alone_asks_neither_bucket_nor_instances() -> None:
+    assert calls(asked("a", follow="template")) == {
+        "DescribeAutoScalingGroups": 1,
+        "DescribeInstances": 1,
+        "DescribeLaunchTemplateVersions": 1,
+    }
+
+
+def test_what_is_due_costs_what_any_canary_costs() -> None:
+    cloud = asked("a", **{"terminator:max-age": "1h"})
+    assert calls(cloud) == {
+        "DescribeAutoScalingGroups": 2,
+        "DescribeInstances": 1,
+        "DescribeLaunchTemplateVersions": 1,
+        "DescribeScalingActivities": 1,
+        "DescribeInstanceRefreshes": 1,
+        "ListObjectVersions": 1,
+        "HeadObject": 1,
+        "GetObject": 4,
+        "TerminateInstanceInAutoScalingGroup": 1,
+    }
