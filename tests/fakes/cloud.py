@@ -14,9 +14,10 @@ import copy
 import io
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -91,8 +92,8 @@ class Cloud:
     shows, `skew` how far S3's clock is ahead; `repeats` says whether terminating what is leaving
     already is accepted. The bucket's versioning may be `suspended`; lifecycle rules expire objects
     after `expires_after`, and delete versions that are no longer the latest after `keeps`.
-    `templates` are launch templates, by id, with their
-    versions, the default one of each in `default_versions`, and `parameters` are images by the
+    `templates` are launch templates, by id, with their versions, the default one of each in
+    `default_versions`, its highest number ever in `numbered`, and `parameters` are images by the
     names that templates may give in their place. `alarms` are states by name; when they changed
     is noted as time passes. Each looks back at five minutes, or at its own of `spans`.
     """
@@ -107,6 +108,7 @@ class Cloud:
     stored: list[Stored] = field(default_factory=list)
     templates: dict[str, list[Template]] = field(default_factory=dict)
     default_versions: dict[str, int] = field(default_factory=dict)
+    numbered: dict[str, int] = field(default_factory=dict)
     parameters: dict[str, str] = field(default_factory=dict)
     expires_after: timedelta | None = None
     keeps: timedelta | None = None
@@ -219,16 +221,31 @@ class Cloud:
     # Launch templates.
 
     def make_version(
-        self, template: str, image: str | None = None, boots: Boots | Program = "good"
+        self,
+        template: str,
+        image: str | None = None,
+        boots: Boots | Program = "good",
+        tags: Mapping[str, str] = MappingProxyType({}),
     ) -> Template:
-        """Make a version of a launch template, and the template with its first."""
+        """Make a version of a launch template, and the template with its first.
+
+        The number of one that was deleted is not given again.
+        """
         versions = self.templates.setdefault(template, [])
-        number = max((each.number for each in versions), default=0) + 1
+        taken = [self.numbered.get(template, 0), *(each.number for each in versions)]
+        number = self.numbered[template] = max(taken) + 1
         when = self.now.replace(microsecond=0)
         image = image or f"ami-{template}-{number}"
-        versions.append(Template(template, number, image, when, boots))
+        versions.append(Template(template, number, image, when, boots, tags))
         self.default_versions.setdefault(template, number)
         return versions[-1]
+
+    def delete_version(self, template: str) -> None:
+        """Delete the newest version of a template; EC2 deletes none that is the default one."""
+        versions = self.templates[template]
+        newest = max(versions, key=lambda each: each.number)
+        if newest.number != self.default_versions[template]:
+            versions.remove(newest)
 
     def template_version(self, template: str, version: str) -> Template | None:
         """Return a version of a template as it is named, None where it does not exist."""
@@ -241,6 +258,14 @@ class Cloud:
     def image_of(self, template: Template) -> str:
         """Return the image that a launch from this would use, its parameter looked up."""
         return self.parameters.get(template.image, template.image)
+
+    def launched_from(self, group: FakeGroup) -> Template | None:
+        """Return the version of its template that a launch of the group would use now."""
+        return self.template_version(group.template or "", group.template_version)
+
+    def can_launch(self, group: FakeGroup) -> bool:
+        """Say whether what the group launches from exists."""
+        return group.template is None or self.launched_from(group) is not None
 
     # Groups and their instances.
 
@@ -281,7 +306,7 @@ class Cloud:
     ) -> Machine:
         """Start a new instance of a group."""
         self._launches += 1
-        template = self.template_version(group.template or "", group.template_version)
+        template = self.launched_from(group)
         version, how = what or self._booted(group, template)
         program = PROGRAMS[how] if isinstance(how, str) else how
         id_ = f"i-{self._launches:04}"
@@ -302,6 +327,7 @@ class Cloud:
             template=template,
             configuration=group.more.get("LaunchConfigurationName"),
             image=self.image_of(template) if template else None,
+            labels={**template.tags} if template else {},
         )
         group.start(machine, at)
         if group.launching == "hangs" and what is None:
@@ -312,7 +338,7 @@ class Cloud:
     def _booted(
         self, group: FakeGroup, template: Template | None
     ) -> tuple[str | None, Boots | Program]:
-        if template is not None and template.boots != "good":
+        if template is not None and (template.boots != "good" or not group.boots_releases):
             return OLD, template.boots
         if not self.bucket:
             return group.image
@@ -377,6 +403,7 @@ class Cloud:
         del group.activities[-1]
         group.begin("Attaching an existing EC2 instance", self.now, machine)
         machine.in_service = self.now + group.pending
+        machine.template = machine.configuration = None
         group.desired += 1
         return machine
 
@@ -499,7 +526,7 @@ class Cloud:
         for machine in warm:
             if machine.lifecycle == "Warmed:Pending" and self.now >= machine.launched + group.boot:
                 machine.lifecycle = "Warmed:Stopped"
-        for _ in range(group.pool - len(warm)):
+        for _ in range(group.pool - len(warm) if self.can_launch(group) else 0):
             machine = self._boot(group, self.now)
             machine.lifecycle = "Warmed:Pending"
             into_pool = "Launching a new EC2 instance into warm pool"
@@ -520,10 +547,10 @@ class Cloud:
         """Let a member enter service: out of the warm pool if one is there, else a new one."""
         if group.suspends("Launch"):
             return
-        if group.launching == "fails":
+        if group.launching == "fails" or not self.can_launch(group):
             failed = [a.start for a in group.activities if a.status == "Failed"]
             if not failed or self.now - max(failed) >= _FAILS_AGAIN:
-                text = "Launching a new EC2 instance.  Status Reason: no capacity"
+                text = "Launching a new EC2 instance.  Status Reason: it cannot be launched"
                 group.activities.append(Activity(text, self.now, None, self.now, "Failed"))
             return
         warm = [m for m in group.staying() if m.lifecycle == "Warmed:Stopped"]

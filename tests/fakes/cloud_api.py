@@ -148,6 +148,7 @@ def _group(group: FakeGroup, at: datetime) -> dict[str, Any]:
         "AutoScalingGroupName": group.name,
         "DesiredCapacity": group.desired,
         "HealthCheckGracePeriod": _seconds(group.grace),
+        "HealthCheckType": group.checks,
         "Tags": [{"Key": key, "Value": value} for key, value in group.tags.items()],
         "TargetGroupARNs": [f"arn:x:targetgroup/{group.name}/1"] if group.balanced else [],
         "Instances": [_member(machine, at) for machine in group.members(at)],

@@ -58,13 +58,17 @@ PROGRAMS: Mapping[Boots, Program] = {
 
 @dataclass(frozen=True)
 class Template:
-    """A version of a launch template: its image, and how what is on that comes up."""
+    """A version of a launch template: its image, and how what is on that comes up.
+
+    `tags` are those that it gives to each instance.
+    """
 
     id: str
     number: int
     image: str
     created: datetime
     boots: Boots | Program = "good"
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -200,6 +204,16 @@ class FakeGroup:
     def app(self) -> str:
         """The app whose releases it boots."""
         return self.tags["terminator:app"]
+
+    @property
+    def follows(self) -> frozenset[str]:
+        """What it follows: `release`, `template`, or both."""
+        return frozenset(self.tags.get("terminator:follow", "release").split())
+
+    @property
+    def boots_releases(self) -> bool:
+        """Whether its instances download a release; else their image has the program."""
+        return "release" in self.follows
 
     def members(self, now: datetime) -> list[Machine]:
         """Return the members that are still listed."""

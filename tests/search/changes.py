@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from tests.fakes.cloud import OLD, Cloud, FakeGroup, Machine, minutes
-from tests.fakes.groups import LaunchHook
+from tests.fakes.groups import Boots, LaunchHook, Program, Template
 from tests.search import history
 from tests.search.history import RANKS
 from tests.search.oracle import DEFAULTS, UNREADABLE, WINDOW
 
 # The highest version, released once everything is mended.
 LAST = max(RANKS, key=lambda version: RANKS[version])
+
+# The tag of an instance that says from when on it is to be replaced.
+TAINT = "terminator:replace-after"
 
 Change = Callable[[Cloud, FakeGroup, int], None]
 
@@ -157,6 +162,92 @@ def _set_alarm(cloud: Cloud, _group: FakeGroup, number: int) -> None:
     cloud.alarms["errors"] = ("OK", "ALARM", "INSUFFICIENT_DATA")[number % 3]
 
 
+# What a template may have besides the versions that its first image is named in: one that is no
+# more, and a launch configuration in the place of all.
+_ELSEWHERE = (("lt-other", "$Latest"), ("lt-other", "1"), (None, "1"))
+
+
+def template_of(app: str) -> str:
+    """Return the id of the launch template that the groups of an app share."""
+    return f"lt-{app}"
+
+
+def make_version(
+    cloud: Cloud,
+    template: str,
+    boots: Boots | Program = "good",
+    tags: Mapping[str, str] = MappingProxyType({}),
+) -> Template:
+    """Make a version of a template; in some its image is named by a parameter."""
+    name = f"resolve:ssm:/golden/{template}"
+    if template in {"lt-api", "lt-other"}:
+        return cloud.make_version(template, boots=boots, tags=tags)
+    cloud.parameters.setdefault(name, f"ami-{template}")
+    return cloud.make_version(template, name, boots, tags)
+
+
+def _make_version(cloud: Cloud, group: FakeGroup, number: int) -> None:
+    ways: Sequence[Boots] = ("good", "dead", "sick", "late", "good", "stale", "flapping", "good")
+    make_version(cloud, group.template or template_of(group.app), ways[number % 8])
+
+
+def _make_tainting_version(cloud: Cloud, group: FakeGroup, number: int) -> None:
+    """Make a version that taints each instance it launches, with one and the same text."""
+    template = group.template or template_of(group.app)
+    make_version(cloud, template, tags={TAINT: taint_of(cloud, number)})
+
+
+def taint_of(cloud: Cloud, number: int) -> str:
+    """Return the text of a taint, by number: a time that has come, or will, or none at all."""
+    now = cloud.now.replace(microsecond=0)
+    texts = (
+        now.isoformat(),
+        (now + minutes(120)).isoformat(),
+        "soon",
+        (now - minutes(300)).replace(tzinfo=None).isoformat(),
+        "2026-13-45T00:00:00Z",
+        "2020-01-01",
+        "0001-01-01T00:00:00+14:00",
+        (now - minutes(30)).isoformat(),
+    )
+    return texts[number % len(texts)]
+
+
+def _taint(cloud: Cloud, group: FakeGroup, number: int) -> None:
+    if staying := group.staying():
+        staying[number % len(staying)].labels[TAINT] = taint_of(cloud, number)
+
+
+def _taint_all(cloud: Cloud, group: FakeGroup, number: int) -> None:
+    for machine in group.staying():
+        machine.labels[TAINT] = taint_of(cloud, number)
+
+
+def _delete_version(cloud: Cloud, group: FakeGroup, _number: int) -> None:
+    cloud.delete_version(group.template or template_of(group.app))
+
+
+def _set_default(cloud: Cloud, group: FakeGroup, number: int) -> None:
+    template = group.template or template_of(group.app)
+    versions = cloud.templates[template]
+    cloud.default_versions[template] = versions[number % len(versions)].number
+
+
+def _repoint(_cloud: Cloud, group: FakeGroup, number: int) -> None:
+    """Let a group launch from another version, another template, or a launch configuration."""
+    own = [(template_of(group.app), version) for version in ("$Latest", "1", "$Default", "2", "99")]
+    group.template, group.template_version = (*own, *_ELSEWHERE)[number % 8]
+    group.more.pop("LaunchConfigurationName", None)
+    if group.template is None:
+        group.more["LaunchConfigurationName"] = "web-2019"
+
+
+def _renew_image(cloud: Cloud, group: FakeGroup, _number: int) -> None:
+    for name in cloud.parameters:
+        if name.endswith(f"/{group.template}"):
+            cloud.parameters[name] = f"ami-{group.template}-{cloud.rounds}"
+
+
 _PROCESSES = ("Launch", "Terminate", "HealthCheck", "AddToLoadBalancer", "AZRebalance")
 
 CHANGES: Mapping[str, Change] = {
@@ -192,6 +283,18 @@ CHANGES: Mapping[str, Change] = {
     "repair nothing": _repair_nothing,
     "refresh": _refresh,
     "set an alarm": _set_alarm,
+    "make a version": _make_version,
+    "delete a version": _delete_version,
+    "set the default version": _set_default,
+    "repoint": _repoint,
+    "renew the image": _renew_image,
+    "make a tainting version": _make_tainting_version,
+    "taint": _taint,
+    "taint all": _taint_all,
+    "ill": _tag("ill", "", "replace", "replace", "ignore"),
+    "max-age": _tag("max-age", "", "1h", "12h", "1d", "30d", "6h"),
+    "follow": _tag("follow", "", "template", "release template"),
+    "images": _tag("images", "", "true"),
     "pause": _tag("pause", "deploying", "", "", ""),
     "mistype": _tag("minimun", "", "", "1"),
     "minimum": _tag("minimum", "0", "1", "2", "50%", "100%", "34%", "", UNREADABLE),
@@ -238,6 +341,8 @@ def mend(cloud: Cloud) -> None:
     cloud.alarms = {"errors": "OK", "unknown": "OK"}
     for key in cloud.comes_up:
         cloud.comes_up[key] = "good"
+    for versions in cloud.templates.values():
+        versions[:] = [replace(each, boots="good", tags={}) for each in versions]
     for group in cloud.by_name():
         _repair(cloud, group)
     cloud.wait(4)
@@ -257,17 +362,29 @@ def _release(cloud: Cloud, *, newer: bool) -> None:
         if f"{app}/current" in cloud.current():
             cloud.put(f"{app}/current", None)
         cloud.upload(app, LAST)
+    for template in cloud.templates:
+        if newer:
+            make_version(cloud, template)
     for group in cloud.by_name():
+        group.template_version = "$Latest" if newer else str(_oldest_version(cloud, group))
         _replace_silent(cloud, group)
     cloud.wait(1)
 
 
+def _oldest_version(cloud: Cloud, group: FakeGroup) -> int:
+    return min(each.number for each in cloud.templates[group.template or ""])
+
+
 def _repair(cloud: Cloud, group: FakeGroup) -> None:
-    for tag in ("pause", "minimun", "window"):
+    for tag in ("pause", "minimun", "window", "max-age", "ill"):
         group.tags.pop(f"terminator:{tag}", None)
     if group.tags.get("terminator:minimum") == UNREADABLE:
         del group.tags["terminator:minimum"]
+    if group.tags.get("terminator:images") and "template" not in group.follows:
+        del group.tags["terminator:images"]
     group.more.clear()
+    if not group.template or not cloud.can_launch(group):
+        group.template, group.template_version = template_of(group.app), "$Latest"
     group.image, group.launching, group.replaces = (LAST, "good"), "works", True
     group.leave = min(group.leave, minutes(10))
     group.shifted, group.served_zones = frozenset(), None
@@ -275,6 +392,7 @@ def _repair(cloud: Cloud, group: FakeGroup) -> None:
         group.hook = LaunchHook(minutes(5))
     for machine in group.staying():
         machine.protected, machine.hidden, machine.weight = False, False, None
+        machine.labels.pop(TAINT, None)
         machine.flaps = machine.sick = machine.unheard = False
         if machine.ec2 == "stopped":
             cloud.restart(machine, silent=0)
@@ -284,6 +402,12 @@ def _repair(cloud: Cloud, group: FakeGroup) -> None:
         odd = machine.lifecycle not in {None, "Standby", "Warmed:Stopped", "Warmed:Pending"}
         if hangs or odd:
             machine.leaves = cloud.now
+
+
+def is_of(machine: Machine, launch: Template) -> bool:
+    """Say whether a machine was launched from a version of a template."""
+    of = machine.template
+    return of is not None and (of.id, of.number) == (launch.id, launch.number)
 
 
 def _comes_up(machine: Machine) -> bool:
@@ -296,10 +420,13 @@ def _replace_silent(cloud: Cloud, group: FakeGroup) -> None:
     Empty the warm pool where nothing dates the release: no rule knows what that holds.
     """
     target = history.find(group.app, cloud.stored) if cloud.bucket else None
+    target = target if group.boots_releases else None
+    launch = cloud.launched_from(group) if "template" in group.follows else None
     dated = target is not None and target.since is not None
     for machine in group.staying():
         starts = (machine.launched, machine.attached or machine.launched)
-        known = target is not None and target.cannot_run_on(*starts)
+        drifted = bool(launch and machine.template and not is_of(machine, launch))
+        known = drifted or (target is not None and target.cannot_run_on(*starts))
         is_held = (machine.lifecycle or "").startswith("Warmed:")
         leaves = (is_held and not dated) or (not known and not _comes_up(machine))
         if leaves:

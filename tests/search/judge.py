@@ -122,7 +122,7 @@ class Judge:
                 continue
             app = [e for e in self.run.listing.values() if self.run.app(e) == self.run.app(row)]
             seen = [self.run.see(each, self.run.first_look, self.run.looked) for each in app]
-            moves = [each for each in seen if not each.settled]
+            moves = [each for each in seen if not each.settled or each.has_due]
             promise(moves, "what has converged costs no listing of activities", name)
 
     def _app(self, name: str) -> list[Seen]:
@@ -159,10 +159,12 @@ class Judge:
             return
         promise(is_planned, "every group that was observed is planned", record)
         self._as_expected(name, record, expected)
-        if run.config.dry_run and expected.goes and not expected.seen.proof:
+        alone = expected.seen.converged or expected.seen.ill or not expected.seen.proof
+        if run.config.dry_run and expected.goes and alone:
             self.sent.setdefault(run.app(row), name)
         dead = goes and any(m.id == goes[0] for m in expected.seen.dead)
         yield f"{record['decision']} ({expected.yet}){' of the dead' if dead else ''}"
+        yield from _recycled(expected, record)
 
     def _as_expected(self, name: str, record: Record, expected: Expected) -> None:
         wanted, seen = expected.goes, expected.seen
@@ -206,16 +208,18 @@ class Judge:
             told = Telling(seen, goes, run.records[name])
             broken = oracle.broken(seen, members)
             promise(broken is None, broken or "", told)
-            read = seen.proof or not seen.bucket or run.zip_reads(seen)
+            asks = seen.converged or seen.ill or not seen.proof
+            read = not asks or not seen.by_bucket or run.zip_reads(seen)
             promise(read, "no canary goes before its zip was read", told)
-        return not confirmed.proof
+        return confirmed.converged or bool(confirmed.ill) or not confirmed.proof
 
     def _alone(self, name: str) -> None:
         """Check that in this run no other group of its app has sent a canary."""
         run, app = self.run, self.run.app(self.run.listing[name])
         seen = run.see(run.listing[name], run.first_look, run.looked)
-        alone = app not in self.sent or oracle.is_proven(seen, self._app(name))
-        promise(alone, "one canary goes for the app", (name, self.sent))
+        recycles = seen.converged or seen.ill
+        proven = not recycles and oracle.is_proven(seen, self._app(name))
+        promise(app not in self.sent or proven, "one goes for the app", (name, self.sent))
 
     # What should have gone.
 
@@ -232,7 +236,7 @@ class Judge:
         goes = oracle.owed(first)
         if not goes:
             return Expected([], first, "planned")
-        if goes[0] in first.dead:
+        if first.is_doubted(goes[0]):
             return self._looked_again(first, goes)
         return self._confirmed(first, goes)
 
@@ -256,7 +260,8 @@ class Judge:
         run, chosen = self.run, [m.id for m in goes]
         promise(run.slept is not None, "one slow answer does not kill", chosen)
         slept = run.calls[run.slept or 0]
-        first_asked = next(call.at for call in run.calls if call.name == "probe")
+        looks = "probe" if first.probed else "describe_instances"
+        first_asked = next(call.at for call in run.calls if call.name == looks)
         later = slept.at - first_asked >= _SECOND_LOOK
         promise(later, "the second look is 30 seconds later", slept)
         row, look = run.listing[first.name], run.last_look
@@ -268,7 +273,7 @@ class Judge:
             return self._confirmed(first, left, spared)
         after = run.see(row, look, slept.at, spared)
         again = oracle.owed(after)
-        if not again or again[0] in after.dead:
+        if not again or after.is_doubted(again[0]):
             return Expected([], after, "looked twice")
         after = self._guarded(after)
         again = oracle.owed(after)
@@ -282,7 +287,7 @@ class Judge:
         before = run.first_look
         answered = sorted(i for i, a in before.answers.items() if a["version"])
         others = [i for i in answered if i in {m.id for m in first.members}]
-        if not others:
+        if not others and first.probed:
             vpcs = {before.rows[i]["VpcId"] for i in chosen}
             others = [i for i in answered if before.rows[i]["VpcId"] in vpcs][:_NEIGHBOURS]
         others = [i for i in others if i not in chosen]
@@ -313,15 +318,43 @@ class Judge:
         now = oracle.owed(fresh)
         if not now:
             return Expected([], fresh, "planned")
-        otherwise = (before[0].id in {m.id for m in seen.dead}) != (now[0] in fresh.dead)
-        unproven = seen.proof and not fresh.proof
+        otherwise = _kind(seen, before[0].id) != _kind(fresh, now[0].id)
+        recycles = fresh.converged or fresh.ill
+        unproven = not recycles and seen.proof and not fresh.proof
         agreed = [m.id for m in now if m.id in {each.id for each in before}]
         if not agreed or otherwise or unproven:
             return Expected([], fresh, "changed")
         sent = self.sent.get(run.app(run.listing[name]), name)
-        if sent != name and not fresh.proof and not oracle.is_proven(fresh, self._app(name)):
+        alone = recycles or not (fresh.proof or oracle.is_proven(fresh, self._app(name)))
+        if sent != name and alone:
             return Expected([], replace(fresh, first=(sent,)), "planned")
         return Expected(agreed, fresh, "confirmed")
+
+
+def _kind(seen: Seen, id_: str) -> tuple[bool, bool]:
+    """Say whether one that goes runs what it should, and whether it is away."""
+    [member] = [m for m in seen.members if m.id == id_]
+    return seen.converged or member in seen.ill, seen.is_doubted(member)
+
+
+def _recycled(expected: Expected, record: Record) -> Iterator[str]:
+    """Yield what was met of age and taint; text that is no time is told, and does nothing."""
+    seen = expected.seen
+    if seen.ill and not seen.converged:
+        yield f"ill, and {'goes' if expected.goes else 'stays'}"
+    if not seen.converged or oracle.broken_settings(seen):
+        return
+    unread = [m for m in seen.counted if m.taint is not None and oracle.time_of(m.taint) is None]
+    told = "tag terminator:replace-after says" in record["reason"]
+    if unread and not seen.due and not record["hold"]:
+        promise(told, "a taint that is no time is told", record)
+        yield "converged beside a taint that is no time"
+    if seen.due and not expected.goes:
+        yield "due, and waits"
+    for id_ in expected.goes:
+        [member] = [m for m in seen.members if m.id == id_]
+        is_tainted = member.tainted_from == seen.due_from(member)
+        yield f"due by {'taint' if is_tainted else 'age'}, and goes"
 
 
 def _is_whole(run: Run, name: str, wanted: Sequence[str]) -> bool:
@@ -335,7 +368,7 @@ def _is_whole(run: Run, name: str, wanted: Sequence[str]) -> bool:
 def _reasoned(expected: Expected, record: Record, shown: Telling) -> None:
     """Check that the reason why nothing goes is the first that applies."""
     seen, yet = expected.seen, expected.yet
-    if yet == "planned" and seen.converged and not oracle.broken_settings(seen):
+    if yet in {"planned", "confirmed"} and seen.converged and not oracle.broken_settings(seen):
         promise(record["decision"] == "converged", "what has converged is converged", record)
         return
     later = {"changed": "group_changed", "looked twice": "instance_spared"}
@@ -394,6 +427,7 @@ def _touches(call: Call, name: str) -> bool:
             | "describe_instance_health"
             | "describe_scaling_activities"
             | "describe_instances"
+            | "describe_launch_template_versions"
             | "get_bucket_lifecycle_configuration"
             | "list_object_versions"
             | "probe"
@@ -405,5 +439,9 @@ def _touches(call: Call, name: str) -> bool:
 
 
 def _looked_otherwise(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    settings = ("terminator:app", "terminator:alarms")
-    return any(tags(one).get(name) != tags(other).get(name) for name in settings)
+    settings = ("terminator:app", "terminator:alarms", "terminator:images")
+    if any(tags(one).get(name) != tags(other).get(name) for name in settings):
+        return True
+    follow = [tags(each).get("terminator:follow", "release").split() for each in (one, other)]
+    templates = [each.get("LaunchTemplate") for each in (one, other)]
+    return follow[0] != follow[1] or ("template" in follow[0] and templates[0] != templates[1])

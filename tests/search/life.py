@@ -7,7 +7,8 @@ it. At the end faults stop: every group that can converge must, and stay so.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import wraps
 from math import log2
@@ -27,7 +28,11 @@ from tests.search.changes import (
     can_boot,
     cannot_converge,
     heal,
+    is_of,
+    make_version,
+    mend,
     minimum,
+    template_of,
     unconverged,
 )
 from tests.search.history import RANKS, Target, find, same
@@ -45,6 +50,13 @@ _BACK_AFTER = 15
 _OUT_AFTER = 7
 
 _APPS = ("web", "api")
+_FOLLOWS = ("template", "release template")
+# A way back from an image is taken to its end in so many runs, forty minutes apart.
+_HEALED_AFTER = 25
+# Twelve hours apart.
+_WEEK_OF_RUNS = 14
+# What is mended is often whole again after so many.
+_WHOLE_AFTER = 8
 _TAGS = ("app", "minimum", "max-unavailable", "canary-retry", "window")
 # What else a group may be, besides one whose instances are in service a minute after launch.
 KINDS: Mapping[str, Mapping[str, Any]] = {
@@ -67,6 +79,8 @@ _GROUPS = st.fixed_dictionaries(
         "canary-retry": st.sampled_from(("30m", "30m", "5m")),
         "window": st.sampled_from(("always", "always", "always", WINDOW)),
         "kind": st.sampled_from(("plain", "plain", "plain", *KINDS)),
+        "follow": st.sampled_from((*("release",) * 4, *_FOLLOWS)),
+        "images": st.booleans(),
     }
 )
 _LADDER = sorted(RANKS.keys() - {LAST}, key=lambda version: (RANKS[version], version))
@@ -82,6 +96,7 @@ _PROGRAMS = {
 _BOOTS = st.sampled_from(
     (*("good",) * 4, "dead", "dead", "stale", "late", "flapping", "sick", *_PROGRAMS)
 )
+_IMAGES = st.sampled_from(("good", "good", "dead", "sick", "dead", "sick", "late", "dying late"))
 _WHICH = st.integers(0, 2)
 _NUMBER = st.integers(0, 7)
 _AMID = st.sampled_from(
@@ -100,6 +115,7 @@ _MEANWHILE = st.sampled_from(
     (
         *("protect", "protect", "reclaim", "vanish", "fall ill", "stand by", "scale", "pause"),
         *("minimum", "max-unavailable", "window", "alarms", "suspend", "delete"),
+        *("repoint", "make a version", "follow"),
     )
 )
 _NTH = st.sampled_from((1, 1, 2, 3))
@@ -115,6 +131,7 @@ _CALLS = st.sampled_from(
         "get_object",
         "head_object",
         "describe_instance_refreshes",
+        "describe_launch_template_versions",
         "describe_alarms",
         "describe_alarm_history",
         "probe",
@@ -154,13 +171,33 @@ def _is_known_lost(machine: Machine, cloud: Cloud, target: Target) -> bool:
     return target.cannot_run_on(machine.launched, machine.attached or machine.launched)
 
 
+def _is_in_service(machine: Machine, now: datetime) -> bool:
+    """Say whether Auto Scaling and EC2 find nothing wrong with a machine in service."""
+    return (machine.state(now), machine.health, machine.ec2) == ("InService", "Healthy", "running")
+
+
+@dataclass
+class Imaged:
+    """A version of a template that went out, how it boots, and what it has cost.
+
+    `held` is how many the warm pools of its groups held by then.
+    """
+
+    template: str
+    number: int
+    boots: str
+    held: int
+    lost: int = 0
+
+
 class Life(RuleBasedStateMachine):
     """An account, its releases and its groups, and every kind of thing that happens to them.
 
     It is `disturbed` where something besides the release may have cost instances since, and
     `meddled` with once anything but releases has happened to it. `released_at` is when the target
     last changed, by app, `lost` what groups have lost to it, and `held` how many their warm pools
-    held by then.
+    held by then. `imaged` is the image that went out last, where nothing has happened since, and
+    `recycled` are those that went although they ran what they should, with their groups.
     """
 
     cloud: Cloud
@@ -184,11 +221,15 @@ class Life(RuleBasedStateMachine):
         self.cloud = Cloud(now=NOW - minutes(6000), lives=True, bucket=bucket, versioned=versioned)
         self.cloud.keeps = None if keeps is None else timedelta(days=keeps)
         self.disturbed = self.meddled = False
+        self.imaged: Imaged | None = None
+        self.recycled: list[tuple[str, str]] = []
         self.lost: dict[str, list[Machine]] = {}
         self.held: dict[str, int] = {}
         self.released_at: dict[str, datetime] = {}
         for app in _APPS:
             self.cloud.upload(app, OLD)
+        for template in (*map(template_of, _APPS), "lt-base", "lt-other"):
+            make_version(self.cloud, template)
         self.cloud.now = NOW
         for number, made in enumerate(groups):
             self._found(f"group-{number}", made)
@@ -200,6 +241,11 @@ class Life(RuleBasedStateMachine):
         tags = {f"terminator:{key}": made[key] for key in _TAGS}
         more = {"grace": minutes(made["grace"]), "balanced": made["balanced"]}
         more |= KINDS[made["kind"]]
+        more["template"] = "lt-base"
+        if (follow := made.get("follow", "release")) != "release":
+            more["template"] = template_of(made["app"])
+            tags |= {"terminator:follow": follow}
+            tags |= {"terminator:images": "true"} if made.get("images") else {}
         self.cloud.add_group(name, made["desired"], tags=tags, apart=1, **more)
 
     def _group(self, which: int) -> FakeGroup:
@@ -218,6 +264,7 @@ class Life(RuleBasedStateMachine):
             self.lost.pop(group.name, None)
             self.held[group.name] = sum(map(_is_held, group.staying()))
         self.released_at[app] = self.cloud.now
+        self.imaged = None
         # What went back to a release that ran before has proof of it, whatever boots of it now.
         self.disturbed = True
 
@@ -242,8 +289,9 @@ class Life(RuleBasedStateMachine):
         self.cloud.comes_up[group.app, version] = how
         group.image = (version, how)
         self.cloud.upload(group.app, version, parts=parts, took=minutes(min(parts, 0.5)))
-        # Where it ran before there is proof of it.
-        self.disturbed = any(same(version, other) for other in before)
+        # Where it ran before there is proof of it. An image that is under way may cost some too.
+        moves = not all(map(self._is_imaged, self._of_app(group.app)))
+        self.disturbed = moves or any(same(version, other) for other in before)
 
     @rule(which=_WHICH, higher=_HIGHER, boots=_BOOTS, periods=st.sampled_from((3, 12)))
     @_step
@@ -328,6 +376,197 @@ class Life(RuleBasedStateMachine):
         if f"{app}/current" in self.cloud.current():
             self.cloud.point(app, None)
 
+    # Images.
+
+    def _launchers(self, template: str) -> list[FakeGroup]:
+        """Return the groups that follow a template."""
+        groups = self.cloud.by_name()
+        return [each for each in groups if each.template == template and "template" in each.follows]
+
+    def _is_imaged(self, group: FakeGroup) -> bool:
+        """Say whether all of a group is of what it launches from, if it follows that."""
+        launch = self.cloud.launched_from(group)
+        if "template" not in group.follows:
+            return True
+        return launch is not None and all(is_of(each, launch) for each in group.counted())
+
+    def _is_whole(self, group: FakeGroup) -> bool:
+        """Say whether a group has converged in truth, on what will last."""
+        here, serving = group.counted(), self.cloud.serving(group)
+        version = self.cloud.release(group.app) if self.cloud.bucket else None
+        serves = len(here) == group.desired and all(each in serving for each in here)
+        runs = [each for each in here if version and not same(each.version or "", version)]
+        lasts = all(each.program == Program() for each in here)
+        return serves and lasts and self._is_imaged(group) and not (runs and group.boots_releases)
+
+    def _followed(self, which: int) -> str | None:
+        """Return the template that one of the groups follows, None where none does."""
+        groups = [each for each in self.cloud.by_name() if "template" in each.follows]
+        return groups[which % len(groups)].template if groups else None
+
+    def _make_image(self, template: str, boots: str) -> Imaged:
+        """Make a version of a template; where all is whole, what it costs is counted."""
+        users = self._launchers(template)
+        whole = all(map(self._is_whole, (each for a in users for each in self._of_app(a.app))))
+        self.cloud.wait(1)
+        held = sum(_is_held(each) for user in users for each in user.staying())
+        how: Any = _PROGRAMS.get(boots, boots)
+        version = make_version(self.cloud, template, how)
+        self.disturbed = True
+        latest = bool(users) and all(each.template_version == "$Latest" for each in users)
+        hears = not self.cloud.lag and self.cloud.rounds >= self.cloud.deaf_until
+        calm = whole and latest and hears
+        imaged = Imaged(template, version.number, boots, held)
+        self.imaged = imaged if calm else None
+        return imaged
+
+    def _mend(self) -> None:
+        """Mend all but the releases; what an image costs is counted no longer."""
+        self.imaged = None
+        mend(self.cloud)
+
+    def _runs_until_whole(self, groups: Sequence[FakeGroup], most: int) -> bool:
+        """Run until groups are whole, so many times at most; say whether they are."""
+        for _ in range(most):
+            if all(map(self._is_whole, groups)):
+                return True
+            self.scheduled(1, every=2 * _PERIOD)
+        return all(map(self._is_whole, groups))
+
+    @rule(which=_WHICH, boots=_IMAGES, periods=st.sampled_from((3, 12)))
+    @_step
+    def roll_out_image(self, which: int, boots: str, periods: int) -> None:
+        """Make a version of the template that a group launches from, and run on schedule."""
+        if template := self._followed(which):
+            self._make_image(template, boots)
+            self.scheduled(periods)
+
+    @rule(
+        which=_WHICH,
+        boots=st.sampled_from(("dead", "sick", "dead", "sick", "good")),
+        way=st.sampled_from(("pin", "delete", "mend")),
+        periods=st.sampled_from((2, 8)),
+    )
+    @_step
+    def roll_back_image(self, which: int, boots: str, way: str, periods: int) -> None:
+        """Mend all but the releases, let an image go out, take it back, and run on."""
+        self._mend()
+        template = self._followed(which)
+        if template is None:
+            return
+        users = self._launchers(template)
+        for each in users:
+            each.template_version = "$Latest"
+        self._runs_until_whole(self.cloud.by_name(), _WHOLE_AFTER)
+        before = self.cloud.template_version(template, "$Latest")
+        imaged = self._make_image(template, boots)
+        calm = self.imaged is imaged
+        self.scheduled(periods)
+        if way == "delete":
+            self.cloud.delete_version(template)
+        elif way == "mend":
+            make_version(self.cloud, template)
+        else:
+            for each in users:
+                each.template_version = str(before.number if before else 1)
+        self.imaged = None
+        can = [each for each in users if not cannot_converge(each)]
+        healed = self._runs_until_whole(can, _HEALED_AFTER)
+        if calm and can and boots != "good":
+            COUNTS[f"images that were bad, and healed: {way}"] += 1
+            left = [(m.id, m.template, m.version) for each in can for m in each.counted()]
+            promise(healed, "an older version, the bad one's deletion or a better one heals", left)
+
+    # Age and taint.
+
+    @rule(
+        which=_WHICH,
+        age=st.sampled_from(("1h", "1h", "6h", "12h")),
+        breaks=st.booleans(),
+        periods=st.sampled_from((6, 12)),
+    )
+    @_step
+    def grow_old(self, which: int, age: str, periods: int, *, breaks: bool) -> None:
+        """Mend all but the releases, let an app's groups be past their age, and run on.
+
+        Where nothing boots any more that costs the app one instance.
+        """
+        self._mend()
+        app = self._group(which).app
+        groups = self._of_app(app)
+        whole = self._runs_until_whole(groups, _WHOLE_AFTER)
+        heard = not self.cloud.lag and self.cloud.rounds >= self.cloud.deaf_until
+        self._disturb()
+        held = sum(_is_held(each) for group in groups for each in group.staying())
+        if breaks:
+            self._break_boots(app)
+        for each in groups:
+            each.tags["terminator:max-age"] = age
+        self.recycled.clear()
+        self.scheduled(periods, every=_PERIOD)
+        names = {each.name for each in groups}
+        lost = [id_ for name, id_ in self.recycled if name in names]
+        if breaks and whole and heard and all(e.balanced or e.boots_releases for e in groups):
+            COUNTS["apps that could not boot, and lost one to age"] += bool(lost)
+            few = len(lost) <= 1 + held
+            promise(few, "an app that cannot boot loses one to age, and what pools held", lost)
+        mend(self.cloud)
+
+    def _break_boots(self, app: str) -> None:
+        """Let nothing that an app's groups boot from now on come up."""
+        version = self.cloud.release(app) if self.cloud.bucket else None
+        self.cloud.comes_up[app, version or ""] = "dead"
+        for group in self._of_app(app):
+            group.image = (group.image[0], "dead")
+            if group.template and "template" in group.follows:
+                versions = self.cloud.templates[group.template]
+                versions[:] = [replace(each, boots="dead") for each in versions]
+
+    @rule(which=_WHICH, number=_NUMBER, every=st.booleans(), periods=st.sampled_from((3, 12)))
+    @_step
+    def taint(self, which: int, number: int, periods: int, *, every: bool) -> None:
+        """Tag one member, or all of a group, to be replaced, and run on schedule."""
+        self._change("taint all" if every else "taint", which, number)
+        self.scheduled(periods, every=_PERIOD)
+
+    @rule(
+        which=_WHICH,
+        how=st.sampled_from(("deaf", "sick")),
+        number=st.sampled_from((1, 1, 2)),
+        breaks=st.booleans(),
+    )
+    @_step
+    def be_ill(self, which: int, how: str, number: int, *, breaks: bool) -> None:
+        """Mend all but the releases, let the oldest that run them be away, and a week pass.
+
+        Where nothing boots any more that costs one instance.
+        """
+        self._mend()
+        group = self._group(which)
+        whole = self._runs_until_whole(self._of_app(group.app), _WHOLE_AFTER)
+        heard = not self.cloud.lag and self.cloud.rounds >= self.cloud.deaf_until
+        self._disturb()
+        held = sum(map(_is_held, group.staying()))
+        if breaks:
+            self._break_boots(group.app)
+        group.tags["terminator:ill"] = "replace"
+        ill = sorted(group.counted(), key=lambda each: (each.launched, each.id))[:number]
+        for each in ill:
+            setattr(each, how, True)
+        self.recycled.clear()
+        self.scheduled(_WEEK_OF_RUNS, every=720)
+        lost = [id_ for name, id_ in self.recycled if name == group.name]
+        if whole and heard:
+            COUNTS["weeks without boots in which an ill one went"] += breaks and bool(lost)
+            COUNTS["ill instances that were replaced"] += len(lost) * (not breaks)
+            few = not breaks or len(lost) <= 1 + held
+            promise(few, "where boots never answer one ill instance goes in a week", lost)
+            only = breaks or set(lost) <= {each.id for each in ill}
+            promise(only, "truly, only what is ill goes for being ill", lost)
+        for each in ill:
+            setattr(each, how, False)
+        mend(self.cloud)
+
     # Everything else.
 
     @rule(number=st.sampled_from((1, 5, 31, 61, 400, 1000)))
@@ -336,6 +575,11 @@ class Life(RuleBasedStateMachine):
         """Let minutes pass."""
         self.cloud.wait(number)
 
+    def _disturb(self) -> None:
+        """Note that something besides a release happens."""
+        self.disturbed = self.meddled = True
+        self.imaged = None
+
     @rule(change=st.sampled_from(sorted(CHANGES)), which=_WHICH, number=_NUMBER)
     @_step
     def meddle(self, change: str, which: int, number: int) -> None:
@@ -343,7 +587,7 @@ class Life(RuleBasedStateMachine):
         self._change(change, which, number)
 
     def _change(self, change: str, which: int, number: int) -> None:
-        self.disturbed = self.meddled = True
+        self._disturb()
         CHANGES[change](self.cloud, self._group(which), number)
 
     @rule(which=_WHICH, number=_NUMBER, periods=st.sampled_from((2, 10)))
@@ -358,14 +602,14 @@ class Life(RuleBasedStateMachine):
     def let_expire(self, days: int) -> None:
         """Let a lifecycle rule delete what is older: zips and pointers, today or in some days."""
         self.cloud.expires_after = timedelta(days=days)
-        self.disturbed = self.meddled = True
+        self._disturb()
 
     @rule(lag=st.sampled_from((0, 1, 5, 30)))
     @_step
     def lag(self, lag: int) -> None:
         """Let describes lag minutes behind what was done."""
         self.cloud.lag = minutes(lag)
-        self.disturbed = self.meddled = True
+        self._disturb()
 
     @rule(seconds=st.sampled_from((-50, 0, 50, 300)))
     @_step
@@ -381,6 +625,7 @@ class Life(RuleBasedStateMachine):
         self.cloud.deaf_until = self.cloud.rounds + 2 * rounds
         self.cloud.repeats = repeats
         self.meddled = True
+        self.imaged = None
 
     # Runs.
 
@@ -489,13 +734,16 @@ class Life(RuleBasedStateMachine):
         """Check that what mends a release serves somewhere, if only releases have happened."""
         if self.meddled or self.cloud.skew or not self.cloud.bucket or not self.cloud.versioned:
             return
+        if not self._images_rest(app):
+            return
         version = self.cloud.release(app) or ""
         can = [
             group
             for group in self._of_app(app)
             if group.desired
+            and group.boots_releases
             and not cannot_converge(group)
-            and group.tags["terminator:window"] != WINDOW
+            and group.tags.get("terminator:window") != WINDOW
         ]
         # Above the highest version that the search has there is none that mends it.
         if not can or version == mends:
@@ -505,16 +753,27 @@ class Life(RuleBasedStateMachine):
         out = any(m.version and same(m.version, version) for m in serving)
         promise(out, name, (version, [(m.id, m.version) for m in serving]))
 
+    def _images_rest(self, app: str) -> bool:
+        """Say whether no image of an app is bad, or on its way out."""
+        groups = [each for each in self._of_app(app) if "template" in each.follows]
+        launches = [self.cloud.launched_from(each) for each in groups]
+        good = all(each is not None and each.boots == "good" for each in launches)
+        return good and all(map(self._is_imaged, groups))
+
     def _are_back(self, app: str) -> None:
         """Check that a fleet that was down is back, where nothing else has happened to it."""
         if self.meddled or not self.cloud.bucket or not self.cloud.versioned:
+            return
+        if not self._images_rest(app):
             return
         target = find(app, self.cloud.stored)
         for group in self._of_app(app):
             serving = self.cloud.serving(group)
             lone = group.desired == 1 and group.balanced
-            waits = group.tags["terminator:window"] == WINDOW
+            waits = group.tags.get("terminator:window") == WINDOW
             if target is None or waits or (cannot_converge(group) and not lone):
+                continue
+            if not group.boots_releases:
                 continue
             if all(
                 _is_known_lost(m, self.cloud, target) for m in group.staying() if m not in serving
@@ -590,8 +849,8 @@ class Life(RuleBasedStateMachine):
             COUNTS[met] += 1
         COUNTS["runs"] += 1
         COUNTS["terminations"] += len(self.cloud.kills) - before
-        self.disturbed |= bool(tricks)
-        self.meddled |= bool(tricks)
+        if tricks:
+            self._disturb()
         tried = {id_ for id_, _ in done.tries}
         for name, id_ in (
             (name, id_) for _, name, id_ in self.cloud.kills[before:] if id_ in tried
@@ -599,10 +858,18 @@ class Life(RuleBasedStateMachine):
             group = self.cloud.groups[name]
             machine = next(machine for machine in group.machines if machine.id == id_)
             seen = done.last_seen(name, id_)
-            answered = bool(seen.version and seen.traffic)
+            answered = bool(seen.answers and seen.traffic)
             missed = not heard or any(each.flaps for each in group.staying())
             quiet = calm and not missed and not self.cloud.lag
             self._keeps_enough(group, machine, seen, calm=quiet, answered=answered)
+            if done.records[name]["decision"] == "recycle":
+                self.recycled.append((name, id_))
+                if answered:
+                    self._takes_one(group, machine, calm=quiet)
+                continue
+            self._image_costs_one(group)
+            if not group.boots_releases:
+                continue
             self._accuses_none(group, machine, answered=answered)
             self._keeps_distance(group, machine, answered=answered)
             self._costs_one(group)
@@ -617,18 +884,14 @@ class Life(RuleBasedStateMachine):
 
         Where describes lag, runs overlap or answers are missed it may be too: how far is noted.
         """
-        here, least = self.cloud.available(group), minimum(group)
+        here, least = self._available(group), minimum(group)
         COUNTS[f"at worst {max(0, least - here)} below the minimum"] += answered
         if not calm:
             return
         if answered:
             promise(here >= least, "truly, the minimum stays available", (group.name, here))
             return
-        could = [
-            m
-            for m in group.counted()
-            if (m.state(self.cloud.now), m.health, m.ec2) == ("InService", "Healthy", "running")
-        ]
+        could = [m for m in group.counted() if _is_in_service(m, self.cloud.now)]
         enough = len(could) >= least or (group.balanced and here == 0)
         promise(enough, "truly, the dead leave as many as could serve", (group.name, lost.id))
         serves = seen.silent and lost.runs(self.cloud.now)
@@ -636,9 +899,43 @@ class Life(RuleBasedStateMachine):
         vouched = group.balanced and serves and lost.target == "healthy"
         promise(not vouched, "nothing dies that its load balancer calls healthy", lost.id)
 
+    def _takes_one(self, group: FakeGroup, lost: Machine, *, calm: bool) -> None:
+        """Check that age and taint take one of a group all whose others serve."""
+        COUNTS["instances lost to age or taint"] += 1
+        whole = not calm or self._available(group) >= group.desired - 1
+        promise(whole, "truly, age and taint take one of a whole group", (group.name, lost.id))
+
+    def _available(self, group: FakeGroup) -> int:
+        """Return how many serve: where nobody could tell, how many are in service."""
+        if group.boots_releases or group.balanced:
+            return self.cloud.available(group)
+        return sum(_is_in_service(each, self.cloud.now) for each in group.counted())
+
+    def _image_costs_one(self, group: FakeGroup) -> None:
+        """Check that a bad image costs one instance of all that are launched from it.
+
+        Where nobody could tell that it is bad it costs more.
+        """
+        imaged = self.imaged
+        if imaged is None or group.template != imaged.template or "template" not in group.follows:
+            return
+        imaged.lost += 1
+        users = self._launchers(imaged.template)
+        seen = {
+            "sick": all(each.balanced for each in users),
+            "dead": all(each.balanced or each.boots_releases for each in users),
+        }
+        if not seen.get(imaged.boots):
+            return
+        COUNTS["instances lost to bad images"] += 1
+        few = imaged.lost <= 1 + imaged.held
+        promise(few, "a bad image costs one instance, and what pools held", imaged)
+
     def _accuses_none(self, group: FakeGroup, lost: Machine, *, answered: bool) -> None:
         """Check that a boot of the release is not taken for dead, unless others came up."""
         if answered or not (self.cloud.bucket and self.cloud.versioned):
+            return
+        if not self._is_imaged(group) or "template" in group.follows:
             return
         puts = [each.when for each in self.cloud.stored if each.key.startswith(group.app)]
         since_then = [m for m in group.staying() if m.launched >= max(puts) - minutes(2)]
@@ -682,7 +979,7 @@ class Life(RuleBasedStateMachine):
         doubtful = self.disturbed or self.cloud.lag or self.cloud.skew
         if not bad or doubtful or not self.cloud.versioned:
             return
-        app = self._of_app(group.app)
+        app = [each for each in self._of_app(group.app) if each.boots_releases]
         lost = [m for each in app for m in self.lost.get(each.name, ())]
         most = 1 + sum(self.held.get(each.name, 0) for each in app)
         COUNTS["instances lost to releases that never come up, or die"] += 1
@@ -712,7 +1009,7 @@ class Life(RuleBasedStateMachine):
         down = {0: "deaf", 1: "sick"}.get(lived // 3 % 6)
         COUNTS["lives that end with all down"] += down is not None
         heal(self.cloud, lived, down)
-        self.disturbed = True
+        self._disturb()
         for _ in range(_MOST_RUNS):
             self.cloud.wait(_PERIOD)
             waiting = unconverged(self.cloud, self._run().records)

@@ -19,13 +19,46 @@ from tests.search.history import MINUTE, RANKS, Target
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 DEFAULTS = {"minimum": "50%", "max-unavailable": "25%", "bake-time": "10m", "canary-retry": "30m"}
-KNOWN = {"enabled", "app", "pause", "window", "alarms", "warm-up", *DEFAULTS}
+KNOWN = {
+    *("enabled", "app", "pause", "window", "alarms", "warm-up"),
+    *("follow", "images", "max-age", "ill"),
+    *DEFAULTS,
+}
 UNREADABLE = "lots"
 # The only window that the search uses, and its hours.
 WINDOW, OPENS, CLOSES = "Mon-Sun 08:00-20:00 UTC", 8, 20
 # What was not looked up counts as the newest of all.
 NOT_KNOWN = datetime.max.replace(tzinfo=UTC)
 _MOST_RETRIES = 32
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A version of a launch template, or a launch configuration by its name alone.
+
+    `image` is that of an instance, or what a launch would use, None where images do not matter.
+    """
+
+    name: str
+    version: int | None = None
+    image: str | None = None
+
+    def __str__(self) -> str:
+        named = self.name if self.version is None else f"{self.name}:{self.version}"
+        return " ".join([named, *([self.image] if self.image else [])])
+
+    @property
+    def bare(self) -> Origin:
+        """This, where images do not matter."""
+        return replace(self, image=None)
+
+
+@dataclass(frozen=True)
+class Launches:
+    """What a group launches from and when that was made, each None where it does not exist."""
+
+    origin: Origin | None = None
+    made: datetime | None = None
 
 
 @dataclass(frozen=True, eq=False)  # each is itself: many are looked for in lists
@@ -36,7 +69,9 @@ class Member:
     when it is in service, `pooled` when it was taken from a warm pool, and `left` when it began
     to leave; None where nobody knows. `traffic` says whether load balancers send it some, None
     where one does not know; `vouched` that one calls it healthy, `refused` that each that says
-    anything does not, and `unused` that it gets none for its zone alone.
+    anything does not, and `unused` that it gets none for its zone alone. Where it is not `probed`
+    nobody asks for its version. It was launched from `origin`, None where nobody tells, and `taint`
+    is the text of its tag that says from when on it is to be replaced.
     """
 
     id: str
@@ -53,9 +88,19 @@ class Member:
     traffic: bool | None = True
     vouched: bool = False
     refused: bool = False
+    unhealthy: bool = False
     unused: bool = False
     protected: bool = False
     weighted: bool = False
+    probed: bool = True
+    origin: Origin | None = None
+    taint: str | None = None
+
+    @property
+    def tainted_from(self) -> datetime | None:
+        """From when on its tag has it replaced: from no time that was over when it was made."""
+        read = None if self.taint is None else time_of(self.taint)
+        return read if read is not None and read > self.made else None
 
     @property
     def aside(self) -> bool:
@@ -78,9 +123,23 @@ class Member:
         return self.reason is not None
 
     @property
+    def answers(self) -> bool:
+        """Whether it answered a version, or need not."""
+        return self.version is not None or not self.probed
+
+    @property
     def began(self) -> datetime:
         """When it was made or, if that was later, taken from a warm pool."""
         return max(self.made, self.pooled or self.made)
+
+
+def time_of(text: str) -> datetime | None:
+    """Return the time that a text says, in UTC where it says no zone; None where it is none."""
+    try:
+        read = datetime.fromisoformat(text)
+        return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 @dataclass(frozen=True)
@@ -98,6 +157,8 @@ class Seen:
     `settled` says that when its members entered service was not asked, since it has converged.
     `failed` are when launches failed. `refresh`, `alarms` and `zip_bad` are what its guards said.
     `first` are the groups of its app whose canary goes first, `bakers` those where one bakes.
+    `moving` are those that have not converged. `launches` is what it launches from, None where it
+    does not follow that.
     """
 
     row: Mapping[str, Any]
@@ -112,6 +173,8 @@ class Seen:
     zip_bad: bool = False
     first: tuple[str, ...] = ()
     bakers: tuple[str, ...] = ()
+    moving: tuple[str, ...] = ()
+    launches: Launches | None = None
 
     @property
     def name(self) -> str:
@@ -181,7 +244,7 @@ class Seen:
     @cached_property
     def warm(self) -> list[Member]:
         """Those in service for their warm-up of which it is known whether they serve."""
-        asked = [m for m in self.counted if m.serving and (m.version or m.reason)]
+        asked = [m for m in self.counted if m.serving and (m.answers or m.silent)]
         known = [m for m in asked if m.traffic is not None]
         if self.settled:
             return known
@@ -194,7 +257,7 @@ class Seen:
     @cached_property
     def available(self) -> list[Member]:
         """Those that answered, and take traffic."""
-        return [m for m in self.warm if m.version and m.traffic]
+        return [m for m in self.warm if m.answers and m.traffic]
 
     @cached_property
     def unavailable(self) -> list[Member]:
@@ -219,8 +282,46 @@ class Seen:
     # What is to run, and since when.
 
     @cached_property
+    def probed(self) -> bool:
+        """Whether it follows releases, so that its instances are asked for their version."""
+        return "release" in self.tags.get("follow", "release").split()
+
+    @property
+    def by_bucket(self) -> bool:
+        """Whether the bucket says what is to run."""
+        return self.bucket and self.probed
+
+    @property
+    def launch(self) -> Origin | None:
+        """What a launch would use now, None where that does not matter, or does not exist."""
+        return self.launches.origin if self.launches else None
+
+    def is_drifted(self, member: Member) -> bool:
+        """Whether it was launched from something else than a launch would use now."""
+        of, to = member.origin, self.launch
+        if of is None or to is None:
+            return False
+        images = {of.image, to.image} - {None}
+        return (of.name, of.version) != (to.name, to.version) or len(images) > 1
+
+    def later(self, member: Member) -> int:
+        """How its version of the template compares with that of a launch: of another, lower."""
+        of, to = member.origin, self.launch
+        if of is None or to is None or not self.is_drifted(member):
+            return 0
+        known = of.name == to.name and of.version is not None and to.version is not None
+        return 1 if known and (of.version or 0) > (to.version or 0) else -1
+
+    @cached_property
+    def drifts(self) -> bool:
+        """Whether any that counts has drifted: since when nobody knows."""
+        return any(map(self.is_drifted, self.counted))
+
+    @cached_property
     def target(self) -> str | None:
         """The version to run."""
+        if not self.probed:
+            return None
         if self.bucket:
             return self.released.version if self.released else None
         return max((m.version for m in self.available if m.version), key=_rank, default=None)
@@ -228,7 +329,7 @@ class Seen:
     @cached_property
     def since(self) -> datetime | None:
         """When the target became it, None where unknown."""
-        return self.released.since if self.released else None
+        return self.released.since if self.released and not self.drifts else None
 
     @cached_property
     def doubt(self) -> timedelta:
@@ -236,7 +337,11 @@ class Seen:
         return self.released.doubt if self.released else MINUTE
 
     def on_target(self, member: Member) -> bool:
-        """Whether it is known to run the target."""
+        """Whether it is known to run the target, and has not drifted."""
+        if self.is_drifted(member):
+            return False
+        if not self.probed:
+            return member.origin is not None and self.launch is not None
         if member.version is None or self.target is None:
             return False
         if not self.bucket:
@@ -244,21 +349,110 @@ class Seen:
         return self.released is not None and self.released.is_run_by(member.version)
 
     def above(self, member: Member) -> bool:
-        """Whether it is known to run more than the target."""
+        """Whether it is known to be of more than the target, and in nothing of less."""
+        later = self.later(member)
+        if not self.probed:
+            return later > 0
         if member.version is None or self.target is None:
             return False
-        return RANKS[member.version] > RANKS[self.target]
+        runs, wanted = RANKS[member.version], RANKS[self.target]
+        return later >= 0 and runs >= wanted and (runs > wanted or later > 0)
+
+    def runs_another(self, member: Member) -> bool:
+        """Whether it answered something else: without a bucket, something lower."""
+        if member.version is None or self.target is None:
+            return False
+        if not self.bucket:
+            return RANKS[member.version] < RANKS[self.target]
+        return self.released is not None and not self.released.is_run_by(member.version)
 
     def is_outdated(self, member: Member) -> bool:
-        """Whether it is known to run something else: without a bucket, something lower."""
-        if member.version is None or self.target is None or self.on_target(member):
-            return False
-        return self.bucket or not self.above(member)
+        """Whether it is known to run something else, or has drifted."""
+        return self.runs_another(member) or self.is_drifted(member)
 
     @cached_property
     def outdated(self) -> list[Member]:
         """Those available that are outdated."""
         return [m for m in self.available if self.is_outdated(m)]
+
+    # What is due although it runs the target.
+
+    @cached_property
+    def max_age(self) -> timedelta | None:
+        """How old instances may become, None for any age."""
+        text = self.tags.get("max-age")
+        return None if text is None else int(text[:-1]) * {"h": HOUR, "d": DAY}[text[-1]]
+
+    def due_from(self, member: Member) -> datetime | None:
+        """From when on a member is to be replaced by its age or its tag, None for never."""
+        times = [member.tainted_from] if member.tainted_from else []
+        if self.max_age is not None and member.made != NOT_KNOWN:
+            times.append(member.made + self.max_age)
+        return min(times, default=None)
+
+    def is_due(self, member: Member) -> bool:
+        """Whether a member is to be replaced by its age or its tag."""
+        when = self.due_from(member)
+        return when is not None and when <= self.now
+
+    @cached_property
+    def due(self) -> list[Member]:
+        """Those available that are due, the longest first."""
+        due = [m for m in self.available if self.is_due(m)]
+        return sorted(due, key=lambda m: (self.due_from(m), m.id))
+
+    @cached_property
+    def has_due(self) -> bool:
+        """Whether any that counts is due."""
+        return any(map(self.is_due, self.counted))
+
+    @cached_property
+    def newest_bakes(self) -> bool:
+        """Whether the last to be made have not been in service for grace and bake time."""
+        last = max((m.made for m in self.available), default=None)
+        newest = [m for m in self.available if last and _second(m.made) == _second(last)]
+        return any(self.served(m) < self.grace + self.span("bake-time") for m in newest)
+
+    @cached_property
+    def ages_too_fast(self) -> bool:
+        """Whether all reach their age before they can be replaced, one after the other."""
+        if self.max_age is None:
+            return False
+        entered = [(m.made, m.entered) for m in self.available if m.entered]
+        boots = [entry - made for made, entry in entered if entry > made]
+        each = self.grace + self.span("bake-time") + min(boots, default=timedelta(0))
+        return self.max_age < self.desired * each
+
+    @cached_property
+    def ill(self) -> list[Member]:
+        """Those that may go for being ill, where nothing else is amiss: the oldest first."""
+        if self.tags.get("ill") != "replace" or broken_settings(self) or not self.available:
+            return []
+        amiss = self.in_flight or self.outdated or self.dead
+        most = max(1, self.desired // 5)
+        enough = min(len(self.available), self.desired) >= self.minimum
+        if amiss or not enough or len(self.unavailable) > most:
+            return []
+        last = max(_second(m.made) for m in self.counted)
+        return [
+            m
+            for m in sorted(self.overdue, key=lambda m: (m.made, m.id))
+            if self._is_left_ill(m)
+            and _second(m.made) != last
+            and all(other in self.available for other in self.counted if other.made > m.made)
+        ]
+
+    def _is_left_ill(self, member: Member) -> bool:
+        """Whether its load balancers call it unhealthy, if it has some, and nobody replaces it."""
+        names = ("TargetGroupARNs", "LoadBalancerNames", "TrafficSources")
+        if not any(self.row.get(name) for name in names):
+            return True
+        checks = self.row.get("HealthCheckType", "").split(",")
+        return member.unhealthy and "ELB" not in checks
+
+    def is_doubted(self, member: Member) -> bool:
+        """Whether it goes only if it is away at a second look too."""
+        return member in self.dead or member in self.ill
 
     def since_then(self, member: Member) -> bool:
         """Whether it came since the target became it, or may have."""
@@ -325,16 +519,26 @@ class Seen:
     def canaries(self) -> list[Member]:
         """Canaries that have not come up: the last, where nobody knows since when."""
         if self.since is None:
-            last = max((m.began for m in self.warm), default=None)
-            return [m for m in self.waited_for if last and _second(m.began) == _second(last)]
+            tried = [m for m in self.warm if self._may_have_tried(m)]
+            last = max((m.began for m in tried), default=None)
+            away = [m for m in self.waited_for if m in tried]
+            return [m for m in away if last and _second(m.began) == _second(last)]
         return [
             m
             for m in self.waited_for
             if self.since_then(m)
             # What answers another version and came within the doubt is no canary.
-            and (not self.is_outdated(m) or m in self.stale)
+            and (not self.runs_another(m) or m in self.stale)
             and not self._is_lost(m)
         ]
+
+    def _may_have_tried(self, member: Member) -> bool:
+        """Whether it may be a boot of the target: where templates are followed one knows more."""
+        if self.launches is None:
+            return True
+        target = self.released
+        of_another = target is not None and target.cannot_run_on(member.made, member.began)
+        return not self.is_drifted(member) and not of_another
 
     @cached_property
     def stale(self) -> list[Member]:
@@ -342,11 +546,15 @@ class Seen:
         outdated = [m for m in self.warm if self.is_outdated(m)]
         if self.since is not None:
             return [m for m in outdated if m.began > self.since + self.doubt]
-        if self.first_on_target is not None:
-            return [m for m in outdated if m.began > self.first_on_target]
-        # What is above the target was rolled back; the rest booted after the zip was there.
+        first = self.first_on_target
+        if first is not None:
+            # What is of a later version of the template was rolled back.
+            return [m for m in outdated if m.began > first and self.later(m) <= 0]
+        # What is above the target was rolled back, what has drifted came before it was to be
+        # launched; the rest booted after the zip was there.
         uploaded = self.released.uploaded + self.doubt if self.released else NOT_KNOWN
-        return [m for m in outdated if m.began > uploaded and not self.above(m)]
+        tried = [m for m in outdated if not self.above(m) and not self.is_drifted(m)]
+        return [m for m in tried if m.began > uploaded]
 
     @cached_property
     def failed_boots(self) -> list[Member]:
@@ -370,10 +578,11 @@ class Seen:
             and (
                 m in self.failed_boots
                 or self._is_lost(m)
+                or self.is_drifted(m)
                 or (target and target.cannot_run_on(m.made, m.began))
             )
         ]
-        return [*presumed, *(m for m in self.overdue if self.is_outdated(m))]
+        return [*presumed, *(m for m in self.overdue if not m.silent and self.is_outdated(m))]
 
     @cached_property
     def tried(self) -> list[Member]:
@@ -402,18 +611,28 @@ class Seen:
     def _was_in_pool(self, member: Member) -> bool:
         """Whether it waited in a warm pool when the target became it, and was taken since.
 
-        Where nobody knows when that was, it was when the zip was uploaded.
+        Where nobody knows when that was, it was when the zip was uploaded or, of what has drifted,
+        when the first came that is on target.
         """
+        first = self.first_on_target
+        if self.is_drifted(member) and first is not None:
+            return member.made <= first < member.began
         if self.released is None or member.pooled is None:
             return False
         when = self.since or self.released.uploaded
         return member.made <= when + self.doubt < member.pooled
 
     @cached_property
+    def arriving(self) -> list[Member]:
+        """Those on their way in that may be boots of the target: of since then, none drifted."""
+        if self.since is None:
+            return [m for m in self.coming if not self.is_drifted(m)]
+        return [m for m in self.coming if self.since_then(m)]
+
+    @cached_property
     def busy(self) -> bool:
         """Whether anything of since then is on its way in, or the group short of members."""
-        coming = [m for m in self.coming if self.since is None or self.since_then(m)]
-        return bool(coming or self.missing)
+        return bool(self.arriving or self.missing)
 
     @cached_property
     def could_serve(self) -> int:
@@ -432,14 +651,15 @@ class Seen:
     def _was_left_behind(self, member: Member) -> bool:
         """Whether it is overdue, and this release did not cost it.
 
-        Where nobody knows since when, a release costs what came after the first that runs it.
+        Where nobody knows since when, a release costs what came after the first that runs it; what
+        has drifted is none of its boots.
         """
         if not self.is_overdue(member):
             return False
         if self.since is not None:
             return not self.since_then(member)
         first = self.first_on_target
-        return first is None or member.began < first
+        return first is None or member.began < first or self.is_drifted(member)
 
     def _left_before(self, member: Member) -> bool:
         if self.since is None or member.left is None:
@@ -449,18 +669,23 @@ class Seen:
     @cached_property
     def is_settled(self) -> bool:
         """Whether all serve and run the target, whenever they entered service."""
-        serve = all(m.serving and m.version and m.traffic for m in self.counted)
-        if not serve or len(self.counted) < self.desired:
+        serve = all(m.serving and m.answers and m.traffic for m in self.counted)
+        if not serve or len(self.counted) < self.desired or self.drifts or self.is_astray:
             return False
-        if self.bucket:
-            return self.released is not None and all(map(self.on_target, self.counted))
+        if self.by_bucket:
+            return self.released is not None and not any(map(self.runs_another, self.counted))
         return len({RANKS[m.version] for m in self.counted if m.version}) < 2
 
     @cached_property
     def converged(self) -> bool:
         """Whether all is as it should be."""
-        known = not self.bucket or self.released is not None
+        known = not (self.by_bucket and self.released is None) and not self.is_astray
         return known and not (self.outdated or self.unavailable or self.in_flight)
+
+    @property
+    def is_astray(self) -> bool:
+        """Whether what it is to be launched from does not exist."""
+        return self.launches is not None and self.launches.origin is None
 
 
 def _rank(version: str) -> tuple[int, str]:
@@ -473,14 +698,12 @@ def _second(moment: datetime) -> datetime:
 
 def figures(seen: Seen) -> dict[str, object]:
     """Return what a record tells of a group besides the decision; of versions their ranks."""
-    ranks = [RANKS[m.version] for m in seen.available if m.version]
     return {
         "desired": seen.desired,
         "minimum": seen.minimum,
-        "target": RANKS[seen.target] if seen.target else None,
-        "lowest": min(ranks, default=None),
-        "highest": max(ranks, default=None),
-        "target_source": "released" if seen.bucket else "highest",
+        "template": str(seen.launch) if seen.launch else None,
+        "due": len(seen.due),
+        **_spread(seen),
         "available": len(seen.available),
         "unavailable": len(seen.unavailable),
         "in_flight": seen.in_flight,
@@ -491,11 +714,42 @@ def figures(seen: Seen) -> dict[str, object]:
     }
 
 
+def _spread(seen: Seen) -> dict[str, object]:
+    """Return the target and what runs: ranks of versions, or versions of the template alone."""
+    if not seen.probed:
+        # Those of other templates have no order, and are the lowest.
+        of = seen.launch
+        here = [(_template_rank(seen, m), m.origin) for m in seen.available if m.origin and of]
+        rows = [(rank, str(each if of and of.image else each.bare)) for rank, each in here]
+        return {
+            "target": str(seen.launch) if seen.launch else None,
+            "lowest": min(rows)[1] if rows else None,
+            "highest": max(rows)[1] if rows else None,
+            "target_source": "template",
+        }
+    ranks = [RANKS[m.version] for m in seen.available if m.version]
+    return {
+        "target": RANKS[seen.target] if seen.target else None,
+        "lowest": min(ranks, default=None),
+        "highest": max(ranks, default=None),
+        "target_source": "released" if seen.bucket else "highest",
+    }
+
+
+def _template_rank(seen: Seen, member: Member) -> int:
+    """Return what members are ordered by that run the same version: that of the template."""
+    of, to = member.origin, seen.launch
+    return (of.version or 0) if of and to and of.name == to.name else -1
+
+
 # What holds a group whatever runs on it.
 
 
 def broken_settings(seen: Seen) -> bool:
     """Say whether a setting of the group cannot be read, so that nothing else is asked."""
+    follows = seen.tags.get("follow", "release").split()
+    if seen.tags.get("images") == "true" and "template" not in follows:
+        return True
     unreadable = any(tag not in KNOWN or text == UNREADABLE for tag, text in seen.tags.items())
     return unreadable or seen.tags.get("enabled") != "true"
 
@@ -508,6 +762,10 @@ def _suspended(seen: Seen) -> bool:
 def _weighted(seen: Seen) -> bool:
     units = seen.row.get("DesiredCapacityType", "units") == "units"
     return not units or any(m.weighted for m in seen.members)
+
+
+def _is_ahead(seen: Seen, since: datetime | None) -> bool:
+    return since is not None and since > seen.now + MINUTE
 
 
 def _unknowable(seen: Seen) -> bool:
@@ -528,8 +786,9 @@ _INACTIVE: Mapping[str, Holds] = {
 HOLDS: Mapping[str, Holds] = {
     "settings_unreadable": broken_settings,
     **_INACTIVE,
-    "no_release": lambda s: s.bucket and s.released is None,
-    "release_in_future": lambda s: s.since is not None and s.since > s.now + MINUTE,
+    "no_release": lambda s: s.by_bucket and s.released is None,
+    "template_unknown": lambda s: s.is_astray,
+    "release_in_future": lambda s: s.released is not None and _is_ahead(s, s.released.since),
     "nothing_available": lambda s: not s.available and not s.dead and s.desired > 0,
     "nothing_outdated": lambda s: not s.outdated and not s.dead,
     "all_protected": lambda s: all(m.protected for m in (*s.outdated, *s.dead)),
@@ -612,9 +871,12 @@ def _free_of_alarms(seen: Seen, member: Member) -> bool:
 # One canary for the app.
 
 
+def _inactive(seen: Seen) -> bool:
+    return broken_settings(seen) or any(holds(seen) for holds in _INACTIVE.values())
+
+
 def _acts(seen: Seen) -> bool:
-    held = broken_settings(seen) or any(holds(seen) for holds in _INACTIVE.values())
-    return not held and not closed(seen)
+    return not _inactive(seen) and not closed(seen)
 
 
 def _is_trying(seen: Seen) -> bool:
@@ -624,20 +886,37 @@ def _is_trying(seen: Seen) -> bool:
     """
     failing = _failing(seen)
     comes = seen.missing and (not failing or seen.now - min(failing) <= 3 * HOUR)
-    coming = [m for m in seen.coming if seen.since is None or seen.since_then(m)]
     young = [m for m in seen.available if seen.on_target(m) and seen.served(m) < seen.grace]
     since_then = [m for m in young if seen.since is None or seen.since_then(m)]
-    return not seen.proof and bool(comes or coming or seen.canaries or since_then)
+    return not seen.proof and bool(comes or seen.arriving or seen.canaries or since_then)
 
 
 def is_proven(seen: Seen, app: Iterable[Seen]) -> bool:
     """Say whether a group of the app has proof of the target of this one, and has baked."""
-    return any(e.target == seen.target and e.proof and not e.bakes for e in app)
+    return any(_is_same(e, seen) and e.proof and not e.bakes for e in app)
+
+
+def _is_same(one: Seen, other: Seen) -> bool:
+    """Say whether two groups try the same: a release or, where both follow it alone, a template."""
+    if one.probed and other.probed:
+        return one.target is not None and one.target == other.target
+    return one.probed == other.probed and one.launches == other.launches
+
+
+def _heals(seen: Seen) -> bool:
+    """Say whether a group lacks nothing but that one that is ill goes."""
+    return hold(seen) == "nothing_outdated" and any(not m.protected for m in seen.ill)
 
 
 def with_others(seen: Seen, app: Sequence[Seen]) -> Seen:
     """Return a group with those of its app that it waits for, if it would send a canary."""
-    others = [e for e in app if e.name != seen.name and e.target == seen.target and _acts(e)]
+    if seen.converged:
+        others = [e for e in app if e.name != seen.name and not _inactive(e)]
+        moving = [e for e in others if not e.converged and not _heals(e)]
+        return replace(seen, moving=tuple(e.name for e in moving))
+    if hold(seen) == "nothing_outdated":
+        return seen
+    others = [e for e in app if e.name != seen.name and _is_same(e, seen) and _acts(e)]
     if is_proven(seen, app):
         return seen
     return replace(
@@ -736,10 +1015,47 @@ PROMISES: tuple[tuple[str, Broken], ...] = (
 )
 
 
+# What is broken by letting these go, which run what they should.
+RECYCLING: tuple[tuple[str, Broken], ...] = (
+    ("nothing on target goes but what is due", lambda s, goes: not all(m in s.due for m in goes)),
+    ("of what is due one goes", lambda _, goes: len(goes) > 1),
+    ("nothing protected goes", lambda _, goes: any(m.protected for m in goes)),
+    (
+        "what is due goes from no group that cannot act",
+        lambda s, _: _inactive(s) or s.is_astray or HOLDS["release_in_future"](s),
+    ),
+    ("what is due waits for the last to bake", lambda s, _: s.newest_bakes),
+    ("the minimum stays available", _over_minimum),
+    ("what is out fits max-unavailable", lambda s, goes: len(goes) > s.budget),
+    ("what is due goes in the window only", lambda s, _: closed(s)),
+    ("nothing goes during an instance refresh", lambda s, _: s.refresh),
+    ("under an alarm nothing that is due goes", lambda s, _: bool(_holding(s))),
+    ("nothing that is due goes for a zip that cannot be read", lambda s, _: s.zip_bad),
+    ("nothing that is due goes while the app moves", lambda s, _: bool(s.moving)),
+)
+
+
+# What is broken by letting these go for being ill.
+HEALING: tuple[tuple[str, Broken], ...] = (
+    ("nothing goes but what is ill", lambda s, goes: not all(m in s.ill for m in goes)),
+    ("of the ill one goes", lambda _, goes: len(goes) > 1),
+    ("nothing protected goes", lambda _, goes: any(m.protected for m in goes)),
+    ("the ill go in the window only", lambda s, _: closed(s)),
+    ("nothing goes during an instance refresh", lambda s, _: s.refresh),
+    ("under an alarm no ill one goes", lambda s, _: bool(_holding(s))),
+    ("no ill one goes for a zip that cannot be read", lambda s, _: s.zip_bad),
+    ("no ill one goes where a canary of the app has gone", lambda s, _: bool(s.first)),
+)
+
+
 def broken(seen: Seen, goes: Sequence[Member]) -> str | None:
     """Return the promise that is broken if these go; None where all are kept."""
     if not goes:
         return None
+    if seen.converged:
+        return next((name for name, breaks in RECYCLING if breaks(seen, goes)), None)
+    if hold(seen) == "nothing_outdated" and seen.ill:
+        return next((name for name, breaks in HEALING if breaks(seen, goes)), None)
     if held := hold(seen):
         return f"nothing goes: {held}"
     return next((name for name, breaks in PROMISES if breaks(seen, goes)), None)
@@ -747,6 +1063,11 @@ def broken(seen: Seen, goes: Sequence[Member]) -> str | None:
 
 def owed(seen: Seen) -> list[Member]:
     """Return what must go, in order: as many as break no promise, the dead before any other."""
+    if seen.converged:
+        free = [m for m in seen.due if not m.protected]
+        return [m for m in free[:1] if broken(seen, [m]) is None]
+    if hold(seen) == "nothing_outdated":
+        return [m for m in seen.ill if broken(seen, [m]) is None][:1]
     return _most(seen, seen.dead) or _most(seen, seen.outdated)
 
 
@@ -762,8 +1083,9 @@ def _most(seen: Seen, of: Sequence[Member]) -> list[Member]:
 def _order(seen: Seen, goes: Sequence[Member], member: Member) -> tuple[Any, ...]:
     if member in seen.dead:
         return (member in seen.tried, member.made, member.id)
-    rank = RANKS[member.version or ""]
-    tier = (0, -rank) if seen.above(member) else (1, rank)
+    rank = RANKS[member.version] if member.version else 0
+    of = _template_rank(seen, member)
+    tier = (0, -rank, -of) if seen.above(member) else (1, rank, of)
     left = Counter(m.zone for m in seen.available) - Counter(m.zone for m in goes)
     return (*tier, -left[member.zone], member.made, member.id)
 
@@ -772,16 +1094,19 @@ def unguarded(seen: Seen) -> Seen:
     """Return a group as if its guards had nothing to say."""
     tags = [tag for tag in seen.row["Tags"] if tag["Key"] != "terminator:window"]
     row = {**seen.row, "Tags": tags}
-    return replace(seen, row=row, refresh=False, alarms=(), zip_bad=False, first=(), bakers=())
+    return replace(
+        seen, row=row, refresh=False, alarms=(), zip_bad=False, first=(), bakers=(), moving=()
+    )
 
 
 def reason(seen: Seen) -> str:
     """Return the hold that must be the reason where nothing goes."""
-    if held := hold(seen):
-        return held
+    held = hold(seen)
     bare = unguarded(seen)
     if owed(bare):
         return _guard(seen, bare)
+    if held:
+        return held
     if all(m.protected for m in seen.outdated):
         return "dead_wait"
     held = waiting(seen)
@@ -815,6 +1140,7 @@ _AT_ONCE = {
     "weighted_capacity",
     "traffic_unknown",
     "no_release",
+    "template_unknown",
     "alarm",
     "zip_unreadable",
 }
@@ -826,7 +1152,7 @@ def needs_attention(seen: Seen, held: str | None) -> bool:
     if held in _AT_ONCE:
         return True
     if seen.converged:
-        return False
+        return bool(seen.due) and seen.ages_too_fast
     failing = _failing(seen)
     if not seen.outdated and not seen.dead:
         away = [seen.served(m) for m in seen.overdue]
@@ -852,6 +1178,7 @@ def _behind(seen: Seen) -> timedelta | None:
         return seen.now - seen.since
     dates = [seen.first_on_target] if seen.first_on_target else []
     dates += [seen.released.uploaded] if seen.released else []
+    dates += [seen.launches.made] if seen.launches and seen.launches.made else []
     return seen.now - max(dates) if dates else None
 
 

@@ -37,16 +37,31 @@ _GROUP = {
     "canary-retry": "30m",
     "window": "always",
     "kind": "plain",
+    "follow": "release",
+    "images": False,
 }
 
 
-def _begin(*, versioned: bool = True, **more: Any) -> Step:
+def _begin(*, versioned: bool = True, groups: int = 1, **more: Any) -> Step:
     said = {name.replace("_", "-"): value for name, value in more.items()}
-    return ("begin", {"groups": [{**_GROUP, **said}], "bucket": True, "versioned": versioned})
+    made = [{**_GROUP, **said} for _ in range(groups)]
+    return ("begin", {"groups": made, "bucket": True, "versioned": versioned})
 
 
 def _roll_out(boots: str, periods: int) -> Step:
     return ("roll_out", {"which": 0, "higher": 1, "boots": boots, "periods": periods})
+
+
+def _image(boots: str, way: str, periods: int = 8) -> Step:
+    return ("roll_back_image", {"which": 0, "boots": boots, "way": way, "periods": periods})
+
+
+def _ill(how: str) -> Sequence[Step]:
+    ways = ((1, False), (2, False), (1, True))
+    return [
+        ("be_ill", {"which": 0, "how": how, "number": number, "breaks": breaks})
+        for number, breaks in ways
+    ]
 
 
 def _meddle(change: str, number: int) -> Step:
@@ -58,6 +73,7 @@ def _amid(change: str, number: int, *, fresh: bool) -> Step:
     return ("run_amid", {**confirming, "change": change, "number": number, "fresh": fresh})
 
 
+_HALF_A_DAY: Sequence[Step] = [("scheduled", {"periods": 12, "every": 60})]
 _A_DAY_AND_MORE: Sequence[Step] = [("wait", {"number": 1000})] * 2
 _ONCE: Step = ("scheduled", {"periods": 1})
 
@@ -173,6 +189,122 @@ LIVES: Mapping[str, Sequence[Step]] = {
         _roll_out("good", 12),
         *_A_DAY_AND_MORE,
         _ONCE,
+    ],
+    "images that a load balancer refuses are taken back, each in another way": [
+        _begin(balanced=True, follow="template"),
+        *(_image("sick", way) for way in ("pin", "delete", "mend")),
+    ],
+    "images that never come up are taken back, each in another way": [
+        _begin(kind="checked", desired=3, follow="template", images=True),
+        *(_image("dead", way) for way in ("pin", "delete", "mend")),
+    ],
+    "an image that never comes up beside releases": [
+        _begin(follow="release template", desired=3),
+        _image("dead", "delete"),
+        ("roll_out_image", {"which": 0, "boots": "dead", "periods": 12}),
+        *_HALF_A_DAY,
+    ],
+    "a bad image comes to a deep warm pool": [
+        _begin(kind="deep warm pool", balanced=True, follow="template"),
+        ("roll_out_image", {"which": 0, "boots": "sick", "periods": 12}),
+        *_HALF_A_DAY,
+    ],
+    "a group is pointed at another template, and at a launch configuration": [
+        _begin(follow="template", balanced=True, desired=3),
+        _meddle("repoint", 5),
+        *_HALF_A_DAY,
+        _meddle("repoint", 7),
+        *_HALF_A_DAY,
+        _meddle("repoint", 0),
+        *_HALF_A_DAY,
+    ],
+    "a version that a group names does not exist": [
+        _begin(follow="release template"),
+        _meddle("repoint", 4),
+        ("scheduled", {"periods": 3}),
+    ],
+    "the image behind a parameter changes": [
+        _begin(follow="template", images=True, desired=3),
+        _meddle("renew the image", 0),
+        *_HALF_A_DAY,
+    ],
+    "the oldest are ill, whether boots answer or not": [
+        _begin(minimum="2"),
+        *_ill("deaf"),
+    ],
+    "the oldest are ill behind a load balancer that does not replace them": [
+        _begin(desired=6, balanced=True, max_unavailable="2"),
+        *_ill("sick"),
+    ],
+    "the oldest of an image-deployed group are ill": [
+        _begin(desired=3, balanced=True, follow="template"),
+        *_ill("deaf"),
+    ],
+    "one that answers its load balancer alone is not ill": [
+        _begin(balanced=True),
+        _meddle("ill", 1),
+        _meddle("unhear", 3),
+        *_HALF_A_DAY,
+    ],
+    "an ill one is replaced by Auto Scaling itself": [
+        _begin(kind="checked"),
+        *_ill("sick"),
+    ],
+    "the last that was created is not ill": [
+        _begin(desired=3),
+        _meddle("ill", 1),
+        _meddle("go deaf", 0),
+        *_HALF_A_DAY,
+    ],
+    "three of six are away, which is no illness": [
+        _begin(desired=6),
+        _meddle("ill", 1),
+        *(_meddle("go deaf", number) for number in (3, 4, 5)),
+        *_HALF_A_DAY,
+    ],
+    "two groups of an app are past their age, and nothing boots": [
+        _begin(groups=2, desired=2),
+        ("grow_old", {"which": 0, "age": "1h", "breaks": True, "periods": 12}),
+    ],
+    "an ill one waits for its window": [
+        _begin(window=WINDOW, desired=6),
+        _meddle("ill", 1),
+        _meddle("go deaf", 5),
+        *_A_DAY_AND_MORE,
+        *_HALF_A_DAY,
+    ],
+    "six are past their age, in a window": [
+        _begin(desired=6, window=WINDOW, balanced=True),
+        _meddle("max-age", 5),
+        *_HALF_A_DAY,
+        *_HALF_A_DAY,
+    ],
+    "a group that cannot boot is past its age": [
+        _begin(desired=3, balanced=True),
+        ("grow_old", {"which": 0, "age": "1h", "breaks": True, "periods": 12}),
+        ("grow_old", {"which": 0, "age": "1h", "breaks": False, "periods": 12}),
+    ],
+    "an image-deployed group that cannot boot is past its age": [
+        _begin(desired=3, balanced=True, follow="template"),
+        ("grow_old", {"which": 0, "age": "6h", "breaks": True, "periods": 12}),
+    ],
+    "somebody tags all instances, with times and with nonsense": [
+        _begin(minimum="2"),
+        *(("taint", {"which": 0, "number": n, "every": True, "periods": 12}) for n in (0, 2, 6)),
+    ],
+    "a template taints each instance that it launches": [
+        _begin(follow="template", balanced=True, desired=3),
+        _meddle("make a tainting version", 1),
+        *_HALF_A_DAY,
+        *_HALF_A_DAY,
+        _meddle("make a tainting version", 2),
+        *_HALF_A_DAY,
+    ],
+    "an age that cannot be kept": [
+        _begin(desired=6, canary_retry="5m"),
+        _meddle("bake-time", 2),
+        _meddle("max-age", 1),
+        ("scheduled", {"periods": 12, "every": 20}),
     ],
     "one that runs the release is unhealthy for a day": [
         _begin(balanced=True, max_unavailable="1"),

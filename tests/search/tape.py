@@ -29,12 +29,13 @@ from tests.fakes.cloud import Change, Cloud, refusal
 from tests.fakes.objects import Stored
 from tests.search import history
 from tests.search.history import Target
-from tests.search.oracle import NOT_KNOWN, Alarm, Member, Seen
+from tests.search.oracle import NOT_KNOWN, Alarm, Launches, Member, Origin, Seen
 
 GROUPS = "describe_auto_scaling_groups"
 ACTIVITIES = "describe_scaling_activities"
 REFRESHES = "describe_instance_refreshes"
 ALARMS = "describe_alarms"
+TEMPLATES = "describe_launch_template_versions"
 LIFECYCLE = "get_bucket_lifecycle_configuration"
 TERMINATE = "terminate_instance_in_auto_scaling_group"
 
@@ -412,6 +413,27 @@ class Run:
         keeps = self.tape.cloud.keeps
         return kept[0].at - keeps if kept and keeps is not None else None
 
+    # What groups launch from.
+
+    def launches(self, row: Mapping[str, Any]) -> Launches | str | None:
+        """Return what launches use now, None where that is not followed, a text if unread."""
+        said, named = tags(row), row.get("LaunchTemplate")
+        if "template" not in said.get("terminator:follow", "").split():
+            return None
+        if not named:
+            configuration = row.get("LaunchConfigurationName")
+            return Launches(Origin(configuration)) if configuration else Launches()
+        images = said.get("terminator:images") == "true"
+        asked = {"LaunchTemplateId": named["LaunchTemplateId"], "Versions": [named["Version"]]}
+        made = self._of(TEMPLATES, **asked, ResolveAlias=images)
+        if not made or made[0].what is None:
+            lost = bool(made) and "InvalidLaunchTemplate" in (made[0].failed or "")
+            return Launches() if lost else "template not described"
+        [version] = made[0].what["LaunchTemplateVersions"]
+        image = version["LaunchTemplateData"]["ImageId"] if images else None
+        origin = Origin(version["LaunchTemplateId"], version["VersionNumber"], image)
+        return Launches(origin, version["CreateTime"])
+
     # Groups, as shown.
 
     def entered(self, name: str) -> Entered | None:
@@ -441,13 +463,22 @@ class Run:
         self, row: Mapping[str, Any], look: Look, now: datetime, spared: frozenset[str]
     ) -> Seen:
         said = self.entered(row["AutoScalingGroupName"])
+        launches = self.launches(row)
         members = tuple(self._member(each, row, look, said, spared) for each in row["Instances"])
-        bucket = self.config.bucket is not None
-        target = self.target(self.app(row), dated=False) if bucket else None
-        seen = Seen(row, members, now, bucket, target if isinstance(target, Target) else None)
+        bare = Seen(
+            row,
+            members,
+            now,
+            bucket=self.config.bucket is not None,
+            released=None,
+            launches=launches if isinstance(launches, Launches) else None,
+        )
+        asks = bare.by_bucket
+        target = self.target(self.app(row), dated=False) if asks else None
+        seen = replace(bare, released=target if isinstance(target, Target) else None)
         if seen.is_settled:
             return replace(seen, settled=True, failed=said.failed if said else ())
-        dated = self.target(self.app(row), dated=True) if bucket else None
+        dated = self.target(self.app(row), dated=True) if asks else None
         released = dated if isinstance(dated, Target) else None
         return replace(seen, released=released, failed=said.failed if said else ())
 
@@ -467,14 +498,17 @@ class Run:
 
     def _is_unobserved(self, row: Mapping[str, Any], look: Look) -> bool:
         seen = self.see(row, look, self.looked)
-        if seen.bucket and isinstance(self.target(self.app(row), dated=not seen.settled), str):
+        dated = not seen.settled
+        if seen.by_bucket and isinstance(self.target(self.app(row), dated=dated), str):
+            return True
+        if isinstance(self.launches(row), str):
             return True
         if not seen.settled and self.entered(seen.name) is None:
             return True
         if any(look.health.get(each) is None for each in _balancers(row)):
             return True
         counted = [m.id for m in seen.counted]
-        asked = [m.id for m in seen.counted if m.serving]
+        asked = [m.id for m in seen.counted if m.serving and m.probed]
         return bool(set(counted) - look.asked) or any(
             i not in look.answers or not look.rows[i].get("PrivateIpAddress") for i in asked
         )
@@ -491,12 +525,14 @@ class Run:
         row = look.rows.get(id_)
         runs = row is not None and row["State"]["Name"] == "running"
         serves = (shown["LifecycleState"], shown["HealthStatus"]) == ("InService", "Healthy")
-        answer = look.answers.get(id_) if runs and serves else None
+        probed = "release" in tags(group).get("terminator:follow", "release").split()
+        answer = look.answers.get(id_) if runs and serves and probed else None
         said_of = [found for each in _balancers(group) if (found := look.health.get(each))]
         told = [(found.get(id_), found) for found in said_of if not _is_unused(found)]
         traffic: bool | None = all(of == ("healthy", "") for of, _ in told)
         if any(of is not None and of[1] == "unknown" for of, _ in told):
             traffic = None
+        states = [of[0] for of, _ in told if of is not None]
         vouched = any(of is not None and of[0] == "healthy" for of, _ in told)
         return Member(
             id=id_,
@@ -513,9 +549,13 @@ class Run:
             traffic=traffic,
             vouched=vouched,
             refused=bool(told) and not vouched,
+            unhealthy=bool(states) and all(each == "unhealthy" for each in states),
             unused=not traffic and all(of in _USED_OR_NOT for of, _ in told),
             protected=shown["ProtectedFromScaleIn"] or id_ in spared,
             weighted="WeightedCapacity" in shown,
+            probed=probed,
+            origin=_origin(shown, row),
+            taint=_taint(row),
         )
 
     def guarded(self, seen: Seen) -> Seen:
@@ -575,6 +615,20 @@ def _made(row: Mapping[str, Any] | None) -> datetime:
     dates: list[datetime] = [row["LaunchTime"]]
     dates += [each["Attachment"]["AttachTime"] for each in row.get("NetworkInterfaces", ())]
     return min(dates)
+
+
+def _taint(row: Mapping[str, Any] | None) -> str | None:
+    own = {tag["Key"]: tag["Value"] for tag in row["Tags"]} if row else {}
+    return own.get("terminator:replace-after")
+
+
+def _origin(shown: Mapping[str, Any], row: Mapping[str, Any] | None) -> Origin | None:
+    """Return what a member was launched from, as Auto Scaling and EC2 list it."""
+    if template := shown.get("LaunchTemplate"):
+        image = row.get("ImageId") if row else None
+        return Origin(template["LaunchTemplateId"], int(template["Version"]), image)
+    name = shown.get("LaunchConfigurationName")
+    return Origin(name) if name else None
 
 
 def _balancers(group: Mapping[str, Any]) -> list[str]:

@@ -36,6 +36,9 @@ def test_no_promise_breaks_in_thousands_of_steps(
     record_property("the search for a wrong kill met", told(met))
     assert met["replace (confirmed)"] > 100
     assert met["canary (confirmed)"] > 100
+    assert met["recycle (confirmed)"] > 50
+    assert met["instances lost to bad images"] > 0
+    assert met["ill, and goes"] > 0
     assert met["groups converged at last"] > met["groups that cannot converge"]
 
 
