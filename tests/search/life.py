@@ -937,12 +937,15 @@ class Life(RuleBasedStateMachine):
             return
         if not self._is_imaged(group) or "template" in group.follows:
             return
-        puts = [each.when for each in self.cloud.stored if each.key.startswith(group.app)]
-        since_then = [m for m in group.staying() if m.launched >= max(puts) - minutes(2)]
-        version = self.cloud.release(group.app) or ""
-        up = any(m.version and same(m.version, version) for m in since_then)
-        made = lost.attached or lost.launched
-        late = made - minutes(2) > max(puts) and not up
+        target = find(group.app, self.cloud.stored)
+        if target is None or target.since is None:
+            return
+        since = target.since - minutes(2)
+        up = any(
+            m.version and target.is_run_by(m.version) and m.launched >= since
+            for m in group.staying()
+        )
+        late = (lost.attached or lost.launched) > target.since + minutes(2) and not up
         promise(not late, "what booted since the release is not presumed outdated", lost.id)
 
     def _keeps_distance(self, group: FakeGroup, lost: Machine, *, answered: bool) -> None:
