@@ -6,7 +6,9 @@ import asyncio
 import ssl
 import zlib
 from dataclasses import dataclass
+from itertools import count
 
+import h11
 import httpx
 import pytest
 from hypothesis import given, settings
@@ -56,6 +58,7 @@ from tests.probe.tls_records import sealing
 VERSION = "1.0.274"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 HINT = b"HTTP/1.1 103 Early Hints\r\nLink: 9.9.999 9.9.999 9.9.999\r\n\r\n"
+ANSWER_TOO_LONG = "answer over 131072 bytes"
 ANSWERS = {
     "of known length": message(VERSION),
     "until it is closed": message(VERSION, Content_Length=""),
@@ -91,6 +94,26 @@ def test_a_request_is_written_as_http_says(host: str | None) -> None:
         f"Host: {host or f'127.0.0.1:{server.port}'}",
         "User-Agent: terminator",
     ]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [chunked(*[b"1"] * 21_000, b""), CONTINUE * 5000 + message(VERSION)],
+    ids=["chunks of a byte", "hints"],
+)
+def test_of_an_answer_in_thousands_of_pieces_a_thousand_are_read(
+    answer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, next_event = count(), h11.Connection.next_event
+
+    def counted(of: h11.Connection) -> object:
+        next(read)
+        return next_event(of)
+
+    monkeypatch.setattr(h11.Connection, "next_event", counted)
+    assert ask_one(says(answer)) == (None, "answer over 1000 pieces")
+    # Each wait for more is a read, too.
+    assert next(read) < 1200
 
 
 @pytest.mark.parametrize("host", ["web\r\nX: y", "w\u00e9b.example"])
@@ -260,7 +283,7 @@ def test_connecting_is_bounded() -> None:
     [
         Streams(message(Content_Length=str(GIB)), b"1" * 65536, most=GIB),
         Streams(message(Content_Length=""), b"1" * 65536),
-        Streams(chunked(), b"10\r\n" + b"1" * 16 + b"\r\n"),
+        Streams(chunked(), b"100\r\n" + b"1" * 256 + b"\r\n"),
         Streams(message(Content_Encoding="gzip", Content_Length=""), BOMB),
     ],
     ids=["1 GiB", "for ever", "in chunks for ever", "gzip for ever"],
@@ -286,22 +309,27 @@ def test_a_head_without_end_is_not_read_to_its_end(streams: Streams) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece",
-    [CONTINUE * 999, b"HTTP/1.1 103 Early Hints\r\n" + b"Link: </x>\r\n" * 999 + b"\r\n"],
+    ("piece", "told"),
+    [
+        (CONTINUE * 999, "answer over 1000 pieces"),
+        (b"HTTP/1.1 103 Early Hints\r\n" + b"Link: </x>\r\n" * 999 + b"\r\n", ANSWER_TOO_LONG),
+    ],
     ids=["continue", "hints"],
 )
-def test_what_comes_before_an_answer_is_not_read_to_its_end(piece: bytes) -> None:
+def test_what_comes_before_an_answer_is_not_read_to_its_end(piece: bytes, told: str) -> None:
     streams = Streams(b"", piece)
-    assert ask_one(streams) == (None, "answer over 131072 bytes")
+    assert ask_one(streams) == (None, told)
     assert streams.sent < 8 << 20
 
 
 @pytest.mark.parametrize(
     ("hints", "expected"),
-    [(5240, (VERSION, None)), (5241, (None, "answer over 131072 bytes"))],
+    [(524, (VERSION, None)), (525, (None, ANSWER_TOO_LONG))],
 )
 def test_an_answer_has_at_most_131072_bytes(hints: int, expected: Outcome) -> None:
-    assert ask_one(says(CONTINUE * hints + message(VERSION))) == expected
+    hint = CONTINUE.replace(b"\r\n\r\n", b"\r\nX: " + b"y" * 220 + b"\r\n\r\n")
+    assert len(hint) == 250
+    assert ask_one(says(hint * hints + message(VERSION))) == expected
 
 
 @dataclass

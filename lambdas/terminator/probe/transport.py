@@ -22,6 +22,8 @@ _PORTS: Final = {"http": 80, "https": 443}
 _MAX_HEAD_BYTES: Final = 65_536
 # Informational responses before the head and what frames the chunks of a body count too.
 _MAX_RESPONSE_BYTES: Final = 2 * _MAX_HEAD_BYTES
+# So are chunks of a byte, of which each costs as much time as a body of any length.
+_MAX_PIECES: Final = 1000
 
 
 class ResponseTooLongError(httpx.RemoteProtocolError):
@@ -126,7 +128,7 @@ class _Exchange(httpx.AsyncByteStream):
     def __init__(self, connection: _Connection, protocol: h11.Connection, seconds: float) -> None:
         self._connection, self._protocol = connection, protocol
         self._seconds = seconds
-        self._left = _MAX_RESPONSE_BYTES
+        self._left, self._pieces = _MAX_RESPONSE_BYTES, 0
 
     async def send(self, data: bytes) -> h11.Response:
         """Send the request; return the head of the response."""
@@ -154,6 +156,9 @@ class _Exchange(httpx.AsyncByteStream):
 
     async def _next_event(self) -> object:
         """Return h11's next event, for which more may have to be received."""
+        self._pieces += 1
+        if self._pieces > _MAX_PIECES:
+            raise ResponseTooLongError(f"answer over {_MAX_PIECES} pieces")
         try:
             while (event := self._protocol.next_event()) is h11.NEED_DATA:
                 self._protocol.receive_data(await self._receive())
