@@ -11,7 +11,7 @@ from rich.text import Text
 
 from terminator.report.log_lines import withdrawal
 from terminator.report.record import shown
-from terminator.text import count
+from terminator.text import count, few
 from terminator_cli import output
 from terminator_cli.recordings import Wanted, load, nothing, order
 from terminator_cli.records import by_why, runs, standing, wants, why_it_goes
@@ -173,7 +173,7 @@ def _facts(fold: Fold) -> Text:
     record = fold.first
     facts = [f"target {wants(record)}"] if record.target else []
     facts += [f"runs {runs(record)}"] if runs(record) else []
-    facts += [f"requested by {', '.join(fold.asked_by)}"] if fold.asked_by else []
+    facts += [f"requested by {few(fold.asked_by)}"] if fold.asked_by else []
     return Text(", ".join(facts) or "nothing is known of it", "not bold dim")
 
 

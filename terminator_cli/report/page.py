@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from terminator.report.log_lines import withdrawal
 from terminator.report.record import Record
-from terminator.text import count, span
+from terminator.text import count, few, span
 from terminator_cli.records import by_why, runs, wants
 from terminator_cli.report import chart
 from terminator_cli.report.axis import Axis, axis
@@ -139,6 +139,7 @@ def page(records: Iterable[Record]) -> str:
         runs=runs,
         ran=chart.ran,
         took=took,
+        few=few,
         withdrawal=withdrawal,
     )
 

@@ -427,17 +427,19 @@ def fold(records: Iterable[Record]) -> list[Fold]:
     nothing: a run that terminated stands alone.
     """
     folds: list[Fold] = []
+    asked: list[dict[str, None]] = []
     latest: dict[str, int] = {}
     for record in records:
         number = latest.get(record.group)
         if number is not None and _repeats(record, folds[number].last):
             before = folds[number]
-            asked = dict.fromkeys([*before.asked_by, *alone(record).asked_by])
-            folds[number] = Fold(before.first, record, before.times + 1, tuple(asked))
+            folds[number] = Fold(before.first, record, before.times + 1)
         else:
-            latest[record.group] = len(folds)
+            number = latest[record.group] = len(folds)
             folds.append(alone(record))
-    return folds
+            asked.append({})
+        asked[number] |= dict.fromkeys(alone(record).asked_by)
+    return [replace(each, asked_by=tuple(who)) for each, who in zip(folds, asked, strict=True)]
 
 
 def alone(record: Record) -> Fold:
