@@ -24,6 +24,10 @@ class UnknownGroupsError(KnownError):
     """
 
 
+class UnknownInstancesError(KnownError):
+    """A person named instances that no group which opted in has; nothing was done."""
+
+
 def code(error: ClientError) -> str:
     """Return the error code that AWS answered, such as `AccessDenied`."""
     return error.response.get("Error", {}).get("Code", "Unknown")

@@ -72,7 +72,7 @@ def reconcile(event: Mapping[str, Any], context: LambdaContext) -> Answer:
     for, in place of what the rules say. Raise RunFailedError where anything failed: its message
     names the groups or, where the event asks for `records`, is their records as JSON; where the
     groups could not be listed, it says why. Raise UnknownGroupsError where one that the event names
-    has not opted in.
+    has not opted in, UnknownInstancesError where an instance is in none that has.
     """
     if late := _lateness(event, _config().longest_lateness):
         logger.info("nothing done: the event is %s old, and runs have come since", late)
@@ -84,7 +84,7 @@ def _serve(event: Mapping[str, Any], context: LambdaContext) -> Answer:
     """Run reconcile once, and tell of it in the log, as metrics and as events."""
     from dataclasses import replace
 
-    from terminator.errors import UnknownGroupsError, explain
+    from terminator.errors import UnknownGroupsError, UnknownInstancesError, explain
     from terminator.invoke import probe_through, withdraw_through
     from terminator.observe.snapshot import World
     from terminator.reconcile import ServedInPartError
@@ -94,7 +94,7 @@ def _serve(event: Mapping[str, Any], context: LambdaContext) -> Answer:
     scope, request = _scope(event), _request(event)
     config = replace(_config(), dry_run=event.get("dry_run", _config().dry_run) is not False)
     # Who asks for a plan must neither quiet an alarm nor ring one.
-    is_asked_for_a_plan = event.get("dry_run") is True
+    is_asked_for_a_plan = "dry_run" in event and config.dry_run
 
     def remaining() -> float:
         return context.get_remaining_time_in_millis() / 1000
@@ -119,7 +119,7 @@ def _serve(event: Mapping[str, Any], context: LambdaContext) -> Answer:
         records = run(world, config, scope, request=request, started_by=_started_by(event))
     except ServedInPartError as error:
         records, failure = error.records, str(error)
-    except UnknownGroupsError as error:
+    except (UnknownGroupsError, UnknownInstancesError) as error:
         # Names that anybody may make up are no reason for an event, nor for metrics.
         logger.error(str(error))  # noqa: TRY400 - the line says all
         raise

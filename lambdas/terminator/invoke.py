@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from terminator.errors import AWS_ERRORS, KnownError, UnknownGroupsError, code, explain
+from terminator.errors import (
+    AWS_ERRORS,
+    KnownError,
+    UnknownGroupsError,
+    UnknownInstancesError,
+    code,
+    explain,
+)
 from terminator.observe.versions import OVERRUN_SECONDS, Probe, ProbeError
 from terminator.text import plain
 
@@ -116,8 +123,9 @@ def run_reconcile(
 ) -> list[dict[str, Any]]:
     """Invoke the reconcile function, wait for it, and return its records as JSON.
 
-    Raise UnknownGroupsError where the event names groups that have not opted in, ReconcileError
-    where it did not get so far as to have records otherwise. Errors of AWS pass through.
+    Raise UnknownGroupsError where the event names groups that have not opted in,
+    UnknownInstancesError where it names instances of none that has, ReconcileError where it did not
+    get so far as to have records otherwise. Errors of AWS pass through.
     """
     payload = json.dumps({**event, "records": True}).encode()
     answer = functions.invoke(FunctionName=name, Payload=payload)
@@ -125,8 +133,9 @@ def run_reconcile(
     if "FunctionError" not in answer:
         return list(body)
     told = plain(str(body.get("errorMessage", "")))
-    if body.get("errorType") == UnknownGroupsError.__name__:
-        raise UnknownGroupsError(told)
+    for unknown in (UnknownGroupsError, UnknownInstancesError):
+        if body.get("errorType") == unknown.__name__:
+            raise unknown(told)
     if body.get("errorType") != "RunFailedError":
         raise ReconcileError(f"{name} failed: {plain(str(body.get('errorType')))}: {told}")
     try:

@@ -25,7 +25,7 @@ from terminator.decide.group_state import GroupState
 from terminator.decide.holds import hold
 from terminator.decide.plan import confirmed, guard, plan
 from terminator.decide.replace import replace_named
-from terminator.errors import KnownError, UnknownGroupsError, explain
+from terminator.errors import KnownError, UnknownGroupsError, UnknownInstancesError, explain
 from terminator.model import (
     Decision,
     Group,
@@ -80,10 +80,6 @@ class ServedInPartError(KnownError):
 
 class WithdrawError(KnownError):
     """A release should have been taken back, and it is not certain that it was."""
-
-
-class UnknownInstancesError(KnownError):
-    """A person named instances that no group which opted in has; nothing was done."""
 
 
 @dataclass(frozen=True)
@@ -292,9 +288,11 @@ def _require(scope: Scope, known: AbstractSet[str], failure: str | None) -> None
 def _holding(groups: Iterable[OptedIn], request: Request, failure: str | None) -> Scope:
     """Return the groups of the instances that a person named; raise UnknownInstancesError."""
     of = {member.id: group.name for group in groups for member in group.members}
-    if lost := sorted(set(request.ids) - of.keys()):
-        why = f"; not all groups could be listed: {failure}" if failure else ""
-        raise UnknownInstancesError(f"in no group that opted in: {few(lost)}{why}")
+    if lost := [plain(id_) for id_ in sorted(set(request.ids) - of.keys())]:
+        told = f"in no group that opted in: {few(lost)}"
+        if failure is not None:
+            raise ServedInPartError([], f"{told}; {failure}")
+        raise UnknownInstancesError(told)
     return Scope(groups=frozenset(of[id_] for id_ in request.ids))
 
 

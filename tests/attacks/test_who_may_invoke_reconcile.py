@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from terminator import handlers
-from terminator.errors import UnknownGroupsError
+from terminator.errors import UnknownGroupsError, UnknownInstancesError
 from tests.fakes import lambda_like
-from tests.fakes.cloud import Cloud, fleet
+from tests.fakes.cloud import Cloud, fleet, refusal
 from tests.fakes.cloud_api import BUCKET, clients
 
 Invoke = Callable[[dict[str, Any]], Any]
@@ -50,6 +51,18 @@ class Deployed:
         """Invoke reconcile."""
         return handlers.reconcile(event, lambda_like.context())
 
+    def refuse_the_second_listing(self, patch: pytest.MonkeyPatch) -> Iterator[int]:
+        """Refuse the listing of what is tagged; yield the number of listings so far."""
+        number, called = count(), self.cloud.called
+
+        def refusing(operation: str, *subjects: str) -> None:
+            if operation == "DescribeAutoScalingGroups" and next(number) == 1:
+                raise refusal("AccessDenied")
+            called(operation, *subjects)
+
+        patch.setattr(self.cloud, "called", refusing)
+        return number
+
     def lines(self) -> list[dict[str, Any]]:
         """Return what it has logged."""
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
@@ -74,6 +87,43 @@ def test_hundreds_of_names_that_nobody_serves_come_to_one_line(
     assert told.isprintable()
     assert len(told) < 1000
     assert [line["message"] for line in deployed.lines()] == [told]
+    assert (deployed.events, metrics(capsys), deployed.cloud.kills) == ([], [], [])
+
+
+@pytest.mark.parametrize("more", [{}, {"records": True}, {"dry_run": True}])
+def test_instances_that_nobody_has_come_to_one_line_and_no_event(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], more: dict[str, object]
+) -> None:
+    deployed = Deployed(monkeypatch)
+    ids = [f"i-{number}\n{'x' * 1000}" for number in range(5000)]
+    with pytest.raises(UnknownInstancesError) as caught:
+        deployed.invoke({"replace": ids, "requested_by": "nobody", **more})
+    told = str(caught.value)
+    assert told.startswith("in no group that opted in: i-0\\nxx")
+    assert told.endswith(" and 4997 more")
+    assert told.isprintable()
+    assert len(told) < 1000
+    assert [line["message"] for line in deployed.lines()] == [told]
+    assert (deployed.events, metrics(capsys), deployed.cloud.kills) == ([], [], [])
+
+
+def test_instances_are_not_unknown_where_not_all_groups_could_be_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    deployed = Deployed(monkeypatch, names=["web"])
+    pages = deployed.refuse_the_second_listing(monkeypatch)
+    with pytest.raises(handlers.RunFailedError, match=r"i-ghost; not all groups could be listed"):
+        deployed.invoke({"replace": ["i-ghost"], "requested_by": "somebody"})
+    assert next(pages) == 2
+    assert len(deployed.events) == 1
+
+
+@pytest.mark.parametrize("said", [0, None, "false"])
+def test_who_asks_for_a_plan_in_a_way_of_their_own_quiets_no_alarm(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], said: object
+) -> None:
+    deployed = Deployed(monkeypatch)
+    assert deployed.invoke({"dry_run": said}) == {"groups": 1, "terminated": 0}
     assert (deployed.events, metrics(capsys), deployed.cloud.kills) == ([], [], [])
 
 

@@ -16,6 +16,7 @@ from sandbox.local_aws import LocalAws
 from sandbox.store import Program, pack
 from terminator import handlers
 from terminator.clients import Aws
+from terminator.errors import UnknownInstancesError
 from tests.fakes import lambda_like
 from tests.fakes.lambda_like import HANDLERS, context
 
@@ -333,7 +334,7 @@ def test_a_person_may_ask_to_replace_an_instance_and_the_record_says_who(
     [record] = answer
     assert (record["to_terminate"], record["requested_by"]) == ([victim], event["requested_by"])
     assert entries(log)[-1]["requested_by"] == event["requested_by"]
-    with pytest.raises(handlers.RunFailedError, match="in no group that opted in: i-ghost"):
+    with pytest.raises(UnknownInstancesError, match="in no group that opted in: i-ghost"):
         handlers.reconcile({**event, "replace": [victim, "i-ghost"]}, context())
     assert deployed.invoked
     assert capsys.readouterr().out == ""

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from terminator.errors import UnknownInstancesError
 from terminator.model import Request
-from terminator.reconcile import UnknownInstancesError, reconcile
+from terminator.reconcile import reconcile
 from terminator.report.record import Record
 from tests.fakes.cloud import Cloud, fleet
 from tests.fakes.cloud_api import settings, world
