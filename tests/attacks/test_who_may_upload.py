@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
-from terminator import handlers
+from terminator import handlers, version
 from terminator.model import Released
 from terminator.observe import history, releases
 from terminator.observe.releases import ListingTooLongError, chosen, list_releases
 from terminator.observe.snapshot import World
 from terminator.upload import EventError, Events, verdicts
+from terminator.version import Version
 from terminator_cli.doctor.releases import check_app, look_at_app
 from tests.fakes import lambda_like
 from tests.fakes.cloud import Cloud, refusal
@@ -189,6 +190,24 @@ def test_versions_of_one_key_are_read_a_few_times_each_however_many_there_are(
     assert next(reads) < 20 * 1000
 
 
+def test_each_answer_is_looked_for_once_among_all_that_was_uploaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks, begins = count(), version.begins_hash
+
+    def counted(one: str, other: str) -> bool:
+        next(looks)
+        return begins(one, other)
+
+    monkeypatch.setattr(releases, "begins_hash", counted)
+    keys = [(f"web/{number:040x}.zip", NOW) for number in range(0xABCDEF0, 0xABCDEF0 + 300)]
+    listing = list_releases(stored(keys), BUCKET.name, BUCKET.template, "web", order="uploaded")
+    for _ in range(100):
+        # A whole hash is given out in short by whoever is asked.
+        assert str(releases.answered(listing, Version.opaque("1234567"))) == "1234567"
+    assert next(looks) == 300
+
+
 class Release:
     """The release function, deployed to a model of AWS: `asked` are the apps it asks runs for."""
 
@@ -261,6 +280,17 @@ def test_an_app_that_no_group_runs_asks_for_no_run(monkeypatch: pytest.MonkeyPat
     assert release.asked == []
     told = "s3://releases/owl/1.0.274.zip => no group that opted in runs owl"
     assert release.said() == [told]
+
+
+@pytest.mark.parametrize("said", ["ObjectCreated:Put", "ObjectRemoved:Delete"])
+def test_an_app_of_a_name_that_no_key_has_is_cut_and_not_echoed(
+    monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    release = Release(two_apps(), monkeypatch)
+    release.tell(*[f"{'w' * 50_000}/1.0.{number}.zip" for number in range(100)], said=said)
+    assert release.asked == []
+    assert len(release.said()) == 100
+    assert max(map(len, release.said())) < 1000
 
 
 def test_where_no_group_has_opted_in_no_run_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ _KEY: Final = r"[A-Za-z0-9_@:-]+(?: [A-Za-z0-9_@:-]+)*"
 _FIELD: Final = re.compile(_SHORT + rf"{_KEY}(?:[.+]{_KEY})*")
 # https://www.rfc-editor.org/rfc/rfc9110#name-tokens, but for what no server sends
 _HEADER: Final = re.compile(_SHORT + r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_APP: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
+_APP: Final = re.compile(_SHORT + r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY: Final = f"(?:{'|'.join(_DAYS)})"
 _WINDOW: Final = re.compile(
@@ -171,7 +171,10 @@ def around(text: str) -> str:
 
 
 def app(text: str) -> str:
-    """Read the name of an app: letters, digits, `-`, `_` and single dots inside."""
+    """Read the name of an app: letters, digits, `-`, `_` and single dots inside.
+
+    It is no longer than a tag may be.
+    """
     return _matching(_APP, text)
 
 

@@ -91,6 +91,11 @@ class Listing:
         return {each.text: each for each in self.versions.values()}
 
     @cached_property
+    def answers(self) -> dict[str, Version | NoVersion]:
+        """What texts that instances answered stand for, as far as they were looked up."""
+        return {}
+
+    @cached_property
     def texts_there(self) -> frozenset[str]:
         """The texts of the versions of the releases there now."""
         return frozenset(each.version.text for each in self.releases)
@@ -379,6 +384,13 @@ def answered(listing: Listing, version: Version) -> Version | NoVersion:
     """
     if listing.order != "uploaded":
         return version
+    # Any number may have been uploaded, and any number of instances run one of them.
+    if version.text not in listing.answers:
+        listing.answers[version.text] = _looked_up(listing, version)
+    return listing.answers[version.text]
+
+
+def _looked_up(listing: Listing, version: Version) -> Version | NoVersion:
     texts, there = listing.by_text, listing.texts_there
     for some in ([version.text], there, texts.keys() - there):
         fit = [
