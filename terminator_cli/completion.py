@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _COMPLETES: Final = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 # Nobody waits longer for a key.
 _PATIENCE_SECONDS: Final = 3
+# A shell puts what is completed into the line as it is, and would run a name such as `$(halt)`.
+_PLAIN: Final = re.compile(r"[A-Za-z0-9@%+=:,./_-][A-Za-z0-9@%+=:,./_~-]*")
 
 
 def completion(shell: str) -> None:
@@ -31,7 +34,7 @@ def names(kind: str, context: click.Context, begun: str) -> list[str]:
     """Return the names of a kind that begin so: a group, an app, a version or an instance.
 
     Where AWS does not tell them in time there are those of the settings: a key that is pressed
-    must never print an error, nor hang.
+    must never print an error, nor hang. What a shell would not take as it is, is not offered.
     """
     found: set[str] = set()
 
@@ -45,7 +48,7 @@ def names(kind: str, context: click.Context, begun: str) -> list[str]:
     looking = Thread(target=look, daemon=True)
     looking.start()
     looking.join(_PATIENCE_SECONDS)
-    return sorted(name for name in list(found) if name.startswith(begun))
+    return sorted(n for n in list(found) if n.startswith(begun) and _PLAIN.fullmatch(n))
 
 
 def _told_by_aws(kind: str, context: click.Context, config: Config) -> Iterator[str]:

@@ -60,6 +60,15 @@ def test_without_credentials_it_completes_what_the_settings_list_and_says_nothin
     assert offered(words, NOWHERE) == completed
 
 
+@pytest.mark.parametrize("name", ["live$(halt)", "live`halt`", "live;halt", "live!halt", "~live"])
+def test_a_name_that_a_shell_would_run_is_not_completed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {**SERVING, "groups": {"names": ["live~1", name]}})
+    monkeypatch.chdir(tmp_path)
+    assert offered("terminator pause ", NOWHERE) == ["live~1"]
+
+
 def test_settings_that_cannot_be_read_complete_nothing_and_say_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
