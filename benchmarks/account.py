@@ -41,10 +41,24 @@ def version_of(id_: str) -> str:
 
 @dataclass(frozen=True)
 class Account:
-    """So many groups, each of an app of its own, with so many instances in all."""
+    """So many groups, each of an app of its own, with so many instances in all.
+
+    Where it has `converged` all of them run the release; else every tenth group is half replaced.
+    """
 
     groups: int
     instances: int
+    converged: bool = False
+
+    @classmethod
+    def from_texts(cls, groups: str, instances: str, converged: str) -> Account:
+        """Return the account that the arguments of a program name: see `texts`."""
+        return cls(int(groups), int(instances), converged == str(True))
+
+    @property
+    def texts(self) -> list[str]:
+        """The arguments by which a program is told of this account."""
+        return [str(self.groups), str(self.instances), str(self.converged)]
 
     def members(self, group: int) -> Sequence[Member]:
         """Return the members of a group, in the order of their launch."""
@@ -58,12 +72,11 @@ class Account:
         is_old = self.acts(group) and number < last - size / 2
         return Member(group, number, OLD if is_old else VERSION, _START + timedelta(minutes=number))
 
-    @staticmethod
-    def acts(group: int) -> bool:
+    def acts(self, group: int) -> bool:
         """Say whether a group has instances to replace."""
-        return group % _ACTS_EVERY == 0
+        return not self.converged and group % _ACTS_EVERY == 0
 
     @property
-    def acting(self) -> int:
-        """How many groups have instances to replace."""
-        return -(-self.groups // _ACTS_EVERY)
+    def acting(self) -> range:
+        """The groups that have instances to replace."""
+        return range(0, 0 if self.converged else self.groups, _ACTS_EVERY)

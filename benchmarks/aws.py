@@ -1,7 +1,7 @@
 """A quick AWS on loopback, which boto3 speaks to over HTTP as it does to the real one.
 
-`python -m benchmarks.aws GROUPS INSTANCES` prints its port. It answers what Terminator asks,
-from an account of that size, and counts the calls: `GET /calls` tells them and forgets them.
+`python -m benchmarks.aws GROUPS INSTANCES CONVERGED` prints its port. It answers what Terminator
+asks, from such an account, and counts the calls: `GET /calls` tells them and forgets them.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class _Server(ThreadingHTTPServer):
 def main() -> None:
     """Serve until the parent ends."""
     end_with_parent()
-    _Aws.account = Account(*map(int, sys.argv[1:3]))
+    _Aws.account = Account.from_texts(*sys.argv[1:4])
     with _Server(("127.0.0.1", 0), _Aws) as server:
         print(server.server_port, flush=True)  # noqa: T201 - that is how the parent learns it
         server.serve_forever()

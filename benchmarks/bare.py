@@ -59,16 +59,17 @@ class Reconcile:
             self._ask(ids[first : first + _PART])
         for group in groups:
             self._elbv2.describe_target_health(TargetGroupArn=group["TargetGroupARNs"][0])
-        self._s3.get_bucket_lifecycle_configuration(Bucket="releases")
-        for number in range(0, account.groups, 10):
+        if account.acting:
+            self._s3.get_bucket_lifecycle_configuration(Bucket="releases")
+        for number in account.acting:
             self._act(f"live_asg_app{number}")
         for id_ in ids[:terminated]:
             self._terminating.terminate_instance_in_auto_scaling_group(
                 InstanceId=id_, ShouldDecrementDesiredCapacity=False
             )
 
-        for first in range(0, account.acting, _ENTRIES_A_CALL):
-            self._put(min(_ENTRIES_A_CALL, account.acting - first))
+        for first in range(0, len(account.acting), _ENTRIES_A_CALL):
+            self._put(min(_ENTRIES_A_CALL, len(account.acting) - first))
 
     def _put(self, number: int) -> None:
         kind = "Terminator Replacement"

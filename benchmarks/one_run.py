@@ -1,6 +1,6 @@
 """Reconcile, twice, in a process of its own: `python -m benchmarks.one_run` prints what it took.
 
-With GROUPS, INSTANCES and TERMINATED after it, boto3 alone makes the same calls.
+With GROUPS, INSTANCES, CONVERGED and TERMINATED after it, boto3 alone makes the same calls.
 The last line is JSON: `cpu` and `wall`, in seconds, of the first run with its imports and of
 the next; `peak` is the most memory that the process ever had, in bytes.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -37,9 +37,9 @@ def ours() -> None:
     handlers.reconcile({}, context)  # type: ignore[arg-type]
 
 
-def boto3_alone(groups: int, instances: int, terminated: int) -> None:
+def boto3_alone(account: Account, terminated: int) -> None:
     """Make the same calls with the same clients, and drop the answers."""
-    _clients()(Account(groups, instances), terminated)
+    _clients()(account, terminated)
 
 
 @cache
@@ -51,8 +51,11 @@ def _clients() -> Reconcile:
 
 def main() -> None:
     """Run twice."""
-    numbers = tuple(map(int, sys.argv[1:]))
-    runs = [spent(lambda: boto3_alone(*numbers) if numbers else ours()) for _ in range(2)]
+    run = ours
+    if arguments := sys.argv[1:]:
+        account, terminated = Account.from_texts(*arguments[:3]), int(arguments[3])
+        run = partial(boto3_alone, account, terminated)
+    runs = [spent(run) for _ in range(2)]
     status = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     [peak] = [int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:")]
     told = {"first": vars(runs[0]), "next": vars(runs[1]), "peak": peak}

@@ -1,4 +1,4 @@
-"""Tables as Markdown, and the page that they are written to."""
+"""Tables as Markdown, and the pages that they are written to."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "development" / "performance.md"
-_BEGIN: Final = "<!-- make bench writes from here -->"
-_END: Final = "<!-- to here -->"
+_DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
+PERFORMANCE: Final = _DOCS / "development" / "performance.md"
+COSTS: Final = _DOCS / "costs.md"
+BEGIN: Final = "<!-- make bench writes from here -->"
+END: Final = "<!-- to here -->"
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,21 @@ class Table:
         return f"### {self.title}\n\n{body}\n" + (f"\n{self.note}\n" if self.note else "")
 
 
-def write(tables: Iterable[Table], preface: str, page: Path = PAGE) -> None:
-    """Put the tables between the page's marks; what stands around them stays."""
+def write(tables: Iterable[Table], page: Path = PERFORMANCE) -> None:
+    """Put tables between the page's marks, in place of those of the same titles.
+
+    What stands around the marks stays, and so do other tables between them.
+    """
     text = page.read_text(encoding="utf-8")
-    if text.count(_BEGIN) != 1 or text.count(_END) != 1:
-        raise ValueError(f"{page} has no place for tables: {_BEGIN} and {_END}, once each")
-    new = "\n".join([_BEGIN, "", preface, "", *map(str, tables)])
-    pattern = re.compile(f"{re.escape(_BEGIN)}.*{re.escape(_END)}", re.DOTALL)
-    page.write_text(pattern.sub(lambda _: f"{new}\n{_END}", text), encoding="utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise ValueError(f"{page} has no place for tables: {BEGIN} and {END}, once each")
+    before, _, rest = text.partition(BEGIN)
+    within, _, after = rest.partition(END)
+    parts = re.split(r"(?m)^(?=### )", within.strip("\n"))
+    sections = {part.partition("\n")[0]: part.strip("\n") for part in parts if part}
+    sections |= {f"### {table.title}": str(table).strip("\n") for table in tables}
+    body = "\n\n".join(sections.values())
+    page.write_text(f"{before}{BEGIN}\n\n{body}\n\n{END}{after}", encoding="utf-8")
 
 
 def ms(seconds: float) -> str:
