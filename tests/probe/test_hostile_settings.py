@@ -123,7 +123,16 @@ REFUSED = {
         "Mon-Fri\n09:00-17:00\nEurope/London",
     ],
     "alarms": ["a\x9bb", "a\u202eb", "a\u2028b", "\0", "a\u200bb"],
-    "version-field": ["..", "a.\u0131d", "a\0", "__class__ ", "a/b", "$.version", "a[0].b"],
+    "version-field": [
+        "..",
+        "a.\u0131d",
+        "a\0",
+        "__class__ ",
+        "a/b",
+        "$.version",
+        "a[0].b",
+        ".".join("a" * 128),
+    ],
 }
 # What is accepted although it looks odd, and what it is taken for.
 ACCEPTED: list[tuple[str, str, str, object]] = [

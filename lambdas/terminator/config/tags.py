@@ -178,7 +178,7 @@ _SETTINGS: Final[Mapping[str, _Setting]] = {
     "version-field": _Setting(
         values.version_field,
         "a dotted path into the JSON body, such as build.version, or several to join by -, such "
-        "as Version+Prerelease",
+        "as Version+Prerelease, of at most 16 names",
     ),
     "version-header": _Setting(values.header, "the name of a response header, such as X-Version"),
     "version-prefix": _Setting(values.around, "up to 128 printable characters, such as web-"),

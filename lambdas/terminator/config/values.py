@@ -34,7 +34,8 @@ _PATH: Final = re.compile(
 )
 _HOST: Final = re.compile(_SHORT + r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?::[0-9]{1,5})?")
 _KEY: Final = r"[A-Za-z0-9_@:-]+(?: [A-Za-z0-9_@:-]+)*"
-_FIELD: Final = re.compile(_SHORT + rf"{_KEY}(?:[.+]{_KEY})*")
+# A path of many names may lead into a body of an instance's own making in many ways.
+_FIELD: Final = re.compile(_SHORT + rf"{_KEY}(?:[.+]{_KEY}){{0,15}}")
 # https://www.rfc-editor.org/rfc/rfc9110#name-tokens, but for what no server sends
 _HEADER: Final = re.compile(_SHORT + r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _APP: Final = re.compile(_SHORT + r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
