@@ -131,7 +131,7 @@ REFUSED = {
         "a/b",
         "$.version",
         "a[0].b",
-        ".".join("a" * 128),
+        ".".join("a" * 17),
     ],
 }
 # What is accepted although it looks odd, and what it is taken for.
