@@ -176,9 +176,10 @@ def _show(console: Console, seen: Seen) -> None:
         headings = ("release", "uploaded (UTC)", "size", "who runs it")
         console.print(output.table(console, headings, rows))
     if stream.passed_over:
-        console.print(plain(stream.passed_over), style="yellow", soft_wrap=True)
+        output.print_text(console, Text(plain(stream.passed_over), "yellow"))
     for key, why in stream.listing.unread.items():
-        console.print(f"no release: {plain(key)}: {plain(why)}", style="yellow", soft_wrap=True)
+        told = Text(f"no release: {plain(key)}: {plain(why)}", "yellow")
+        output.print_text(console, told)
 
 
 def _who(runs: Mapping[str, int] | None) -> Text:

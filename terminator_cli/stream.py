@@ -58,7 +58,10 @@ class Stream:
     def passed_over(self) -> str | None:
         """Why what was uploaded last is not the one to run, where no pointer explains it."""
         last = max(self.listing.releases, key=lambda each: each.modified, default=None)
-        if last is None or self.target is None or last == self.target or self.listing.pointed:
+        if last is None or self.target is None or self.listing.pointed:
+            return None
+        # S3 tells whole seconds: of two in one nobody knows which was the last.
+        if last.modified == self.target.modified:
             return None
         again = " again" if self.listing.order == "uploaded" else ""
         return (

@@ -90,7 +90,9 @@ class Caller:
 
     def at_width(self, columns: int, *arguments: str) -> tuple[int, str]:
         """Run a command in this process, as on a terminal of that width."""
-        done = self.run(*arguments, env={"FORCE_COLOR": "1", "COLUMNS": str(columns)})
+        done = self.run(
+            *arguments, env={"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": str(columns)}
+        )
         return done.exit_code, _ESCAPES.sub("", done.stdout)
 
     def on_terminal(

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from sandbox import store
 from sandbox.fleet import WEB, Fleet
 from sandbox.store import Program, pack
 from terminator.config.release_keys import pointer_key
+from terminator.model import Release, Released
+from terminator.observe.releases import Listing
+from terminator.version import Version
+from terminator_cli.stream import Stream
 from tests.cli.runs import Caller, releases
 
 
@@ -97,3 +103,14 @@ def test_a_pointer_that_names_no_release_is_said_escaped(released: Fleet, on: Ca
     assert "no target: the pointer web/current names no release" in done.stdout
     assert "\x1b" not in done.stdout
     assert "[bold]latest" in done.stdout
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0, False), (1, True)])
+def test_what_was_uploaded_last_is_told_only_where_s3_tells_it_apart(
+    seconds: int, *, told: bool
+) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    newest = Release("web/1.1.0.zip", Version.parse("1.1.0"), at, 1)
+    later = Release("web/1.0.10.zip", Version.parse("1.0.10"), at + timedelta(seconds=seconds), 1)
+    stream = Stream("web", "releases", Listing((later, newest), {}, {}, ()), Released(newest, at))
+    assert (stream.passed_over is not None) == told
