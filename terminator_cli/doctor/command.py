@@ -78,7 +78,11 @@ def _examine(file: Path) -> Iterator[Finding]:
         yield about("groups").unseen("opted in", opted_in, action)
         opted_in = []
     else:
-        yield from groups.check_names({group.name for group in opted_in}, config)
+        names = {group.name for group in opted_in}
+        yield from groups.check_names(names, config)
+        if config.tagged:
+            yield from groups.examine_others(aws, names)
+        yield from groups.examine_taints(aws, opted_in)
     yield from releases.examine(aws, config, opted_in)
     for group in opted_in:
         yield from groups.examine(aws, group)

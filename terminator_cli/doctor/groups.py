@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator, Mapping
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final
 
 from terminator.clients import Aws
 from terminator.config.deployment import Config
-from terminator.config.tags import ENABLED_TAG, TAG_PREFIX
+from terminator.config.tags import ENABLED_TAG, REPLACE_AFTER_TAG, TAG_PREFIX
+from terminator.config.values import moment
 from terminator.decide.holds import NEEDED_PROCESSES
-from terminator.observe.autoscaling import healthy_percentage, tags_of
+from terminator.observe.autoscaling import Ec2Instance, healthy_percentage, tags_of
 from terminator.observe.load_balancers import attached_to, is_known
 from terminator.observe.preflight import alarm_states
-from terminator.text import count, quoted, span
+from terminator.text import count, quoted
 from terminator_cli.doctor.findings import Finding, Unseen, about, look, tag_command
 
 if TYPE_CHECKING:
     from terminator.observe.snapshot import OptedIn
+
+# How much of a tag's name must be that of the one which opts in: `terminator-enable` is near.
+_NEAR: Final = 0.85
 
 
 def check_names(found: Collection[str], config: Config) -> Iterator[Finding]:
@@ -31,6 +35,70 @@ def check_names(found: Collection[str], config: Config) -> Iterator[Finding]:
     if not found:
         remedy = f"give a group the tag {ENABLED_TAG} = true, or name it in groups.names"
         yield about("groups").problem("opted in", "no group has opted in", remedy)
+
+
+def examine_others(aws: Aws, found: Collection[str]) -> Iterator[Finding]:
+    """Check that no group but those that were found was meant to opt in by its tags."""
+    paginator = aws.autoscaling.get_paginator("describe_auto_scaling_groups")
+
+    def others() -> dict[str, list[str]]:
+        pages = paginator.paginate(PaginationConfig={"PageSize": 100})
+        listed = [group for page in pages for group in page["AutoScalingGroups"]]
+        return {
+            group["AutoScalingGroupName"]: sorted(tags_of(group))
+            for group in listed
+            if group["AutoScalingGroupName"] not in found
+        }
+
+    tags = look(others)
+    if isinstance(tags, Unseen):
+        action = "autoscaling:DescribeAutoScalingGroups"
+        yield about("groups").unseen("not opted in", tags, action)
+        return
+    for name, keys in sorted(tags.items()):
+        yield from check_other(name, keys)
+
+
+def check_other(name: str, tags: Sequence[str]) -> Iterator[Finding]:
+    """Check the names of the tags of a group that has not opted in: one may be misspelt."""
+    of, remedy = about("group", name), tag_command(name, ENABLED_TAG, "true")
+    meant = [key for key in tags if get_close_matches(key.lower(), [ENABLED_TAG], cutoff=_NEAR)]
+    ours = [key for key in tags if key.lower().startswith(TAG_PREFIX)]
+    if meant:
+        seen = f"its tag {quoted(meant[0])} does not opt in: the tag is {ENABLED_TAG}"
+        yield of.problem("opted in", seen, remedy)
+    elif ours:
+        seen = f"it has the tag {quoted(ours[0])}, but has not opted in: it is passed over"
+        yield of.warning("opted in", seen, f"{remedy}; or remove the tag")
+
+
+def examine_taints(aws: Aws, groups: Sequence[OptedIn]) -> Iterator[Finding]:
+    """Check that the tag that makes an instance due says a time, on each member of these groups."""
+    of = {member.id: group.name for group in groups for member in group.members}
+    paginator = aws.ec2.get_paginator("describe_instances")
+
+    def tainted() -> list[Ec2Instance]:
+        pages = paginator.paginate(Filters=[{"Name": "tag-key", "Values": [REPLACE_AFTER_TAG]}])
+        return [
+            Ec2Instance.of(row)
+            for page in pages
+            for reservation in page["Reservations"]
+            for row in reservation["Instances"]
+            if row["InstanceId"] in of
+        ]
+
+    found = look(tainted)
+    if isinstance(found, Unseen):
+        yield about("instances").unseen("taint", found, "ec2:DescribeInstances")
+        return
+    for instance in found:
+        text = instance.replace_after or ""
+        try:
+            moment(text)
+        except ValueError:
+            seen = f"{instance.id}: its tag {REPLACE_AFTER_TAG} says {quoted(text)}: no time"
+            remedy = f"terminator taint {instance.id}; or untaint it"
+            yield about("group", of[instance.id]).warning("taint", seen, remedy)
 
 
 def examine(aws: Aws, group: OptedIn) -> Iterator[Finding]:
@@ -63,7 +131,7 @@ def check(group: OptedIn) -> Iterator[Finding]:
         yield _capacity(group)
         yield from _limits(group)
         yield _warm_up(group)
-        yield from _recycling(group)
+        yield from _ill(group)
     if "Status" in described:
         yield of.problem("status", described["Status"], "none: the group is being deleted")
     if policy.pause is not None:
@@ -153,30 +221,16 @@ def _warm_up(group: OptedIn) -> Finding:
     return of.ok("warm-up", "none: an instance is available once it answers")
 
 
-def _recycling(group: OptedIn) -> Iterator[Finding]:
-    """Check that the settings that recycle instances can do what they say."""
-    of, policy, described = about("group", group.name), group.policy, group.described
-    health_check = described.get("HealthCheckType", "EC2")
-    if policy.ill and "ELB" in health_check.split(","):
+def _ill(group: OptedIn) -> Iterator[Finding]:
+    """Check that what replaces ill instances has anything to do."""
+    of = about("group", group.name)
+    health_check = group.described.get("HealthCheckType", "EC2")
+    if group.policy.ill and "ELB" in health_check.split(","):
         seen = (
             f"the health check ({health_check}) asks the load balancers: Auto Scaling replaces "
             "what they call unhealthy, and ill never has to"
         )
         yield of.warning("ill", seen, tag_command(group.name, f"{TAG_PREFIX}ill", "ignore"))
-    if policy.max_age is None:
-        return
-    # One goes at a time, and the next once the one before has baked; a boot comes on top.
-    grace = timedelta(seconds=described.get("HealthCheckGracePeriod", 0))
-    least = described["DesiredCapacity"] * (grace + policy.bake_time)
-    if policy.max_age > least:
-        yield of.ok("max-age", f"{span(policy.max_age)}; one round takes {span(least)} and boots")
-        return
-    seen = (
-        f"max-age is {span(policy.max_age)}, but one at a time {described['DesiredCapacity']} "
-        f"instances take at least {span(least)}: they are never all young enough"
-    )
-    enough = max(2, -(-2 * least // timedelta(hours=1)))
-    yield of.warning("max-age", seen, tag_command(group.name, f"{TAG_PREFIX}max-age", f"{enough}h"))
 
 
 def _others_hands(group: OptedIn) -> Iterator[Finding]:

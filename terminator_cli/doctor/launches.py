@@ -25,7 +25,9 @@ _MINUTE: Final = timedelta(minutes=1)
 def examine(aws: Aws, group: OptedIn) -> Iterator[Finding]:
     """Check a group's launch hooks, and how long its launches took."""
     yield from check_hooks(group, look(partial(_hooks, aws, group.name)))
-    yield from check_boots(group, look(partial(_launches, aws, group.name)))
+    launches = look(partial(_launches, aws, group.name))
+    yield from check_boots(group, launches)
+    yield from check_age(group, launches)
 
 
 def _hooks(aws: Aws, name: str) -> list[Mapping[str, Any]]:
@@ -90,3 +92,31 @@ def check_boots(group: OptedIn, launches: Sequence[timedelta] | Unseen) -> Itera
         enough = f"{2 * -(-longest // _MINUTE)}m"
         remedy = tag_command(group.name, f"{TAG_PREFIX}canary-retry", enough)
         yield of.warning("boots", f"{seen}: the next try may begin before one has ended", remedy)
+
+
+def check_age(group: OptedIn, launches: Sequence[timedelta] | Unseen) -> Iterator[Finding]:
+    """Check that a group can keep up with its `max-age`, if a launch takes what the longest took.
+
+    One goes at a time, and the next once the one before has launched, grown older than its grace
+    period and baked. Where no launch is known its time counts as nothing, and it is said.
+    """
+    of, policy, desired = (
+        about("group", group.name),
+        group.policy,
+        group.described["DesiredCapacity"],
+    )
+    if policy.max_age is None or policy.problems:
+        return
+    known = [] if isinstance(launches, Unseen) else launches
+    grace = timedelta(seconds=group.described.get("HealthCheckGracePeriod", 0))
+    least = desired * (max(known, default=timedelta(0)) + grace + policy.bake_time)
+    but = "" if known else ", launches not counted"
+    if policy.max_age > least:
+        yield of.ok("max-age", f"{span(policy.max_age)}; one round takes {span(least)}{but}")
+        return
+    seen = (
+        f"max-age is {span(policy.max_age)}, but one at a time {desired} instances take at least "
+        f"{span(least)}{but}: they are never all young enough"
+    )
+    enough = max(2, -(-2 * least // timedelta(hours=1)))
+    yield of.warning("max-age", seen, tag_command(group.name, f"{TAG_PREFIX}max-age", f"{enough}h"))

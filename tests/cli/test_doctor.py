@@ -295,6 +295,31 @@ def test_a_group_whose_opt_in_does_not_say_true_is_named_with_the_command_that_m
     account.aws.autoscaling.delete_auto_scaling_group(AutoScalingGroupName="typo", ForceDelete=True)
 
 
+def test_a_taint_that_says_no_time_and_a_misspelt_opt_in_are_named(
+    account: Fleet, on: Caller
+) -> None:
+    account.create_group("misspelt", 0, tags={"terminator:enable": "true"})
+    here: Any = {"ResourceId": "misspelt", "ResourceType": "auto-scaling-group"}
+    here["Key"] = "terminator:enabled"
+    account.aws.autoscaling.delete_tags(Tags=[here])
+    id_ = account.of(WEB)[0].id
+    tag: Any = {"Key": "terminator:replace-after", "Value": "tonight"}
+    account.aws.ec2.create_tags(Resources=[id_], Tags=[tag])
+    found = findings(on)
+    taint, opted = found[f"group {WEB}", "taint"], found["group misspelt", "opted in"]
+    assert taint["level"] == "warning"
+    assert taint["seen"] == f'{id_}: its tag terminator:replace-after says "tonight": no time'
+    assert taint["remedy"] == f"terminator taint {id_}; or untaint it"
+    assert opted["seen"].startswith('its tag "terminator:enable" does not opt in')
+    tag["Value"] = "2026-11-30T06:00:00Z"
+    account.aws.ec2.create_tags(Resources=[id_], Tags=[tag])
+    assert (f"group {WEB}", "taint") not in findings(on)
+    account.aws.ec2.delete_tags(Resources=[id_], Tags=[tag])
+    account.aws.autoscaling.delete_auto_scaling_group(
+        AutoScalingGroupName="misspelt", ForceDelete=True
+    )
+
+
 def test_an_app_that_a_group_goes_after_in_a_circle_is_named(account: Fleet, on: Caller) -> None:
     for app, after in (("a", "b"), ("b", "a")):
         account.create_group(app, 0, tags={"terminator:after": after})

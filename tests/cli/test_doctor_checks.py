@@ -480,15 +480,31 @@ def test_a_group_that_is_deployed_by_image_needs_a_load_balancer_to_tell_a_bad_o
     assert "image" not in {each.check for each in groups.check(described())}
 
 
-def test_a_max_age_that_a_group_cannot_keep_up_with_is_a_warning() -> None:
-    # Four instances, each of which takes five minutes of grace and ten of baking: an hour.
-    short, long = ({"terminator:max-age": age} for age in ("1h", "2h"))
-    [(check, level, seen)] = bad(groups.check(described(short)))
-    assert (check, level) == ("max-age", "warning")
-    assert seen.startswith("max-age is 60 minutes, but one at a time 4 instances take at least 60")
-    assert bad(groups.check(described(long))) == []
-    remedies = [each.remedy or "" for each in groups.check(described(short))]
-    assert any("Key=terminator:max-age,Value=2h," in remedy for remedy in remedies)
+@pytest.mark.parametrize(
+    ("name", "tags", "level", "seen"),
+    [
+        *(
+            ("api", [tag, "Name"], "problem", f'its tag "{tag}" does not opt in: the tag is ')
+            for tag in (
+                *("terminator:enable", "terminator:Enabled", "Terminator:enabled"),
+                *("terminator-enabled", "terminator:enabeld", "terminator.enabled"),
+            )
+        ),
+        ("api", ["terminator:app"], "warning", 'it has the tag "terminator:app", but has not '),
+    ],
+)
+def test_a_group_that_was_meant_to_opt_in_is_named_with_the_right_spelling(
+    name: str, tags: list[str], level: str, seen: str
+) -> None:
+    [found] = groups.check_other(name, tags)
+    assert (found.level, found.seen.startswith(seen)) == (level, True), found
+    assert "ResourceId=api,Key=terminator:enabled,Value=true," in str(found.remedy)
+
+
+def test_a_group_without_a_tag_of_ours_is_not_told_of() -> None:
+    assert (
+        list(groups.check_other("db", ["Name", "enabled", "kubernetes.io/enabled", "team"])) == []
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from terminator_cli.doctor import launches
 from terminator_cli.doctor.findings import Finding
+from terminator_cli.doctor.launches import check_age
 from tests.cli.checkups import DENIED, bad, described
 
 MINUTE = timedelta(minutes=1)
@@ -52,6 +53,33 @@ def test_a_try_is_given_as_long_as_a_launch_took(minutes: int, told: list[str]) 
     assert found[0].seen.startswith(f"the longest of 3 took {minutes} minutes; canary-retry is 30")
     for remedy, value in zip(remedies(iter(found)), told, strict=True):
         assert f"Key=terminator:canary-retry,Value={value}," in str(remedy)
+
+
+@pytest.mark.parametrize(
+    ("age", "launches", "told", "level"),
+    [
+        # Four instances, each of which takes five minutes of grace and ten of baking.
+        ("1h", [], "at least 60 minutes, launches not counted: they", "warning"),
+        ("61m", [], "61 minutes; one round takes 60 minutes, launches not counted", "ok"),
+        ("61m", DENIED, "61 minutes; one round takes 60 minutes, launches not counted", "ok"),
+        ("2h", [MINUTE, 15 * MINUTE], "at least 120 minutes: they are never all young", "warning"),
+        ("121m", [MINUTE, 15 * MINUTE], "2 hours 1 minute; one round takes 120 minutes", "ok"),
+    ],
+)
+def test_a_max_age_that_a_group_cannot_keep_up_with_is_a_warning(
+    age: str, launches: Any, told: str, level: str
+) -> None:
+    [found] = check_age(described({"terminator:max-age": age}), launches)
+    assert (found.check, found.level) == ("max-age", level)
+    assert told in found.seen
+    if level == "warning":
+        enough = 2 if not launches else 4
+        assert f"Key=terminator:max-age,Value={enough}h," in str(found.remedy)
+
+
+def test_without_a_max_age_nothing_is_said_of_it() -> None:
+    assert list(check_age(described(), [MINUTE])) == []
+    assert list(check_age(described({"terminator:max-age": "1s"}), [MINUTE])) == []
 
 
 def test_without_launches_or_readable_settings_nothing_is_said() -> None:
