@@ -57,7 +57,9 @@ def _prepare(local: Fleet, environment: Path) -> dict[str, Any]:
         "vpcs": {local.vpc: {"subnets": [local.subnet], "ports": [local.endpoints.port]}},
     }
     config = _FOLDER / "cdk.json"
-    document = {"context": {"terminator": settings, "sandbox": True}}
+    document = {
+        "context": {"terminator": settings, "sandbox": {"schedule_seconds": _SCHEDULE_SECONDS}}
+    }
     config.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     for version, program in ((_NEW, Program(_NEW)), (_BROKEN, Program(_BROKEN, "silent"))):
         (_FOLDER / f"web-{version}.zip").write_bytes(pack(program))

@@ -20,6 +20,7 @@ from terminator_cli.output import STYLES
 from terminator_cli.records import follows_releases, newest_first, versions, without_version
 
 if TYPE_CHECKING:
+    from terminator.config.deployment import Config
     from terminator_cli.stream import Stream
 
 
@@ -80,21 +81,19 @@ def _effect(record: Record, target: Version, *, planned: bool) -> Effect:
     )
 
 
-def show(stream: Stream, found: Sequence[Effect] | None, *, only_looks: bool) -> None:
-    """Show what a change means to each group of an app; None where that is not known.
-
-    `only_looks` says that dry_run is on in the settings.
-    """
+def show(stream: Stream, found: Sequence[Effect] | None, config: Config) -> None:
+    """Show what a change means to each group of an app; None where that is not known."""
     console = output.console()
     for effect in found or ():
-        text = Text().append(shown(effect.group), "bold").append(f"\n  {_goes(effect)}")
+        console.print(Text(shown(effect.group), "bold"))
+        output.print_text(console, Text(_goes(effect)), indent=2)
         if effect.standing is not None:
-            text.append("\n  ").append(effect.standing, STYLES[effect.standing])
+            text = Text().append(effect.standing, STYLES[effect.standing])
             text.append(f": {shown(effect.reason or '')}")
-        console.print(text)
+            output.print_text(console, text, indent=2)
     if found == []:
-        console.print(f"no group of {stream.app} has opted in{reach.where()}")
-    if only_looks and any(effect.outdated for effect in found or ()):
+        output.print_text(console, Text(reach.none_of(stream.app, config)))
+    if config.dry_run and any(effect.outdated for effect in found or ()):
         console.print("dry_run is true in the settings: what is deployed terminates nobody")
 
 

@@ -11,6 +11,7 @@ import click
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -54,9 +55,15 @@ def console(*, stderr: bool = False) -> Console:
     return made
 
 
-def print_text(to: Console, text: Text) -> None:
-    """Print text that wraps between words on a terminal, and in a pipe is not broken at all."""
-    to.print(text, soft_wrap=not to.is_terminal)
+def print_text(to: Console, text: Text, *, indent: int = 0) -> None:
+    """Print text that wraps between words on a terminal, and in a pipe is not broken at all.
+
+    Each of its lines begins with `indent` spaces.
+    """
+    if to.is_terminal:
+        to.print(Padding(text, (0, 0, 0, indent), expand=False))
+    else:
+        to.print(Text(" " * indent).append(text), soft_wrap=True)
 
 
 def table(

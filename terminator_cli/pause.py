@@ -70,11 +70,12 @@ def _run(asked: Asked, group: str, after: str | None, *, dry_run: bool) -> None:
     else:
         what = "resumed" if after is None else "paused"
         why = f": {quoted(after, _LONGEST_REASON)}" if after else ""
-        is_so = "is" if changes else "is already"
         if supposing:
             output.say(f"dry run: {plain(group)} would be {what}{why}")
+        elif after is None and not changes:
+            output.say(f"{plain(group)} was not paused")
         else:
-            output.say(f"{plain(group)} {is_so} {what}{why}")
+            output.say(f"{plain(group)} {'is' if changes else 'is already'} {what}{why}")
         if record and supposing:
             output.say(f"the decision {'that would follow' if follows else 'as it is now'}:")
         if record:

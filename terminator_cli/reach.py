@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from functools import cache
 from threading import Lock
@@ -25,7 +25,7 @@ from terminator.observe.autoscaling import describe_groups
 from terminator.observe.snapshot import OptedIn, Scope, World, in_order, opted_in
 from terminator.reconcile import Supposing, reconcile
 from terminator.report.record import Record, RecordError
-from terminator.text import plain
+from terminator.text import meant, plain
 from terminator_cli.exits import FailedError, UnusableError, told
 from terminator_cli.options import Asked
 
@@ -94,6 +94,15 @@ def groups(here: Aws, config: Config) -> list[OptedIn]:
     """Return the groups that opted in; errors of AWS pass through."""
     described = describe_groups(here.autoscaling, config.names, tagged=config.tagged)
     return in_order([opted_in(group, config) for group in described], are_all=True)
+
+
+def none_of(app: str, config: Config) -> str:
+    """Say that no group of an app has opted in, where, and which app may have been meant."""
+    here, known = aws(config), set[str]()
+    # Who may not list groups is told without a guess.
+    with suppress(*AWS_ERRORS):
+        known = {group.policy.app for group in groups(here, config) if not group.policy.problems}
+    return f"no group of {app} has opted in{where(here)}{meant(app, known)}"
 
 
 def rules_of(events: EventBridgeClient, function: str) -> dict[str, str]:

@@ -26,11 +26,6 @@ _LABELS: Final = {
     "converged": "done",
     "failed": "why",
 }
-_STARTS: Final[Mapping[str | None, str]] = {
-    "schedule": "schedule",
-    "event": "event",
-    "command": "command",
-}
 _SOURCES: Final[Mapping[str | None, str]] = {
     "released": "released",
     "pointer": "its pointer names it",
@@ -192,7 +187,7 @@ def asked_by(record: Record) -> str:
     """Return who asked for the run: a person for `replace`, else what began it, in a word."""
     if record.requested_by:
         return f"{shown(record.requested_by)} (replace)"
-    return _STARTS.get(record.started_by, "")
+    return record.started_by or ""
 
 
 def title(record: Record) -> Text:

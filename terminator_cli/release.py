@@ -136,7 +136,7 @@ def release(  # noqa: PLR0913 - the options it declares
     found, trouble = effects(asked, app, wanted, None) if wanted is not None else (None, None)
     if not asked.as_json:
         _show(upload)
-        show(upload.stream, found, only_looks=asked.config.dry_run)
+        show(upload.stream, found, asked.config)
     if trouble:
         output.note(f"what would be replaced is not known: {trouble}")
     for warning in warnings:
@@ -185,7 +185,7 @@ def _show(upload: Upload) -> None:
         told.append(", with it too")
     elif isinstance(wanted, Released):
         told.append(f"\n  then {wanted.release.version} ({WHY[stream.why]})")
-    output.console().print(told, soft_wrap=True)
+    output.print_text(output.console(), told)
 
 
 def check_zip(file: Path) -> None:
@@ -259,7 +259,8 @@ def _progress(upload: Upload, *, quiet: bool) -> Iterator[Callable[[int], None]]
         yield lambda _bytes: None
         return
     columns = BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console) as bar:
+    # What was sent is said afterwards, and of what was sent at once no speed is known.
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=upload.size)
         yield lambda sent: bar.advance(task, sent)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,14 @@ def read(file: Path) -> Config:
     if deployment.read_context(file).get("sandbox") and (elsewhere := _elsewhere()):
         raise ConfigError(f"{file} is for a sandbox on this machine, but {elsewhere}")
     return config
+
+
+def period(file: Path, config: Config) -> timedelta:
+    """Return the time from one run of the schedule to the next; a sandbox's is of seconds."""
+    sandbox = deployment.read_context(file).get("sandbox")
+    if isinstance(sandbox, dict) and isinstance(sandbox.get("schedule_seconds"), int):
+        return timedelta(seconds=sandbox["schedule_seconds"])
+    return config.period
 
 
 def _elsewhere() -> str | None:

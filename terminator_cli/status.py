@@ -27,7 +27,7 @@ from terminator.report.log_lines import nothing_to_serve
 from terminator.report.record import Record, shown
 from terminator.text import count, few, span, timeless
 from terminator.version import Order, stands_for
-from terminator_cli import output, reach
+from terminator_cli import output, reach, settings
 from terminator_cli.exits import DONE, FAILED, UNCONVERGED, NotServedError, UnusableError, told
 from terminator_cli.options import Asked
 from terminator_cli.records import (
@@ -69,13 +69,12 @@ def status(  # noqa: PLR0913 - the options it declares
     if wanted is not None:
         a_version(wanted, _order(asked.config, app))
     config, app = asked.config, None if app is None else an_app(app)
-    only_looks = config.dry_run and not asked.local
     config, scope = replace(config, dry_run=True), Scope(app, frozenset(groups) or None)
     if watch:
-        remark = "dry_run is true in the settings: what is deployed only looks"
         look = partial(reach.run, asked, config, scope, quiet=True)
-        with _shown(asked, timeout, remark if only_looks else "") as show:
-            raise SystemExit(follow(look, show, Watch(interval.total_seconds(), timeout, wanted)))
+        how = Watch(interval.total_seconds(), timeout, wanted, partial(_none, config, app))
+        with _shown(asked, timeout, _remarks(asked)) as show:
+            raise SystemExit(follow(look, show, how))
     records = reach.run(asked, config, scope)
     if asked.as_json:
         output.document([summary(record) for record in records])
@@ -84,8 +83,31 @@ def status(  # noqa: PLR0913 - the options it declares
         for record in by_need(records):
             console.print(block(record), "")
     else:
-        output.note(nothing_to_serve().text + reach.where())
+        output.note(_none(config, app))
     raise SystemExit(FAILED if any(record.has_failed for record in records) else DONE)
+
+
+def _none(config: Config, app: str | None) -> str:
+    """Say that there is no group to serve, or none of an app, and where none was found."""
+    return nothing_to_serve().text + reach.where() if app is None else reach.none_of(app, config)
+
+
+@dataclass(frozen=True)
+class Remarks:
+    """What else there is to know of a watch: about all of it, and while it goes on."""
+
+    always: str = ""
+    meanwhile: str = ""
+
+
+def _remarks(asked: Asked) -> Remarks:
+    """Say that what is deployed only looks, or when it acts next; with --local nobody knows."""
+    if asked.local:
+        return Remarks()
+    if asked.config.dry_run:
+        return Remarks("dry_run is true in the settings: what is deployed only looks")
+    every = span(settings.period(asked.config_file, asked.config))
+    return Remarks(meanwhile=f"the next run comes within {every}")
 
 
 def _order(config: Config, app: str | None) -> Order:
@@ -112,12 +134,13 @@ def summary(record: Record) -> dict[str, Any]:
 class Watch:
     """How to watch: seconds between looks, when to give up (None: never), and until what runs.
 
-    Without a `version` it is whatever each group should run.
+    Without a `version` it is whatever each group should run. `none` says that there is no group.
     """
 
     interval: float
     timeout: timedelta | None = None
     version: str | None = None
+    none: Callable[[], str] = lambda: nothing_to_serve().text
 
     def is_over(self, record: Record) -> bool:
         """Say whether a group has got where the watch ends."""
@@ -156,7 +179,7 @@ def follow(
             show(records, trouble, "")
             return FAILED
         if not records:
-            show(records, trouble, "no group to serve: nothing can converge")
+            show(records, trouble, how.none())
             return FAILED
         if all(map(how.is_over, records)):
             runs = f" on {how.version}" if how.version else ""
@@ -185,20 +208,20 @@ def _not_in_time(records: Sequence[Record], how: Watch) -> str:
 
 
 @contextmanager
-def _shown(asked: Asked, within: timedelta | None, remark: str) -> Iterator[Show]:
+def _shown(asked: Asked, within: timedelta | None, remarks: Remarks) -> Iterator[Show]:
     """Show what is watched, for as long as the block: a live screen, or changes in a pipe."""
     console = output.console()
     if asked.as_json or not console.is_terminal:
-        yield _changes(as_json=asked.as_json, remark=remark)
+        yield _changes(as_json=asked.as_json, remarks=remarks)
         return
-    screen = Screen(within, remark)
+    screen = Screen(within, remarks)
     with Live(get_renderable=screen.render, console=console, refresh_per_second=4) as live:
         yield screen.show
         screen.ended = screen.ended or "ended"
         live.refresh()
 
 
-def _changes(*, as_json: bool, remark: str) -> Show:
+def _changes(*, as_json: bool, remarks: Remarks) -> Show:
     """Print a line, or an object, for each group that stands otherwise than before.
 
     What differs only in how much time has passed is told once.
@@ -206,9 +229,9 @@ def _changes(*, as_json: bool, remark: str) -> Show:
     before: dict[str, tuple[object, ...]] = {}
 
     def show(records: Sequence[Record], trouble: str, ended: str) -> None:
-        for text in (trouble, "" if before else remark):
-            if text:
-                output.note(text)
+        more = () if before else (remarks.always, "" if ended else remarks.meanwhile)
+        for text in filter(None, (trouble, *more)):
+            output.note(text)
         for record in records:
             # A line has not all that an object has.
             seen = (said(record), record.instances) if as_json else (timeless(line(record)),)
@@ -229,11 +252,11 @@ def _left(done: int, of: int) -> str:
 class Screen:
     """The groups as they stand, with progress, and the time that has passed.
 
-    `within` is when the watch gives up, and `remark` what else there is to know.
+    `within` is when the watch gives up.
     """
 
-    def __init__(self, within: timedelta | None, remark: str) -> None:
-        self._within, self._remark = within, remark
+    def __init__(self, within: timedelta | None, remarks: Remarks) -> None:
+        self._within, self._remarks = within, remarks
         self._begun = time.monotonic()
         self._records: Sequence[Record] | None = None
         self._trouble = self.ended = ""
@@ -258,10 +281,12 @@ class Screen:
                 Text(f"{done} of {of} on target{_left(done, of)}"),
             )
             rows += [block(record), bar, Text()]
-        if self._remark:
-            rows.append(Text(self._remark, "yellow"))
+        if self._remarks.always:
+            rows.append(Text(self._remarks.always, "yellow"))
         if self._trouble:
             rows.append(Text(shown(self._trouble), "red"))
+        if self._remarks.meanwhile and self._records and not self.ended:
+            rows.append(Text(self._remarks.meanwhile, "dim"))
         return Group(*rows, self._foot())
 
     def _foot(self) -> RenderableType:

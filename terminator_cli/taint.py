@@ -10,7 +10,7 @@ import click
 
 from terminator.config.tags import REPLACE_AFTER_TAG
 from terminator.config.values import moment, span
-from terminator.text import few, quoted
+from terminator.text import few, plain
 from terminator_cli import output, reach
 from terminator_cli.exits import UnusableError
 from terminator_cli.options import Asked
@@ -41,15 +41,14 @@ def untaint(asked: Asked, instances: tuple[str, ...], *, dry_run: bool) -> None:
 
 def _run(asked: Asked, instances: Sequence[str], text: str | None, *, dry_run: bool) -> None:
     """Give the tag this text, or remove it where that is None."""
+    config = asked.config
     aws, ids = reach.aws(), list(dict.fromkeys(instances))
     owners = {
-        member.id: group.name
-        for group in reach.groups(aws, asked.config)
-        for member in group.members
+        member.id: group.name for group in reach.groups(aws, config) for member in group.members
     }
-    unknown = [quoted(id_) for id_ in ids if id_ not in owners]
+    unknown = [plain(id_) for id_ in ids if id_ not in owners]
     if unknown:
-        told = f"no member of a group that opted in: {few(unknown)}"
+        told = f"in no group that opted in: {few(unknown)}"
         raise UnusableError(told + reach.where(aws))
     if not dry_run and text is None:
         aws.ec2.delete_tags(Resources=ids, Tags=[{"Key": REPLACE_AFTER_TAG}])

@@ -122,7 +122,7 @@ def _run(asked: Asked, aws: Aws, change: Change, *, yes: bool, dry_run: bool) ->
     found, trouble = effects(asked, stream.app, target, change.wanted)
     if not asked.as_json:
         _show(change)
-        show(stream, found, only_looks=asked.config.dry_run)
+        show(stream, found, asked.config)
     if trouble:
         output.note(f"what would be replaced is not known: {trouble}")
     bucket, pointer = stream.bucket, stream.pointer
@@ -153,7 +153,7 @@ def _show(change: Change) -> None:
     now = f"{stream.target.version} ({WHY[stream.why]})" if stream.target else "nothing"
     text = Text().append(stream.app, "bold").append(f" is to run {now}")
     text.append(f"\n  then {target} ({WHY[change.why]})")
-    output.console().print(text, soft_wrap=True)
+    output.print_text(output.console(), text)
 
 
 def _document(

@@ -53,7 +53,7 @@ from terminator.recheck import asked_with, look_again, spared
 from terminator.report import log_lines
 from terminator.report.record import Record
 from terminator.terminate import Terminations, terminate
-from terminator.text import count, few, plain
+from terminator.text import count, few, meant, plain
 from terminator.withdraw import Case, cases, settle
 
 if TYPE_CHECKING:
@@ -282,6 +282,7 @@ def _require(scope: Scope, known: AbstractSet[str], failure: str | None) -> None
     if lost and failure is None:
         raise UnknownGroupsError(
             f"no group of this name has opted in, by name or by tag: {few(lost)}"
+            f"{meant(lost[0], known)}"
         )
 
 

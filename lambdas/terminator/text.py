@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Final
 
 _MINUTE: Final = timedelta(minutes=1)
@@ -37,6 +38,12 @@ def plain(text: str) -> str:
 def count(number: int, noun: str) -> str:
     """Return `1 instance`, `2 instances`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean web?`, the nearest of the names that are known, if one is near."""
+    nearest = get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {plain(nearest[0])}?" if nearest else ""
 
 
 def span(time: timedelta) -> str:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
+from terminator_cli import exits
+from terminator_cli.exits import confirm
+from tests.cli.calls import COMMANDS as COMMANDS_PAGE
 from tests.cli.runs import Caller, write
 from tests.fakes.lambda_server import denying
 
@@ -20,8 +26,11 @@ COMMANDS = [
     ("pause", "live_asg_web"), ("resume", "live_asg_web"), ("use", "--app", "web", "1.0.266"),
     ("replace", "i-1"), ("rollback", "--app", "web"),
     ("release", "ZIP", "--app", "web", "--version", "1.0.275"),
+    ("restore", "--app", "web", "1.0.275"), ("stop",), ("start",), ("taint", "i-1"),
+    ("untaint", "i-1"),
 ]  # fmt: skip
-OF_THE_BUCKET = [each for each in COMMANDS if each[0] in {"releases", "use", "rollback", "release"}]
+BUCKETS = ("releases", "use", "rollback", "release", "restore")
+OF_THE_BUCKET = [each for each in COMMANDS if each[0] in {*BUCKETS}]
 EVERY = pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
 REGION = {"AWS_DEFAULT_REGION": "eu-west-1"}
@@ -168,3 +177,36 @@ def test_an_endpoint_or_a_profile_that_is_none_is_status_2(
 def test_no_groups_named_and_no_tag_is_a_clear_error(tmp_path: Path) -> None:
     told = "cdk.json: no groups: list their names in groups.names"
     refused(run(("apply", "--local"), write(tmp_path, {}), {}), 2, told)
+
+
+class Terminal(io.StringIO):
+    """Standard input that somebody sits at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stdin", "status"), [(Terminal("n\n"), 1), (Terminal("\n"), 1), (io.StringIO("y\n"), 2)]
+)
+def test_what_is_declined_is_status_1_and_what_nobody_can_be_asked_is_2(
+    stdin: io.StringIO, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", stdin)
+    with pytest.raises(click.ClickException) as refused:
+        confirm("Terminate them?", yes=False)
+    assert refused.value.exit_code == status
+
+
+@pytest.mark.parametrize(("stdin", "yes"), [(Terminal("y\n"), False), (io.StringIO(), True)])
+def test_what_is_agreed_to_goes_on(
+    stdin: io.StringIO, *, yes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", stdin)
+    confirm("Terminate them?", yes=yes)
+
+
+def test_the_exit_statuses_that_are_documented_are_those_there_are() -> None:
+    table = re.findall(r"^\| ([0-9]+) \| ", COMMANDS_PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    known = (exits.DONE, exits.FAILED, exits.UNUSABLE, exits.UNCONVERGED, exits.INTERRUPTED)
+    assert table == [str(each) for each in known]

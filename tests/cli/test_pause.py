@@ -29,7 +29,7 @@ def test_pause_holds_a_group_and_resume_lets_it_go_on(released: Fleet, on: Calle
     assert resumed.exit_code == 0
     assert resumed.stdout.startswith("live_asg_web is resumed\nlive_asg_web  canary\n")
     assert PAUSE not in tags(released, WEB)
-    assert "already resumed" in on.run("resume", WEB, "--local").stdout
+    assert "was not paused" in on.run("resume", WEB, "--local").stdout
 
 
 def test_a_pause_without_a_reason_holds_too(on: Caller) -> None:

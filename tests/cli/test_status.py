@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from terminator.report.record import InstanceRecord, Record
 from terminator_cli.exits import FailedError, NotServedError
-from terminator_cli.status import Watch, follow
-from tests.cli.runs import Caller, words
+from terminator_cli.status import Remarks, Screen, Watch, follow
+from tests.cli.runs import SERVING, Caller, words, write
 from tests.fakes.lambda_server import Throttled, functions
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9]")
@@ -66,6 +69,8 @@ def test_a_group_that_nobody_knows_is_status_1(on: Caller) -> None:
     assert done.exit_code == 1
     assert "no group of this name has opted in, by name or by tag: ghost" in done.stderr
     assert on.run("status", "--local", "--watch", "--group", "ghost").exit_code == 1
+    done = on.run("status", "--local", "--group", "live_asg_wbe")
+    assert done.stderr.endswith("by tag: live_asg_wbe; did you mean live_asg_web?\n")
 
 
 def test_a_watch_ends_when_all_have_converged(on: Caller) -> None:
@@ -160,7 +165,11 @@ def test_no_look_is_made_after_the_timeout(minutes: int, looked: int) -> None:
 
 
 def test_no_group_at_all_is_nothing_to_wait_for_and_a_gate_must_not_open() -> None:
-    assert followed([[]]) == (1, [[], "end: no group to serve: nothing can converge"], 0)
+    assert followed([[]]) == (
+        1,
+        [[], "end: no group to serve: none in scope has the tag terminator:enabled = true"],
+        0,
+    )
 
 
 def test_a_gate_for_a_version_opens_when_all_run_it(on: Caller) -> None:
@@ -175,7 +184,10 @@ def test_a_gate_for_a_version_opens_when_all_run_it(on: Caller) -> None:
 def test_a_gate_for_an_app_that_no_group_serves_is_status_1(on: Caller) -> None:
     done = on.run("status", "--local", "--watch", "--app", "nobody")
     assert (done.exit_code, done.stdout) == (1, "")
-    assert "no group to serve" in done.stderr
+    where = "(account 000000000000, eu-west-1)"
+    assert done.stderr == f"no group of nobody has opted in {where}\n"
+    done = on.run("status", "--local", "--app", "apy")
+    assert done.stderr == f"no group of apy has opted in {where}; did you mean api?\n"
 
 
 def test_an_app_narrows_what_is_shown(on: Caller) -> None:
@@ -212,6 +224,34 @@ def test_a_watch_of_what_only_looks_says_so(on: Caller) -> None:
         done = on.run("status", "--watch", env=lambdas)
     assert done.exit_code == 0
     assert "dry_run is true in the settings: what is deployed only looks" in done.stderr
+
+
+def test_a_watch_says_when_the_next_run_comes_while_one_is_waited_for(
+    on: Caller, tmp_path: Path
+) -> None:
+    acting = Caller(write(tmp_path, {**SERVING, "dry_run": False}), on.environment)
+    converged = replace(HELD, decision="converged").to_json()
+    looks = iter([HELD.to_json(), HELD.to_json(), converged, converged])
+
+    def reconcile(_event: Any) -> list[Any]:
+        return [next(looks)]
+
+    asked = ("status", "--watch", "--interval", "1s")
+    with functions({"terminator-reconcile": reconcile}) as lambdas:
+        done = acting.run(*asked, env=lambdas)
+        assert done.stderr == "the next run comes within 5 minutes\nall have converged\n"
+        assert acting.run(*asked, env=lambdas).stderr == "all have converged\n"
+
+
+def test_a_live_watch_says_when_the_next_run_comes_until_it_ends() -> None:
+    screen, shown = Screen(None, Remarks(meanwhile="the next run comes within 5 minutes")), []
+    console = Console(file=io.StringIO(), width=80)
+    for ended in ("", "all have converged"):
+        screen.show([HELD], "", ended)
+        with console.capture() as capture:
+            console.print(screen.render())
+        shown.append("the next run comes within 5 minutes" in capture.get())
+    assert shown == [True, False]
 
 
 HOSTILE = "\x1b[31m[bold]\u202e"

@@ -48,7 +48,7 @@ def test_a_dry_run_tags_nothing_and_a_stranger_is_refused(old_fleet: Fleet, on: 
     assert tagged(old_fleet, one) is None
     refused = on.run("taint", one, "i-0123456789abcdef0")
     assert (refused.exit_code, tagged(old_fleet, one)) == (2, None)
-    assert "no member of a group that opted in" in refused.stderr
+    assert "in no group that opted in" in refused.stderr
     unread = on.run("taint", one, "--after", "soon")
     assert unread.exit_code == 2
     assert "'--after': accepted is a time such as 2026-11-30T06:00:00Z" in unread.stderr

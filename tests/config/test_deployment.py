@@ -759,3 +759,19 @@ def test_when_releases_are_taken_back_is_said_for_each_app() -> None:
 def test_no_tag_and_no_policy_has_releases_taken_back() -> None:
     with pytest.raises(ConfigError, match="withdraw"):
         from_settings({**TAGGED, "policy": {"withdraw": "silent"}})
+
+
+@pytest.mark.parametrize(
+    ("tags", "hint"),
+    [
+        (["minimun"], "did you mean minimum? "),
+        (["app", "batch"], "write max-unavailable instead; "),
+        (["terminator:alarm"], "did you mean alarm? "),
+        (["app", "zzz"], ""),
+    ],
+)
+def test_an_unknown_name_in_limits_tags_is_answered_with_the_nearest(
+    tags: list[str], hint: str
+) -> None:
+    said = refused_by_both({**TAGGED, "limits": {"tags": tags}})
+    assert f'"; {hint}accepted is a list of any of app, minimum'[1:] in said

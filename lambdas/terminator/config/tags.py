@@ -7,7 +7,7 @@ the deployment, in `cdk.json`, takes the same names, and `_` for `-` in them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
@@ -251,8 +251,9 @@ def limits(given: Mapping[str, object]) -> Limits:
             read[name] = value
         elif name == "tags":
             if not isinstance(value, list) or not all(each in [*_SETTINGS] for each in value):
-                accepted = f"a list of any of {', '.join(_SETTINGS)}"
-                raise SettingError(f"{where} says {quoted(shown)}; accepted is {accepted}")
+                accepted = f"{_hint_at_first(value)}accepted is a list of any of"
+                known = ", ".join(_SETTINGS)
+                raise SettingError(f"{where} says {quoted(shown)}; {accepted} {known}")
             read[name] = frozenset(value)
         else:
             known = known_names(name, ["max-unavailable", "minimum", "tags", "terminations"])
@@ -303,13 +304,24 @@ def known_names(name: str, known: Iterable[str], prefix: str = "") -> str:
     `prefix` stands before each name that is shown.
     """
     names = list(known)
+    listed = ", ".join(prefix + each for each in names)
+    return f"{_hint(name, names, prefix)}accepted are {listed}"
+
+
+def _hint(name: str, names: Sequence[str], prefix: str = "") -> str:
     renamed = _RENAMED.get(name)
-    nearest = get_close_matches(name.lower(), names, n=1)
     if renamed in names:
-        hint = f"write {prefix}{renamed} instead; "
-    else:
-        hint = f"did you mean {prefix}{nearest[0]}? " if nearest else ""
-    return f"{hint}accepted are {', '.join(prefix + each for each in names)}"
+        return f"write {prefix}{renamed} instead; "
+    nearest = get_close_matches(name.lower(), names, n=1)
+    return f"did you mean {prefix}{nearest[0]}? " if nearest else ""
+
+
+def _hint_at_first(given: object) -> str:
+    """Return the hint at the first name of a list that is no setting's; empty for what is none."""
+    listed = given if isinstance(given, list) else []
+    unknown = [each for each in listed if isinstance(each, str) and each not in _SETTINGS]
+    names = [*_SETTINGS]
+    return _hint(unknown[0].removeprefix(TAG_PREFIX), names) if unknown else ""
 
 
 def _read(where: str, name: str, text: str | None, shown: str) -> object:
