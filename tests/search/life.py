@@ -458,9 +458,11 @@ class Life(RuleBasedStateMachine):
         for each in users:
             each.template_version = "$Latest"
         self._runs_until_whole(self.cloud.by_name(), _WHOLE_AFTER)
+        can = [each for each in users if not cannot_converge(each)]
+        whole = all(map(self._is_whole, can))
         before = self.cloud.template_version(template, "$Latest")
         imaged = self._make_image(template, boots)
-        calm = self.imaged is imaged
+        calm = whole and self.imaged is imaged
         self.scheduled(periods)
         if way == "delete":
             self.cloud.delete_version(template)
@@ -470,7 +472,6 @@ class Life(RuleBasedStateMachine):
             for each in users:
                 each.template_version = str(before.number if before else 1)
         self.imaged = None
-        can = [each for each in users if not cannot_converge(each)]
         healed = self._runs_until_whole(can, _HEALED_AFTER)
         if calm and can and boots != "good":
             COUNTS[f"images that were bad, and healed: {way}"] += 1
