@@ -395,9 +395,10 @@ class Life(RuleBasedStateMachine):
         here, serving = group.counted(), self.cloud.serving(group)
         version = self.cloud.release(group.app) if self.cloud.bucket else None
         serves = len(here) == group.desired and all(each in serving for each in here)
-        runs = [each for each in here if version and not same(each.version or "", version)]
+        runs = not self.cloud.bucket or not group.boots_releases
+        runs |= bool(version) and all(same(each.version or "", version or "") for each in here)
         lasts = all(each.program == Program() for each in here)
-        return serves and lasts and self._is_imaged(group) and not (runs and group.boots_releases)
+        return serves and lasts and runs and self._is_imaged(group)
 
     def _followed(self, which: int) -> str | None:
         """Return the template that one of the groups follows, None where none does."""
