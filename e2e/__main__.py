@@ -28,6 +28,9 @@ GROUP: Final = "live_asg_web"
 SIZE: Final = 3
 RECONCILE: Final = "/aws/lambda/terminator-reconcile"
 RELEASE: Final = "/aws/lambda/terminator-release"
+WITHDRAW: Final = "/aws/lambda/terminator-withdraw"
+# What never answers.
+SILENT: Final = "1.0.275"
 EVENTS: Final = "events-of-terminator"
 TAGS: Final = {
     "terminator:app": "web",
@@ -44,7 +47,7 @@ IMAGED: Final = {
     "terminator:follow": "template",
     "terminator:canary-retry": "1m",
 }
-ALARMS: Final = 7
+ALARMS: Final = 8
 # An hour of fleet, so that its instances are old when the release comes.
 SETTLED: Final = timedelta(hours=1)
 BOOT: Final = timedelta(seconds=3)
@@ -104,8 +107,18 @@ class Drive:
         """Return a session where alarms, queues and events are: with the stack, not the groups."""
         return replace(self.fleet.local, elsewhere={}).session()
 
+    def is_there(self, version: str) -> bool:
+        """Say whether a release of the app web is there."""
+        listed = self.fleet.aws.s3.list_objects_v2(Bucket=store.BUCKET, Prefix=f"web/{version}.zip")
+        return listed["KeyCount"] == 1
+
     def terminator(self, *command: str) -> list[dict[str, Any]]:
         """Run the command line on the deployment; return the records it prints."""
+        records: list[dict[str, Any]] = self.ask(*command)
+        return records
+
+    def ask(self, *command: str) -> Any:  # noqa: ANN401 - as the command has it
+        """Run the command line on the deployment; return the JSON that it prints."""
         config = self.deployment.folder / "cdk.json"
         config.write_text(json.dumps({"context": {"terminator": self.deployment.settings}}))
         done = subprocess.run(  # noqa: S603 - our own program
@@ -119,8 +132,7 @@ class Drive:
             raise BrokenError(
                 f"terminator {' '.join(command)} ended with {done.returncode}: {done.stderr}"
             )
-        records: list[dict[str, Any]] = json.loads(done.stdout)
-        return records
+        return json.loads(done.stdout)
 
 
 def main() -> int:
@@ -144,13 +156,19 @@ def main() -> int:
 
 
 def settings(fleet: Fleet) -> dict[str, object]:
-    """Return the settings of the deployment: a run a minute, and a bucket of its own."""
+    """Return the settings: a run a minute, a bucket of its own, and an app that takes back."""
     vpc = {"subnets": [fleet.subnet], "ports": [fleet.endpoints.port]}
     return {
         "dry_run": False,
         "schedule": "rate(1 minute)",
         "groups": {"tagged": True},
-        "releases": {"bucket": store.BUCKET, "create": True},
+        "releases": {
+            "bucket": store.BUCKET,
+            "create": True,
+            "apps": {"web": {"withdraw": {"silent": True}}},
+        },
+        # A canary that is silent for twice as long has its release taken back.
+        "policy": {"canary-retry": "1m"},
         "vpcs": {fleet.vpc: vpc},
     }
 
@@ -166,8 +184,10 @@ def play(drive: Drive) -> None:
     converge(drive)
     deploy_again(drive)
     converge_images(drive)
+    take_back(drive)
     hear_of_terminations(drive)
     ask_from_the_command_line(drive)
+    put_back(drive)
     destroy(drive)
 
 
@@ -190,7 +210,7 @@ def look_at_what_watches_it(drive: Drive) -> None:
     topics = {each["TopicArn"] for each in session.client("sns").list_topics()["Topics"]}
     names = sorted(alarm["AlarmName"] for alarm in alarms)
     as_deployed = len(names) == ALARMS and told == topics
-    drive.check("seven alarms tell the topic", holds=as_deployed, shown=names)
+    drive.check("eight alarms tell the topic", holds=as_deployed, shown=names)
 
 
 def grow(drive: Drive) -> None:
@@ -258,19 +278,53 @@ def converge_images(drive: Drive) -> None:
     drive.check("their minimum stayed available", holds=min(lowest) >= 1, shown=lowest)
 
 
+def take_back(drive: Drive) -> None:
+    """Release what never answers, and touch nothing until all is as it was before."""
+    before = drive.lost(GROUP)
+    store.upload(drive.fleet.aws, "web", Program(SILENT, "silent"))
+    drive.until("a bad release cost one canary", lambda: drive.lost(GROUP) > before, 60)
+    drive.until("it was taken back by itself", lambda: not drive.is_there(SILENT), 360)
+    drive.until(
+        "the fleet is whole again without a person",
+        lambda: drive.versions() == ["1.0.274"] * SIZE,
+        240,
+    )
+    lost = drive.lost(GROUP) - before
+    drive.check("it cost the canary, and what came up silent", holds=lost == SIZE - 1, shown=lost)
+    told = [each["withdrawn"] for each in drive.terminator("history") if each["withdrawn"]]
+    drive.check("terminator history tells of it once", holds=told == [SILENT], shown=told)
+    said = drive.messages(WITHDRAW)
+    line = f"s3://releases/web/{SILENT}.zip => taken back, and tagged "
+    drive.check("withdraw said so", holds=any(text.startswith(line) for text in said), shown=said)
+
+
+def put_back(drive: Drive) -> None:
+    """Restore what was taken back: its marker goes, its tag stays."""
+    told = drive.ask("restore", "--app", "web", SILENT, "--yes")
+    drive.check("terminator restore puts it back", holds=drive.is_there(SILENT), shown=told)
+    key = f"web/{SILENT}.zip"
+    tags = drive.fleet.aws.s3.get_object_tagging(Bucket=store.BUCKET, Key=key)["TagSet"]
+    names = [each["Key"] for each in tags]
+    drive.check("it keeps its tag", holds=names == ["terminator:withdrawn"], shown=names)
+
+
 def hear_of_terminations(drive: Drive) -> None:
-    """See that every termination was told as an event, and nothing else."""
+    """See that every termination and what was taken back were told as events."""
     session = drive.beside_the_functions()
     sqs, events, ids = session.client("sqs"), session.client("events"), list[str]()
+    withdrawn: list[str] = []
     url = sqs.get_queue_url(QueueName=EVENTS)["QueueUrl"]
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
         for message in messages:
             event = json.loads(message["Body"])
             if event["detail-type"] == "Terminator Replacement":
                 ids += event["detail"]["terminated"]
+            if event["detail-type"] == "Terminator Withdrawal":
+                withdrawn.append(event["detail"]["withdrawn"])
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
     gone = sorted(machine.id for machine in drive.fleet.gone)
     drive.check("events tell of what was terminated", holds=sorted(ids) == gone, shown=(ids, gone))
+    drive.check("and of the release", holds=withdrawn == [SILENT], shown=withdrawn)
     events.remove_targets(Rule=EVENTS, Ids=["queue"])
     events.delete_rule(Name=EVENTS)
 

@@ -1,10 +1,11 @@
 """MiniStack, with what this deployment needs beside it.
 
 It does not know saved queries: they are no more than named texts to CloudFormation, and nothing
-here runs them. Of its policies, which it enforces, two need help. It is asked over plain HTTP on
+here runs them. Of its policies, which it enforces, three need help. It is asked over plain HTTP on
 loopback, which the policies of our bucket, our queue and the CDK's bucket deny: they are told
 that it came over TLS, so that they stay in force. And it does not tell policies which sources
-the events of a PutEvents have, which ours are about.
+the events of a PutEvents have, nor of a request to S3 that it is conditional, which ours are about.
+Nor does it know tags of a version below a delete marker, which S3 has.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping
 
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
+from ministack.services import s3
 from ministack.services.cloudformation import provisioners
 
 Props = Mapping[str, object]
@@ -54,7 +56,38 @@ def _with_sources(of: Context) -> Context:
     return context
 
 
+def _with_conditions(of: Callable[..., dict[str, object]]) -> Callable[..., dict[str, object]]:
+    """Return what tells policies of a request to S3, with the ETag that it names, if any."""
+
+    def context(action: str, query: Props, path: str, headers: Mapping[str, str]) -> Props:
+        told = of(action, query, path, headers)
+        etag = headers.get("if-match")
+        return {**told, "s3:if-match": etag} if etag else told
+
+    return context  # type: ignore[return-value] # as MiniStack calls it
+
+
+def _of_hidden_versions(of: Callable[..., object]) -> Callable[..., object]:
+    """Return what reads or writes tags, also those of a version below a delete marker."""
+
+    def tagging(bucket: str, key: str, *rest: object) -> object:
+        objects = (s3._ensure_bucket(bucket) or {}).get("objects", {})  # noqa: SLF001 - no other door
+        asked = rest[-1]
+        if key in objects or not isinstance(asked, Mapping) or "versionId" not in asked:
+            return of(bucket, key, *rest)
+        objects[key] = {}
+        try:
+            return of(bucket, key, *rest)
+        finally:
+            del objects[key]
+
+    return tagging
+
+
 if __name__ == "__main__":
+    s3._get_object_tagging = _of_hidden_versions(s3._get_object_tagging)  # noqa: SLF001 - no other door
+    s3._put_object_tagging = _of_hidden_versions(s3._put_object_tagging)  # noqa: SLF001 - likewise
+    iam_actions.s3_service_context = _with_conditions(iam_actions.s3_service_context)
     app.pin_request_origin = _pin_origin_as_over_tls
     iam_actions.request_tag_context = _with_sources(iam_actions.request_tag_context)
     provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {  # noqa: SLF001 - it has no other door

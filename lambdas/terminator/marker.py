@@ -80,18 +80,17 @@ def put(aws: Aws, bucket: str, order: Order, now: datetime) -> str | None:
     Return why nothing was done, None where it was: the zip is another one by now. Raise
     NoMarkerError where S3 put no marker; other errors of S3 pass through.
     """
+    key, version = order.key, order.version_id
+    # Read before, so that who may not read them deletes nothing.
+    tags = object_tags(aws.s3, bucket, key, version)
     try:
-        answer = aws.withdrawing.delete_object(
-            Bucket=bucket, Key=order.key, IfMatch=f'"{order.etag}"'
-        )
+        answer = aws.withdrawing.delete_object(Bucket=bucket, Key=key, IfMatch=f'"{order.etag}"')
     except ClientError as error:
         if code(error) in _CHANGED:
-            return f"{plain(order.key)} has changed: {explain(error)}"
+            return f"{plain(key)} has changed: {explain(error)}"
         raise
     if not answer.get("DeleteMarker"):
-        raise NoMarkerError(f"S3 put no delete marker on {plain(order.key)}: see its versioning")
-    key, version = order.key, order.version_id
-    tags = object_tags(aws.s3, bucket, key, version)
+        raise NoMarkerError(f"S3 put no delete marker on {plain(key)}: see its versioning")
     tags[WITHDRAWN_TAG] = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     aws.s3.put_object_tagging(
         Bucket=bucket,

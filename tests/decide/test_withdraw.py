@@ -96,9 +96,8 @@ NOTHING: dict[str, Seen] = {
         whole(*OLD, member("i-c", None, up=6, served=3)),
         replaced={"i-x": ago(181), "i-y": ago(200), "i-z": ago(60)},
     ),
-    "replaced, and the next has just come": seen(
-        whole(*OLD, member("i-c", None, up=6, served=2)),
-        replaced={"i-x": ago(60), "i-y": ago(30)},
+    "two replaced, and none is there now": seen(
+        whole(*OLD, desired=3), replaced={"i-x": ago(60), "i-y": ago(30)}
     ),
     "a longer grace period": seen(whole(*OLD, SILENT, grace=46)),
     "a longer warm-up": seen(whole(*OLD, SILENT), warm_up="46m"),

@@ -844,11 +844,7 @@ class Life(RuleBasedStateMachine):
         """Run once, and judge."""
         before = len(self.cloud.kills)
         heard = self.cloud.rounds >= self.cloud.deaf_until
-        tape = Tape(self.cloud, tricks, seconds)
-        config = cloud_api.settings(bucket=self.cloud.bucket, dry_run=dry_run)
-        done = run(tape, config, scope)
-        for met in judge(done):
-            COUNTS[met] += 1
+        done = self._done(Tape(self.cloud, tricks, seconds), scope, dry_run=dry_run)
         COUNTS["runs"] += 1
         COUNTS["terminations"] += len(self.cloud.kills) - before
         if tricks:
@@ -875,6 +871,14 @@ class Life(RuleBasedStateMachine):
             self._accuses_none(group, machine, answered=answered)
             self._keeps_distance(group, machine, answered=answered)
             self._costs_one(group)
+        return done
+
+    def _done(self, tape: Tape, scope: Scope | None, *, dry_run: bool) -> Run:
+        """Run reconcile on tape, and judge what it did by what it was shown."""
+        config = cloud_api.settings(bucket=self.cloud.bucket, dry_run=dry_run)
+        done = run(tape, config, scope)
+        for met in judge(done):
+            COUNTS[met] += 1
         return done
 
     # What must be true of the model, whatever a run was shown.

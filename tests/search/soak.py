@@ -328,14 +328,14 @@ def lived(steps: Sequence[Step]) -> BrokenPromiseError | None:
     return None
 
 
-def search(number: int) -> Counter[str]:
-    """Live the lives of one seed, and return what was met.
+def search(number: int, kind: type[Life] = Life, at_once: int = _LIVES_A_ROUND) -> Counter[str]:
+    """Live so many lives of a kind, of one seed, and return what was met.
 
     Raise BrokenPromiseError where a promise breaks; STEPS is then the life that broke it.
     """
     COUNTS.clear()
     lives = settings(
-        max_examples=_LIVES_A_ROUND,
+        max_examples=at_once,
         stateful_step_count=_STEPS_A_LIFE,
         deadline=None,
         database=None,
@@ -343,7 +343,7 @@ def search(number: int) -> Counter[str]:
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(seed(number)(Life), settings=lives)
+    run_state_machine_as_test(seed(number)(kind), settings=lives)
     return Counter(COUNTS)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from botocore.exceptions import NoCredentialsError, ReadTimeoutError
 
 from terminator.config.deployment import Config
+from terminator.marker import Order
 from terminator.observe.snapshot import Scope, World
 from terminator.probe.ask import Question
 from terminator.reconcile import reconcile
@@ -94,7 +95,10 @@ class Trick:
 
 @dataclass
 class Tape:
-    """The calls of one run over a cloud, in order; `seconds` are left to the run."""
+    """The calls of one run over a cloud, in order; `seconds` are left to the run.
+
+    `withdraw` takes a release back, where the run may have that done.
+    """
 
     cloud: Cloud
     tricks: Sequence[Trick] = ()
@@ -102,6 +106,7 @@ class Tape:
     calls: list[Call] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     made: Counter[str] = field(default_factory=Counter)
+    withdraw: Callable[[Order], str | None] | None = None
     # What was in the bucket, and how the alarms were, when that was last asked.
     stored: list[Stored] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
@@ -148,6 +153,7 @@ class Tape:
             sleep=self.sleep,
             remaining=lambda: self.seconds,
             say=self.lines.append,
+            withdraw=self.withdraw,
         )
 
     def probe(self, vpc: str, questions: Sequence[Question], seconds: float) -> Any:

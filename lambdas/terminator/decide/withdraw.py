@@ -185,7 +185,7 @@ def _silent_in(app: App, seen: Seen) -> Verdict | None:
     late = [each for each in own if state.age(each) > 2 * app.patience]
     replaced = _replaced(app, seen)
     if not late and len(replaced) >= _REPLACED:
-        late = [each for each in own if state.age(each) >= state.group.grace / 2]
+        late = own
         does = "is silent, and Auto Scaling has replaced others that came before it"
     else:
         does = f"has been silent in service for {left(2 * app.patience)}"
