@@ -18,6 +18,7 @@ from terminator.model import NoRelease, Released
 from terminator.observe.releases import ListingTooLongError, find
 from terminator.observe.zips import zip_problem
 from terminator.text import count, few
+from terminator_cli.doctor import withdrawals
 from terminator_cli.doctor.findings import Finding, Unseen, about, look
 from terminator_cli.stream import Stream, read_stream
 
@@ -77,6 +78,7 @@ def examine(aws: Aws, config: Config, groups: Iterable[OptedIn]) -> Iterator[Fin
             key for app in apps for key in (config.bucket.template.prefix(app), pointer_key(app))
         ]
         yield from check_lifecycle(bucket, keys)
+        yield from withdrawals.examine(aws, config.bucket, bucket.versioning, policies)
         for app in apps:
             yield check_app(look_at_app(aws.s3, config.bucket, app))
             stream = look(partial(read_stream, aws.s3, config.bucket, app))
