@@ -180,7 +180,7 @@ COMMANDS: Final[Sequence[click.Command]] = (
     ),
     _command(
         "replace:replace",
-        """Replace the instances that you name now, whatever the rules say.
+        """Replace the instances that you name, whatever the rules say.
 
         For the emergency in which waiting for the rules is wrong. Shows who would go, who stays
         and why, and what is overridden (the target, its proof, a window), and asks. It keeps the
@@ -198,7 +198,7 @@ COMMANDS: Final[Sequence[click.Command]] = (
     ),
     _command(
         "report.command:report",
-        """Write what happened as one HTML page: versions, instances, decisions and reasons.
+        """Write what happened as one page of HTML.
 
         The page needs nothing but itself: mail it, print it, keep it.
 
@@ -247,7 +247,7 @@ COMMANDS: Final[Sequence[click.Command]] = (
     ),
     _command(
         "use:rollback",
-        """Go back to the release that ran before the one that is run now.
+        """Go back to the release that ran before the one to run.
 
         That is the highest below it that instances still run; where none runs one, the highest
         below it that was uploaded before it. Shows what would be replaced, and asks. Repeated, it
@@ -336,7 +336,7 @@ COMMANDS: Final[Sequence[click.Command]] = (
     ),
     _command(
         "taint:taint",
-        """Have instances replaced: set their tag terminator:replace-after.
+        """Have instances replaced: tag them terminator:replace-after.
 
         They go one at a time, once their groups have converged, within the minimum, in the window
         and held by alarms.
@@ -356,7 +356,7 @@ COMMANDS: Final[Sequence[click.Command]] = (
     ),
     _command(
         "taint:untaint",
-        """Let instances stay: remove their tag terminator:replace-after.
+        """Let instances stay: untag them terminator:replace-after.
 
         Example: terminator untaint i-0a1b2c3d4e5f60718
         """,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import IO, Final
 
 import click
 
@@ -16,7 +16,21 @@ UNCONVERGED: Final = 3
 INTERRUPTED: Final = 130
 
 
-class FailedError(click.ClickException):
+class _LineError(click.ClickException):
+    """One line on standard error, which wraps between words on a terminal."""
+
+    def show(self, file: IO[str] | None = None) -> None:
+        """Print it; `file` is for click's own, which gives none."""
+        # It imports the tables, which --help and completion do without.
+        from terminator_cli import output
+
+        if file is None:
+            output.note(f"Error: {self.message}")
+        else:
+            super().show(file)
+
+
+class FailedError(_LineError):
     """What was asked for could not be done, or not for all."""
 
     exit_code = FAILED
@@ -26,7 +40,7 @@ class NotServedError(FailedError):
     """No group of a name that was given has opted in."""
 
 
-class UnusableError(click.ClickException):
+class UnusableError(_LineError):
     """Usage, configuration or credentials stand in the way."""
 
     exit_code = UNUSABLE

@@ -38,8 +38,8 @@ def say(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Print a line beside the answer, on standard error."""
-    click.echo(text, err=True)
+    """Print a line beside the answer, on standard error; on a terminal it wraps between words."""
+    print_text(console(stderr=True), Text(text))
 
 
 def document(data: object) -> None:
@@ -61,7 +61,7 @@ def print_text(to: Console, text: Text, *, indent: int = 0) -> None:
     Each of its lines begins with `indent` spaces.
     """
     if to.is_terminal:
-        to.print(Padding(text, (0, 0, 0, indent), expand=False))
+        to.print(Padding(text, (0, 0, 0, indent)) if indent else text)
     else:
         to.print(Text(" " * indent).append(text), soft_wrap=True)
 

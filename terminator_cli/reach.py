@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import boto3
 import click
 from botocore.config import Config as BotoConfig
+from botocore.exceptions import InvalidRegionError, NoRegionError
 from rich.console import Console
 
 from terminator import marker
@@ -46,9 +47,13 @@ def session() -> boto3.Session:
     """Return a session of the profile and the Region that were asked for, else boto3's own."""
     context = click.get_current_context(silent=True)
     asked = context.meta if context else {}
-    return boto3.Session(
+    made = boto3.Session(
         profile_name=asked.get("terminator.profile"), region_name=asked.get("terminator.region")
     )
+    # boto3 takes an empty one for a Region, and asks a host that is none.
+    if made.region_name == "":
+        raise NoRegionError
+    return made
 
 
 def where(here: Aws | None = None) -> str:
@@ -85,6 +90,8 @@ def aws(config: Config | None = None) -> Aws:
     here = Aws(of, invoke_seconds=_LONGEST_RUN, bucket_owner=owner)
     try:
         here.autoscaling  # noqa: B018 - making a client is what looks at the environment
+    except InvalidRegionError as error:
+        raise UnusableError(f"{plain(str(error))} Such as eu-west-1 is accepted") from error
     except ValueError as error:
         raise UnusableError(f"AWS_ENDPOINT_URL: {error}") from error
     return here

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def replace(asked: Asked, instances: tuple[str, ...], *, yes: bool, dry_run: bool) -> None:
-    """Replace the instances that you name now, whatever the rules say."""
+    """Replace the instances that you name, whatever the rules say."""
     config, aws = asked.config, reach.aws()
     members = {member.id for group in reach.groups(aws, config) for member in group.members}
     if lost := [plain(id_) for id_ in instances if id_ not in members]:

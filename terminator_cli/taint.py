@@ -17,7 +17,7 @@ from terminator_cli.options import Asked
 
 
 def taint(asked: Asked, instances: tuple[str, ...], after: str | None, *, dry_run: bool) -> None:
-    """Have instances replaced: set their tag terminator:replace-after."""
+    """Have instances replaced: tag them terminator:replace-after."""
     now = datetime.now(UTC)
     at = now if after is None else _when(after, now)
     _run(asked, instances, at.isoformat(timespec="seconds"), dry_run=dry_run)
@@ -35,7 +35,7 @@ def _when(text: str, now: datetime) -> datetime:
 
 
 def untaint(asked: Asked, instances: tuple[str, ...], *, dry_run: bool) -> None:
-    """Let instances stay: remove their tag terminator:replace-after."""
+    """Let instances stay: untag them terminator:replace-after."""
     _run(asked, instances, None, dry_run=dry_run)
 
 

@@ -64,7 +64,7 @@ def use(asked: Asked, version: str, app: str, *, yes: bool, dry_run: bool) -> No
 
 
 def rollback(asked: Asked, app: str, *, to: str | None, yes: bool, dry_run: bool) -> None:
-    """Go back to the release that ran before the one that is run now."""
+    """Go back to the release that ran before the one to run."""
     aws, stream = _read(asked, app)
     back = _before(asked, stream) if to is None else stream.named(to)
     _run(asked, aws, _pointing(stream, back), yes=yes, dry_run=dry_run)

@@ -15,7 +15,7 @@ from terminator_cli.report.page import page
 
 
 def report(wanted: Wanted, *, output: Path) -> None:
-    """Write what happened as one HTML page: versions, instances, decisions and reasons."""
+    """Write what happened as one page of HTML."""
     now = datetime.now(UTC)
     name, records = load(wanted, now)
     if not records:

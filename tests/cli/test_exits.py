@@ -165,6 +165,11 @@ def test_an_account_that_does_not_answer_is_exit_status_1(config: Path) -> None:
             {"AWS_DEFAULT_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "127.0.0.1:9"},
             "AWS_ENDPOINT_URL: Invalid endpoint: 127.0.0.1:9",
         ),
+        ({"AWS_DEFAULT_REGION": ""}, "no Region: say --region"),
+        (
+            {**CREDENTIALS, "AWS_DEFAULT_REGION": "eu west"},
+            "'eu west' doesn't match a supported format. Such as eu-west-1 is accepted",
+        ),
         ({"AWS_PROFILE": "nobody"}, "The config profile (nobody) could not be found"),
     ],
 )

@@ -114,3 +114,10 @@ def test_commands_import_nothing_but_what_installing_them_brings() -> None:
     of_types = {name for name in found if name.startswith("types_boto3")}
     found -= {"terminator", "terminator_cli", *of_types, *sys.stdlib_module_names}
     assert found <= brought
+
+
+def test_at_80_columns_the_list_of_commands_is_not_cut() -> None:
+    listed = (
+        CliRunner().invoke(main, ["--help"], terminal_width=80).stdout.partition("Commands:")[2]
+    )
+    assert "..." not in listed

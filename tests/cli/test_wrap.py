@@ -15,6 +15,7 @@ from rich.text import Text
 from terminator.model import Canary
 from terminator.report.record import Record
 from terminator_cli import history, output, plan
+from terminator_cli.exits import FailedError
 from terminator_cli.records import block
 from terminator_cli.report.timeline import fold
 from tests.cli.recordings import at, instance, record
@@ -83,6 +84,30 @@ def test_at_80_columns_the_story_of_an_instance_wraps_between_words() -> None:
     shown = screen(80, lambda console: output.print_text(console, Text(told)))
     assert shown.split() == told.split()
     assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_text_with_an_indent_wraps_below_its_first_word() -> None:
+    text = Text("3 of 3 instances to replace; at least 2 of 3 stay available")
+    shown = screen(40, lambda console: output.print_text(console, text, indent=2))
+    lines = [line.rstrip() for line in shown.splitlines()]
+    assert len(lines) == 2
+    assert all(line.startswith("  ") and not line.startswith("   ") for line in lines)
+
+
+def test_an_error_wraps_between_words_on_a_terminal(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = f"no group of this name has opted in, by name or by tag: {GROUP}"
+    for name, value in (("FORCE_COLOR", "1"), ("NO_COLOR", "1"), ("TERM", "xterm")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("COLUMNS", "60")
+    FailedError(told).show()
+    shown = capfd.readouterr().err
+    assert shown.split() == ["Error:", *told.split()]
+    assert max(map(len, shown.splitlines())) <= 60
+    monkeypatch.delenv("FORCE_COLOR")
+    FailedError(told).show()
+    assert capfd.readouterr().err == f"Error: {told}\n"
 
 
 def test_in_a_pipe_no_line_of_text_is_broken() -> None:
