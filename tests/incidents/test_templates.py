@@ -366,6 +366,18 @@ def test_a_group_that_follows_its_template_alone_keeps_no_release_from_others_of
     assert lives.hours_until(is_released, 8) is not None
 
 
+def test_a_bad_image_costs_one_of_all_groups_whatever_those_without_it_prove() -> None:
+    """The third group runs the release, and has for long: it has tried no image."""
+    lives = imaged(3, bucket=True, names=("web-a", "web-b"), **BALANCED)
+    other = lives.cloud.add_group("web-c", 2, **BALANCED)
+    for machine in other.machines:
+        machine.launched -= timedelta(days=9)
+    lives.pass_hours(1)
+    lives.cloud.make_version("lt-1", boots=NEVER_UP)
+    lives.pass_hours(12)
+    assert lives.lost == 1
+
+
 def test_a_warm_pool_that_was_filled_from_the_version_before_is_drained() -> None:
     lives = imaged(3, pool=2, boot=3)
     lives.pass_hours(1)

@@ -892,8 +892,12 @@ def _is_trying(seen: Seen) -> bool:
 
 
 def is_proven(seen: Seen, app: Iterable[Seen]) -> bool:
-    """Say whether a group of the app has proof of the target of this one, and has baked."""
-    return any(_is_same(e, seen) and e.proof and not e.bakes for e in app)
+    """Say whether a group of the app has proof of the target of this one, and has baked.
+
+    Where members have drifted that is proof of what they drifted from too.
+    """
+    proofs = [e for e in app if _is_same(e, seen) and e.proof and not e.bakes]
+    return any(not seen.drifts or e.launches == seen.launches for e in proofs)
 
 
 def _is_same(one: Seen, other: Seen) -> bool:

@@ -56,9 +56,17 @@ class Planned:
 
 
 def is_proven(app: Sequence[Planned], state: GroupState) -> bool:
-    """Say whether any group of the app has proof of the same target and has baked."""
+    """Say whether any group of the app has proof of the same target and has baked.
+
+    Where something here has drifted, what proves it is launched from the same: one that follows
+    releases alone has tried no image, and a bad one costs the app one instance.
+    """
+    drifts = any(map(state.group.drifted, state.members))
     return any(
-        each.state.proof and each.state.baking <= _NOTHING and _same(each.state, state)
+        each.state.proof
+        and each.state.baking <= _NOTHING
+        and _same(each.state, state)
+        and not (drifts and each.state.group.launches != state.group.launches)
         for each in app
     )
 
