@@ -66,6 +66,10 @@ class WithdrawingLife(Life):
             return refused
         COUNTS["releases taken back"] += 1
         self.disturbed = True
+        # What goes from now on it costs no release that was uploaded.
+        self.released_at[order.app] = self.cloud.now
+        for group in self._of_app(order.app):
+            self.lost.pop(group.name, None)
         taken: set[str] = self.__dict__.setdefault("taken", set())
         promise(order.version_id not in taken, "no version of a zip is taken back twice", order)
         taken.add(order.version_id)
