@@ -213,3 +213,20 @@ def test_a_group_is_attached_to_what_it_lists(
     attached = attached_to(group)
     assert [each for each in attached if is_known(each)] == known
     assert [str(each) for each in attached if not is_known(each)] == unknown
+
+
+class OnlyLookedUp(frozenset[str]):
+    """A set whose members nobody may go through."""
+
+    def refuse(self, *_: object) -> Any:
+        raise AssertionError("what is said of all was gone through for one")
+
+    __iter__ = __or__ = __and__ = __sub__ = refuse
+
+
+@pytest.mark.parametrize("id_", ["i-1", "i-2", "i-3", "i-4"])
+def test_an_instance_is_looked_up_without_going_through_all_the_others(id_: str) -> None:
+    """A target group may have thousands of targets, and each of them is asked for."""
+    sets = [OnlyLookedUp([f"i-{n}"]) for n in (1, 2, 3)]
+    says = Health(sets[0], sets[1], {"i-2": "Target.Timeout"}, sets[2], OnlyLookedUp())
+    assert traffic(id_, {WEB: says}).healthy == (id_ == "i-1")

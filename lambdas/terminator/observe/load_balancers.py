@@ -131,7 +131,7 @@ def traffic(instance: str, health: Mapping[LoadBalancer, Health | None]) -> Traf
                 says = "no traffic from" if well else "unhealthy at"
                 refused.append(f"{says} {load_balancer}: {plain(seen.refused[instance])}")
                 unused.append(instance in seen.unused)
-            elif instance not in seen.healthy | seen.unknown:
+            elif instance not in seen.healthy and instance not in seen.unknown:
                 refused.append(f"not registered with {load_balancer}")
                 unused.append(False)
                 continue
