@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import cache
 from threading import Lock
@@ -148,7 +148,8 @@ def run(  # noqa: PLR0913 - what a run is told
     if request is not None:
         event |= {"replace": list(request.ids), "requested_by": request.by}
     try:
-        return [Record.from_json(each) for each in run_reconcile(functions, name, event)]
+        with nullcontext() if quiet else _asking(name):
+            return [Record.from_json(each) for each in run_reconcile(functions, name, event)]
     except functions.exceptions.ResourceNotFoundException as error:
         there = f"no function {name} is deployed here{where(here)}; see --local"
         raise UnusableError(there) from error
@@ -156,6 +157,14 @@ def run(  # noqa: PLR0913 - what a run is told
         raise FailedError("a run is in progress; ask again in a minute") from error
     except RecordError as error:
         raise FailedError(f"{name} answered what is no decision record: {error}") from error
+
+
+def _asking(name: str) -> AbstractContextManager[object]:
+    """Show on a terminal that a function is asked: a second look at instances takes its time."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return nullcontext()
+    return console.status(f"asking {plain(name)} (half a minute, where it looks twice)")
 
 
 def attempt_run(

@@ -208,6 +208,13 @@ def test_what_is_deployed_is_asked_for_a_dry_run(on: Caller) -> None:
     assert asked == [{"dry_run": True, "groups": ["g"], "records": True}]
 
 
+def test_a_terminal_shows_that_what_is_deployed_is_asked_and_a_pipe_does_not(on: Caller) -> None:
+    terminal = {"FORCE_COLOR": "1", "TERM": "xterm"}
+    with functions({"terminator-reconcile": lambda _: [HELD.to_json()]}) as lambdas:
+        assert "asking terminator-reconcile" in on.run("status", env={**lambdas, **terminal}).stderr
+        assert on.run("status", env=lambdas).stderr == ""
+
+
 def test_a_run_in_progress_is_status_1(on: Caller) -> None:
     def busy(_event: Any) -> None:
         raise Throttled
