@@ -62,6 +62,7 @@ def for_reconcile(
         ),
         *([_resolve_images(stack)] if config.defaults.images else []),
         *terminating(stack, config),
+        *(surging(stack, config) if config.defaults.may_surge else []),
         _put_events(_default_bus(stack)),
         *([_invoke(invokes)] if invokes else []),
         *(_read_releases(stack, config, bucket, history=True) if bucket is not None else []),
@@ -124,6 +125,16 @@ def against_probe(function_arn: str) -> iam.PolicyStatement:
 
 def terminating(stack: Stack, config: Config) -> list[iam.PolicyStatement]:
     """Allow terminating members of the groups that opted in, by name or by tag."""
+    return _of_groups(stack, config, "Terminate", "TerminateInstanceInAutoScalingGroup")
+
+
+def surging(stack: Stack, config: Config) -> list[iam.PolicyStatement]:
+    """Allow starting an instance refresh of the groups that opted in, by name or by tag."""
+    return _of_groups(stack, config, "Refresh", "StartInstanceRefresh")
+
+
+def _of_groups(stack: Stack, config: Config, sid: str, operation: str) -> list[iam.PolicyStatement]:
+    """Allow one call of Auto Scaling about the groups that opted in."""
 
     def group(name: str) -> str:
         return stack.format_arn(
@@ -133,13 +144,13 @@ def terminating(stack: Stack, config: Config) -> list[iam.PolicyStatement]:
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
 
-    call = ["autoscaling:TerminateInstanceInAutoScalingGroup"]
+    call = [f"autoscaling:{operation}"]
     # `*`, `?` and `$` in a name would match other names.
     named = [group(re.sub(r"[*?$]", r"${\g<0>}", name)) for name in config.names]
     opted_in = {"StringEquals": {f"autoscaling:ResourceTag/{ENABLED_TAG}": "true"}}
     return [
-        *([_statement("TerminateNamed", call, named)] if named else []),
-        *([_statement("TerminateTagged", call, [group("*")], opted_in)] if config.tagged else []),
+        *([_statement(f"{sid}Named", call, named)] if named else []),
+        *([_statement(f"{sid}Tagged", call, [group("*")], opted_in)] if config.tagged else []),
     ]
 
 

@@ -29,6 +29,7 @@ from moto.core.responses import ActionResult
 from moto.elbv2.models import FakeHealthStatus, FakeTargetGroup
 from moto.s3.responses import S3Response
 
+from sandbox import refreshes
 from sandbox.local_aws import FUNCTIONS_URL
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def add() -> None:
     FakeTargetGroup.health_for = _health  # type: ignore[method-assign, assignment]
     AutoScalingBackend.terminate_instance = _terminate  # type: ignore[method-assign, assignment]
     AutoScalingResponse.describe_scaling_activities = _describe_scaling_activities  # type: ignore[method-assign]
-    AutoScalingResponse.describe_instance_refreshes = _describe_instance_refreshes  # type: ignore[attr-defined]
+    refreshes.add(_note)
     LambdaBackend.invoke = _invoke  # type: ignore[method-assign, assignment]
     S3Response.get_bucket_notification = _get_notification  # type: ignore[method-assign, assignment]
     CloudWatchResponse.describe_alarm_history = _describe_alarm_history  # type: ignore[attr-defined]
@@ -66,6 +67,11 @@ def _noting_activities(group: FakeAutoScalingGroup, new_capacity: int | None) ->
     And what each was launched from: moto tells of each what the group launches from now.
     """
     _set_desired_capacity(group, new_capacity)
+    _note(group)
+
+
+def _note(group: FakeAutoScalingGroup) -> None:
+    """Note who came and went, and what each was launched from."""
     _activities(group)
     template = group.ec2_launch_template
     if template is None:
@@ -136,10 +142,6 @@ def _describe_scaling_activities(self: AutoScalingResponse) -> ActionResult:
     after = first + most
     page: dict[str, Any] = {"Activities": found[first:after]}
     return ActionResult({**page, "NextToken": str(after)} if after < len(found) else page)
-
-
-def _describe_instance_refreshes(_self: AutoScalingResponse) -> ActionResult:
-    return ActionResult({"InstanceRefreshes": []})
 
 
 def _describe_alarm_history(self: CloudWatchResponse) -> ActionResult:

@@ -160,7 +160,7 @@ class Fleet:
             }
             self.aws.autoscaling.create_or_update_tags(Tags=[tag])
 
-    def create_group(
+    def create_group(  # noqa: PLR0913 - what groups differ in
         self,
         name: str,
         desired: int,
@@ -168,12 +168,13 @@ class Fleet:
         grace: int = 1,
         tags: Mapping[str, str] | None = None,
         template: str | None = None,
+        balanced: bool = False,
     ) -> None:
         """Make a group that opted in, on the endpoints' port.
 
         `grace` is in seconds, at least 1: the local AWS takes 0 for its default. A group with a
         `template` of its own runs what is baked into the image of its latest version, behind a load
-        balancer.
+        balancer; one that is `balanced` stands behind one whose health checks it asks.
         """
         port = {"terminator:enabled": "true", "terminator:port": str(self.endpoints.port)}
         self.aws.autoscaling.create_auto_scaling_group(
@@ -185,7 +186,8 @@ class Fleet:
                 "LaunchTemplateName": template or _TEMPLATE,
                 "Version": "$Latest",
             },
-            TargetGroupARNs=[self._target_group(name)] if template else [],
+            TargetGroupARNs=[self._target_group(name)] if template or balanced else [],
+            HealthCheckType="ELB" if balanced else "EC2",
             VPCZoneIdentifier=self.subnet,
             HealthCheckGracePeriod=grace,
             Tags=[
@@ -241,13 +243,13 @@ class Fleet:
             tags = {tag["Key"]: tag.get("Value", "") for tag in homes[id_]["Tags"]}
             address, up_at = row["PrivateIpAddress"], launched + self.boot
             program = self.images.get(row.get("ImageId", ""))
-            if program is not None:
-                self._tell_when_it_serves(id_, up_at if program.behaviour == "answers" else None)
-            else:
+            if program is None:
                 app = tags.get("terminator:app", group)
                 if app not in programs:
                     programs[app] = store.boot(self.aws, app, self.order)
                 program = programs[app]
+            if homes[id_].get("TargetGroupARNs"):
+                self._tell_when_it_serves(id_, up_at if program.behaviour == "answers" else None)
             self.machines[id_] = Machine(id_, address, group, launched, up_at, program)
 
     def _tell_when_it_serves(self, id_: str, at: datetime | None) -> None:

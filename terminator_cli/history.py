@@ -70,7 +70,7 @@ def history(
 
 def _is_about(id_: str, record: Record) -> bool:
     """Say whether a record decided that an instance is to go, or tells what came of that."""
-    named = (record.to_terminate, record.terminated, record.deferred, record.failed)
+    named = (record.would_go, record.terminated, record.deferred, record.failed)
     return any(id_ in each for each in named)
 
 
@@ -90,7 +90,13 @@ def life(id_: str, records: Sequence[Record]) -> str:
     tried = [record for record in records if id_ in {**record.deferred, **record.failed}]
     if tried:
         why = {**tried[-1].deferred, **tried[-1].failed}[id_]
-        told += f" Terminator tried to terminate it at {_moment(tried[-1])}: {shown(why)}."
+        verb = "refresh" if tried[-1].to_refresh else "terminate"
+        told += f" Terminator tried to {verb} it at {_moment(tried[-1])}: {shown(why)}."
+    if begun := [record for record in records if record.refresh and record.to_refresh == id_]:
+        told += (
+            f" Terminator had instance refresh {shown(begun[-1].refresh or '')} begin at "
+            f"{_moment(begun[-1])} to replace it: {shown(begun[-1].reason)}."
+        )
     if any(last is record for record in _newest(records)):
         state = ", ".join(filter(None, (instance.lifecycle, instance.health)))
         what = f"It was there at {_moment(last)} ({shown(state)})"
@@ -205,9 +211,13 @@ def _reason(record: Record) -> Text:
     for why, some in by_why(ids, record).items():
         style = "red" if record.terminated else "dim"
         reason.append(f"\n{gone} {_listed(some)}{f': {why}' if why else ''}", style)
+    if record.to_refresh and (record.refresh or record.dry_run):
+        done = f"instance refresh {record.refresh} began"
+        told = done if record.refresh else "dry run: would start an instance refresh"
+        reason.append(f"\n{shown(told)}", "dim" if record.dry_run else "yellow")
     not_gone: Mapping[str, Mapping[str, str]] = {
         "deferred": record.deferred,
-        "failed to terminate": record.failed,
+        f"failed to {'refresh' if record.to_refresh else 'terminate'}": record.failed,
     }
     for words, instances in not_gone.items():
         for id_, refused in islice(instances.items(), _MOST_REASONS):

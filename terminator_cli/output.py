@@ -24,6 +24,7 @@ _BETWEEN: Final = 3
 STYLES: Final[Mapping[str, str]] = {
     "replace": "bold red",
     "canary": "bold yellow",
+    "surge": "bold yellow",
     "recycle": "bold yellow",
     "waiting": "cyan",
     "needs attention": "bold white on red",

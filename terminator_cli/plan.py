@@ -45,14 +45,16 @@ def apply(asked: Asked, groups: tuple[str, ...], *, yes: bool, dry_run: bool) ->
     scope, config = Scope(groups=frozenset(groups) or None), replace(asked.config, dry_run=True)
     if not dry_run and not yes:
         records = reach.run(asked, config, scope)
-        due = [id_ for record in records for id_ in record.to_terminate]
+        due = [id_ for record in records for id_ in record.would_go]
         if not due:
             _end(asked, records)
         if not asked.as_json:
             show(output.console(), records)
         if asked.config.dry_run:
             output.note(_ALL_THE_SAME)
-        confirm(f"Terminate {few(due)}, or what is due by then?", yes=False)
+        refreshed = any(record.to_refresh for record in records)
+        verb = "Replace" if refreshed else "Terminate"
+        confirm(f"{verb} {few(due)}, or what is due by then?", yes=False)
     records = reach.run(asked, replace(config, dry_run=dry_run), scope)
     if yes and not dry_run and asked.config.dry_run:
         output.note(_ALL_THE_SAME)
@@ -133,9 +135,12 @@ def _note(instance: InstanceRecord, record: Record) -> str:
         return f"failed: {record.failed[instance.id]}"
     if instance.id in record.deferred:
         return f"deferred: {record.deferred[instance.id]}"
-    if instance.id in record.to_terminate and record.dry_run:
+    if instance.id == record.to_refresh and record.refresh:
+        return "goes once another one serves"
+    if instance.id in record.would_go and record.dry_run:
+        goes = "would be refreshed" if record.to_refresh else "would go"
         why = _why(instance)
-        return f"would go: {why}" if why else "would go"
+        return f"{goes}: {why}" if why else goes
     is_coming = instance.counted and instance.version is not None and not instance.available
     return instance.reason or ("in flight" if is_coming else _why(instance))
 

@@ -20,6 +20,7 @@ from terminator_cli.output import STYLES
 _LABELS: Final = {
     "replace": "next",
     "canary": "next",
+    "surge": "next",
     "recycle": "next",
     "waiting": "why",
     "needs attention": "why",
@@ -123,10 +124,10 @@ def said(record: Record) -> tuple[object, ...]:
         unanswered if why != record.reason else None,
         record.canary and (record.canary.id, timeless(record.canary.says)),
         # Who asks for a plan of what would do nothing is told what a run would be.
-        (record.target, record.source, record.dry_run and bool(record.to_terminate)),
+        (record.target, record.source, record.dry_run and bool(record.would_go)),
         (record.desired, record.minimum, record.available, record.unavailable),
         (record.in_flight, record.outdated, record.stale, record.overdue),
-        (record.to_terminate, record.deferred, record.failed),
+        (record.would_go, record.refresh, record.deferred, record.failed),
         (record.withdrawn, timeless(record.withdrawal or "")),
     )
 

@@ -18,7 +18,7 @@ Became = Literal["uploaded", "withdrawn", "pinned", "unpinned"]
 StartedBy = Literal["schedule", "event", "command"]
 # What makes an instance one to replace.
 Cause = Literal["release", "template", "image", "age", "taint", "ill"]
-Kind = Literal["replace", "canary", "recycle", "hold", "converged"]
+Kind = Literal["replace", "canary", "surge", "recycle", "hold", "converged"]
 # Why a group is held, in one word. decide/holds.py has the rules, docs/runbook.md explains each.
 HoldName = Literal[
     "settings_unreadable",
@@ -41,6 +41,8 @@ HoldName = Literal[
     "launched_lately",
     "baking",
     "no_budget",
+    "surge_unfit",
+    "surge_waits",
     "dead_wait",
     "window_closed",
     "instance_refresh",
@@ -61,6 +63,11 @@ HoldName = Literal[
 ASIDE = ("Standby", "EnteringStandby", "Warmed:", "Terminat", "Detach")
 # The clocks of S3 and EC2 may differ by so much.
 CLOCK_DOUBT: Final = timedelta(minutes=1)
+# A refresh in any other status is in progress:
+# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRefresh.html
+_REFRESHED: Final = frozenset(
+    {"Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"}
+)
 
 
 @dataclass(frozen=True)
@@ -341,6 +348,43 @@ class Shelf:
 
 
 @dataclass(frozen=True)
+class Refresh:
+    """An instance refresh of a group, whoever started it, as AWS tells of it.
+
+    `began` is None where AWS does not say yet. `reason` is AWS's word on its status, and `percent`
+    how much of it is complete, each None where AWS says nothing.
+    """
+
+    status: str
+    began: datetime | None = None
+    reason: str | None = None
+    percent: int | None = None
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether it has not ended; of a status that nobody knows it is taken to be so."""
+        return self.status not in _REFRESHED
+
+    @property
+    def replaced_nothing(self) -> bool:
+        """Whether it ended, and not as it should have."""
+        return not self.in_progress and self.status != "Successful"
+
+
+@dataclass(frozen=True)
+class Surge:
+    """An instance refresh to start, in place of a termination.
+
+    `id` is the one instance that it replaces. So long has a new one to be healthy, its `warmup`,
+    before AWS lets the old one go. A refresh fails where one of `alarms`, by name, goes into ALARM.
+    """
+
+    id: str
+    warmup: timedelta
+    alarms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Preflight:
     """What is asked only of a group that would act.
 
@@ -366,6 +410,8 @@ class Group:
     names a service that manages it, `unknown_sources` its traffic sources whose health cannot be
     known. `failed_launches` are when launches of it failed or were abandoned, the newest first.
     `load_balanced` says whether it has load balancers, and `health_checks` are its types of them.
+    `max_size` is its MaxSize, and `refreshes` are its instance refreshes, the newest first: asked
+    only where one may be started.
     """
 
     name: str
@@ -385,6 +431,8 @@ class Group:
     failed_launches: tuple[datetime, ...] = ()
     load_balanced: bool = False
     health_checks: frozenset[str] = frozenset()
+    max_size: int = 0
+    refreshes: tuple[Refresh, ...] = ()
 
     @property
     def settled(self) -> bool:
@@ -504,9 +552,9 @@ class Decision:
 
     `hold` names the hold, where it is one, and `canary` is what it waits for, where that is one.
     `needs_attention` says that a person has to act. `to_terminate` are ids in the order in which
-    the instances go. `figures` is None where the settings cannot be read, so that nothing was
-    asked. `look_again` says that they are dead, and go only if they are still unavailable in the
-    same way when asked again.
+    the instances go, and `surge` is the instance refresh to start in place of that. `figures` is
+    None where the settings cannot be read, so that nothing was asked. `look_again` says that they
+    are dead, and go only if they are still unavailable in the same way when asked again.
     """
 
     kind: Kind
@@ -517,3 +565,14 @@ class Decision:
     hold: HoldName | None = None
     needs_attention: bool = False
     canary: Canary | None = None
+    surge: Surge | None = None
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything is to be done to the group."""
+        return bool(self.to_terminate) or self.surge is not None
+
+    @property
+    def goes(self) -> tuple[str, ...]:
+        """The ids of those that go, whoever terminates them."""
+        return self.to_terminate if self.surge is None else (self.surge.id,)

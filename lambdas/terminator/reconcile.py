@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from terminator import refresh
 from terminator.decide.app import (
     Planned,
     goes_before,
@@ -307,7 +308,7 @@ def _guard(run: Run, served: Served) -> Served:
     """Ask the guards of a group that would act, and whether another of its app goes first."""
     world, policy, app = run.world, served.opted_in.policy, run.groups_of(served.app)
     planned = Planned(served.state(world.clock()), served.decision)
-    if not served.decision.to_terminate:
+    if not served.decision.acts:
         return replace(served, decision=name_who_waits(served.decision, planned, app))
     world.require(GROUP_SECONDS, "it was begun")
     preflight = ask_preflight(world, run.config.bucket, served.group, policy, served.decision)
@@ -369,19 +370,20 @@ def _judge(run: Run, seen: Snapshot, served: Served) -> Served:
     group = as_seen(opted_in.described, opted_in.policy, seen, frozenset(whys))
     decision = plan(group, opted_in.policy, run.world.clock())
     again = replace(served, group=group, decision=decision, spared=frozenset(whys))
-    if decision.to_terminate and not decision.look_again:
+    if decision.acts and not decision.look_again:
         return _guard(run, again)
     reason = few([f"{id_} is spared: {why}" for id_, why in whys.items()], "; ")
     return replace(again, decision=hold("instance_spared", reason, again.state(run.world.clock())))
 
 
 def _finish(run: Run, seen: Snapshot, served: Served) -> Record:
-    """Confirm and terminate, where anything was chosen, and report. Of an app one canary goes."""
+    """Confirm and act, where anything was chosen, and report. Of an app one canary goes."""
     world, app = run.world, served.app
     served = _held_back(run, served)
-    if served.decision.to_terminate:
+    if served.decision.acts:
         served = _confirm(run, seen, served)
-    is_canary, state = served.decision.kind == "canary", served.state(world.clock())
+    is_canary = served.decision.kind in {"canary", "surge"}
+    state = served.state(world.clock())
     if is_canary and app in run.canaries and not is_proven(run.groups_of(app), state):
         served = replace(served, decision=wait_for([run.canaries[app]], state))
     is_recycle = served.decision.kind == "recycle"
@@ -389,15 +391,15 @@ def _finish(run: Run, seen: Snapshot, served: Served) -> Record:
         # One that is ill has not converged.
         later = wait_for if served.decision.look_again else recycle_later
         served = replace(served, decision=later([run.canaries[app]], state))
-    if served.decision.to_terminate:
+    if served.decision.acts:
         served = replace(served, decision=_limit(run, served.decision, state))
     for line in log_lines.opening(served.name, served.decision):
         world.say(line)
     done = Terminations()
-    if served.decision.to_terminate and not run.config.dry_run:
+    if served.decision.acts and not run.config.dry_run:
         world.say(log_lines.acting(served.group, served.decision))
-        done = terminate(world.aws.terminating, served.decision.to_terminate, world.remaining)
-    would_go = served.decision.to_terminate if run.config.dry_run else ()
+        done = _act(world, served.name, served.decision)
+    would_go = served.decision.goes if run.config.dry_run or done.refresh else ()
     went = (*would_go, *done.terminated, *done.unclear)
     run.gone.extend(went)
     if (is_canary or is_recycle) and went:
@@ -410,6 +412,13 @@ def _finish(run: Run, seen: Snapshot, served: Served) -> Record:
     return run.report(record)
 
 
+def _act(world: World, group: str, decision: Decision) -> Terminations:
+    """Terminate who was chosen, or start the instance refresh that replaces one."""
+    if decision.surge:
+        return refresh.start(world.aws.terminating, group, decision.surge, world.remaining)
+    return terminate(world.aws.terminating, decision.to_terminate, world.remaining)
+
+
 def _held_back(run: Run, served: Served) -> Served:
     """Hold a group whose release is taken back in this run; raise WithdrawError where that failed.
 
@@ -420,7 +429,7 @@ def _held_back(run: Run, served: Served) -> Served:
         return served
     if verdict.failed and verdict.group == served.name:
         raise WithdrawError(verdict.reason)
-    if not served.decision.to_terminate:
+    if not served.decision.acts:
         return served
     taken = f"{verdict.release.version} is being taken back"
     state = served.state(run.world.clock())
@@ -430,7 +439,7 @@ def _held_back(run: Run, served: Served) -> Served:
 def _limit(run: Run, decision: Decision, state: GroupState) -> Decision:
     """Return the decision with as many instances as the run may still terminate."""
     most = run.config.defaults.limits.terminations
-    left, wanted = most - len(run.gone), len(decision.to_terminate)
+    left, wanted = most - len(run.gone), len(decision.goes)
     if wanted <= left:
         return decision
     says = f"limits allow {count(most, 'termination')} a run, of all groups"

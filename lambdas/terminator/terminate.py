@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from types_boto3_autoscaling.client import AutoScalingClient
 
 # https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_TerminateInstanceInAutoScalingGroup.html
-_BUSY: Final = frozenset({"ScalingActivityInProgress", "ResourceContention"})
+# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_StartInstanceRefresh.html
+_BUSY: Final = frozenset(
+    {"InstanceRefreshInProgress", "ScalingActivityInProgress", "ResourceContention"}
+)
 _GONE: Final = ("not found", "not part of", "not in an auto scaling group")
 _NEVER_SENT: Final = (
     ConnectTimeoutError,
@@ -34,20 +37,22 @@ _NEVER_SENT: Final = (
 )
 _SERVER_ERROR: Final = 500
 # One call, never retried, takes no longer.
-_CALL_SECONDS: Final = 10
+CALL_SECONDS: Final = 10
 
 
 @dataclass(frozen=True)
 class Terminations:
     """What AWS answered: ids it accepted, and why the others were deferred or failed.
 
-    `unclear` has those of the failed that may have been terminated all the same.
+    `unclear` has those of the failed that may have been terminated all the same. `refresh` is the
+    id of the instance refresh that was started in place of a termination, None where none was.
     """
 
     terminated: tuple[str, ...] = ()
     deferred: Mapping[str, str] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     unclear: tuple[str, ...] = ()
+    refresh: str | None = None
 
 
 def terminate(
@@ -60,22 +65,32 @@ def terminate(
     """
     terminated: list[str] = []
     for id_ in ids:
-        if remaining() < _CALL_SECONDS:
+        if remaining() < CALL_SECONDS:
             return Terminations(tuple(terminated), failed={id_: "time ran out"})
         try:
             autoscaling.terminate_instance_in_auto_scaling_group(
                 InstanceId=id_, ShouldDecrementDesiredCapacity=False
             )
         except Exception as error:  # noqa: BLE001 - what was terminated must be told
-            why = explain(error)
-            if _is_deferral(error):
-                return Terminations(tuple(terminated), deferred={id_: why})
-            if _was_refused(error):
-                return Terminations(tuple(terminated), failed={id_: why})
-            why = f"no clear answer, so it may have been terminated: {why}"
-            return Terminations(tuple(terminated), failed={id_: why}, unclear=(id_,))
+            return refused(id_, error, "may have been terminated", tuple(terminated))
         terminated.append(id_)
     return Terminations(tuple(terminated))
+
+
+def refused(
+    id_: str, error: Exception, maybe: str, terminated: tuple[str, ...] = ()
+) -> Terminations:
+    """Return what came of a call about an instance that raised, after others were terminated.
+
+    It was deferred, failed, or nobody knows: then it `maybe` was done all the same.
+    """
+    why = explain(error)
+    if _is_deferral(error):
+        return Terminations(terminated, deferred={id_: why})
+    if _was_refused(error):
+        return Terminations(terminated, failed={id_: why})
+    why = f"no clear answer, so it {maybe}: {why}"
+    return Terminations(terminated, failed={id_: why}, unclear=(id_,))
 
 
 def _is_deferral(error: Exception) -> bool:

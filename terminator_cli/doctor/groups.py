@@ -11,6 +11,7 @@ from terminator.clients import Aws
 from terminator.config.deployment import Config
 from terminator.config.tags import ENABLED_TAG, REPLACE_AFTER_TAG, TAG_PREFIX
 from terminator.config.values import moment
+from terminator.decide import surge
 from terminator.decide.holds import NEEDED_PROCESSES
 from terminator.observe.autoscaling import Ec2Instance, healthy_percentage, tags_of
 from terminator.observe.load_balancers import attached_to, is_known
@@ -129,6 +130,7 @@ def check(group: OptedIn) -> Iterator[Finding]:
         yield of.ok("settings", f"opted in, {_follows(group)}")
         yield from _told_by_nobody(group)
         yield _capacity(group)
+        yield from _surge(group)
         yield from _limits(group)
         yield _warm_up(group)
         yield from _ill(group)
@@ -196,9 +198,42 @@ def _capacity(group: OptedIn) -> Finding:
             told += ", and it never comes back from a release that does not answer"
             if attached_to(described):
                 told = f"{seen}: none may ever go but one that its load balancers call unhealthy"
+            if policy.surge:
+                return of.ok("capacity", f"{seen}: by an instance refresh, as surge says")
+            command += f"; or, behind a load balancer, the tag {TAG_PREFIX}surge = refresh"
         return of.problem("capacity", told, f"{command}; or raise desired")
     at_once = min(policy.max_unavailable_of(desired), desired - minimum)
     return of.ok("capacity", f"{seen}: up to {count(at_once, 'instance')} at once")
+
+
+def _surge(group: OptedIn) -> Iterator[Finding]:
+    """Check whether a group that asks for surge is one that can be released so."""
+    of, described, policy = about("group", group.name), group.described, group.policy
+    if not policy.surge or not described["DesiredCapacity"]:
+        return
+    desired, name = described["DesiredCapacity"], shlex.quote(group.name)
+    minimum = policy.minimum_of(desired, healthy_percentage(described))
+    missing = surge.lacks(
+        described.get("MaxSize", 0),
+        described.get("HealthCheckType", "").split(","),
+        balanced=bool(attached_to(described)),
+        pool="WarmPoolConfiguration" in described,
+    )
+    if desired > 1:
+        seen = f"it is for a group of one, and {desired} are desired: budget and minimum rule"
+        yield of.warning("surge", seen, "take the tag away, or leave it for when one is desired")
+    elif minimum < desired:
+        command = tag_command(group.name, f"{TAG_PREFIX}minimum", "1")
+        seen = f"its minimum of {minimum} lets the one go first: it is released with a gap"
+        yield of.warning("surge", seen, command)
+    elif missing:
+        remedy = (
+            f"aws autoscaling update-auto-scaling-group --auto-scaling-group-name {name} "
+            "--max-size 2 --health-check-type ELB, once it has a load balancer and no warm pool"
+        )
+        yield of.problem("surge", " and ".join(missing), remedy)
+    else:
+        yield of.ok("surge", "released by an instance refresh, which launches first")
 
 
 def _limits(group: OptedIn) -> Iterator[Finding]:

@@ -202,7 +202,9 @@ def thin(
 def summary(of: GroupTimeline) -> Summary:
     """Return what became of a group."""
     last = of.records[-1]
-    state = "under way" if last.decision in {"replace", "canary", "recycle"} else last.standing
+    state = (
+        "under way" if last.decision in {"replace", "canary", "surge", "recycle"} else last.standing
+    )
     first_ran = next(filter(None, map(available, of.records)), ())
     last_ran = next(filter(None, map(available, reversed(of.records))), ())
     versions = arrow(first_ran, last_ran)
@@ -251,18 +253,24 @@ def _moved(of: GroupTimeline, versions: str) -> str:
 
 
 def _lost(of: GroupTimeline, terminated: int, lowest: Figure) -> str:
-    """Say in a sentence how many were terminated, and how low that took the group."""
+    """Say in a sentence how many were terminated, and how low that took the group.
+
+    What an instance refresh lets go AWS terminates.
+    """
+    number = sum(each.refresh is not None for each in of.records)
+    refreshes = "1 instance refresh" if number == 1 else f"{number} instance refreshes"
+    began = f" {refreshes} began." if number else ""
     if not of.terminations:
-        return "Nothing was terminated."
+        return f"Nothing was terminated.{began}"
     told = f"{count(terminated, 'instance')} {'was' if terminated == 1 else 'were'} terminated"
     causes = sum((each.causes(each.terminated) for each in of.records), Counter[str]())
     if causes.keys() - {"release"}:
         told += f" ({', '.join(f'{number} by {why}' for why, number in causes.most_common())})"
     if of.lowest is None:
-        return f"{told}."
+        return f"{told}.{began}"
     if lowest.alarming:
-        return f"{told}; at the lowest {of.lowest} available, {lowest.note}."
-    return f"{told}, and never were fewer than {of.lowest} available."
+        return f"{told}; at the lowest {of.lowest} available, {lowest.note}.{began}"
+    return f"{told}, and never were fewer than {of.lowest} available.{began}"
 
 
 def took(rollout: Rollout) -> str:

@@ -79,6 +79,8 @@ def fields(minutes: float, *instances: Fields, group: str = WEB, **more: Any) ->
         "dry_run": False,
         "requested_by": None,
         "started_by": None,
+        "to_refresh": None,
+        "refresh": None,
         "withdrawn": None,
         "withdrawal": None,
         "instances": list(instances),

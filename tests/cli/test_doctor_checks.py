@@ -171,6 +171,66 @@ def test_what_does_not_matter_is_not_complained_of(group: OptedIn) -> None:
     assert bad(groups.check(group)) == []
 
 
+SURGE = {"terminator:surge": "refresh"}
+FIT: dict[str, Any] = {
+    "DesiredCapacity": 1,
+    "MaxSize": 2,
+    "HealthCheckType": "EC2,ELB",
+    "TargetGroupARNs": ["arn:x:targetgroup/web/1"],
+}
+
+
+@pytest.mark.parametrize(
+    ("group", "complaint"),
+    [
+        (described(SURGE, **FIT), []),
+        (described(SURGE, **FIT | {"DesiredCapacity": 0}), []),
+        (
+            described(SURGE, **FIT | {"MaxSize": 1}),
+            [("surge", "problem", "its MaxSize leaves no room for a second one")],
+        ),
+        (
+            described(SURGE, **FIT | {"HealthCheckType": "EC2"}),
+            [("surge", "problem", "its health checks do not include its load balancer")],
+        ),
+        (
+            described(SURGE, **FIT | {"TargetGroupARNs": []}),
+            [("surge", "problem", "it has no load balancer")],
+        ),
+        (
+            described({**SURGE, "terminator:minimum": "0"}, **FIT),
+            [
+                (
+                    "surge",
+                    "warning",
+                    "its minimum of 0 lets the one go first: it is released with a gap",
+                )
+            ],
+        ),
+        (
+            described(SURGE, **FIT | {"DesiredCapacity": 3}),
+            [
+                (
+                    "surge",
+                    "warning",
+                    "it is for a group of one, and 3 are desired: budget and minimum rule",
+                )
+            ],
+        ),
+    ],
+)
+def test_whether_a_group_that_asks_for_surge_is_fit_for_it(
+    group: OptedIn, complaint: list[tuple[str, str, str]]
+) -> None:
+    assert bad(groups.check(group)) == complaint
+
+
+def test_a_group_of_one_that_keeps_one_is_told_of_surge() -> None:
+    [capacity] = [each for each in groups.check(described(**FIT)) if each.check == "capacity"]
+    assert "behind a load balancer, the tag terminator:surge = refresh" in str(capacity.remedy)
+    assert "Key=terminator:minimum,Value=0" in str(capacity.remedy)
+
+
 @pytest.mark.parametrize(
     ("group", "told"),
     [

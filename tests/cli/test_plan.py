@@ -55,7 +55,8 @@ def test_plan_prints_a_record_for_each_group_and_terminates_nothing(
         "needs_attention": False, "remedy": None, "canary": None, "decision": "canary",
         "reason": f"{oldest} goes first, to prove 1.0.274",
         "to_terminate": [oldest], "terminated": [], "deferred": {}, "failed": {}, "dry_run": True,
-        "requested_by": None, "started_by": "command",
+        "to_refresh": None, "refresh": None, "requested_by": None, "started_by": "command",
+        "withdrawn": None, "withdrawal": None,
     }  # fmt: skip
     released.sync()
     assert released.gone == gone

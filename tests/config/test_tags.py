@@ -62,6 +62,7 @@ READ = [
     ("terminator:max-age", "366d", "max_age", timedelta(days=366)),
     ("terminator:ill", "replace", "ill", True),
     ("terminator:ill", "ignore", "ill", False),
+    ("terminator:surge", "refresh", "surge", True),
     ("terminator:after", "api", "after", ("api",)),
     ("terminator:after", " api  worker api", "after", ("api", "worker")),
 ]
@@ -89,6 +90,7 @@ ACCEPTED = {
     "images": "true or false",
     "max-age": "a duration from 1h to 366d, such as 30d",
     "ill": "replace, or ignore",
+    "surge": "refresh",
     "after": "names of other apps, separated by spaces, such as api",
 }
 HOSTILE = [
@@ -147,6 +149,7 @@ REFUSED = {
     "follow": ["", "  ", "image", "Template", "release, template", "release release"],
     "max-age": ["", "30", "59m", "367d", "53w", "-1h", "99999999s"],
     "ill": ["", "true", "Replace"],
+    "surge": ["", "true", "Refresh", "refresh ", "ignore", "desired"],
     "after": ["", " ", "a/b", "api, worker", "api\nworker"],
     "images": ["", "True", "yes", "1", "true "],
     "path": [*HOSTILE, "", "version", "http://evil/", "/x\n", "/\t", "/<x>", "/\x00", "///"],

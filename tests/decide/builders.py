@@ -117,7 +117,7 @@ def decide_later(of: Group, minutes: float, /, **texts: str) -> Decision:
 def guarded_plan(of: Group, its_policy: Policy, now: datetime) -> Decision:
     """Return what is planned and left under the guards."""
     decision = plan(of, its_policy, now)
-    if not decision.to_terminate:
+    if not decision.acts:
         return decision
     guards = of.guards if isinstance(of, GuardedGroup) else Preflight()
     return guard(decision, of, its_policy, now, guards)

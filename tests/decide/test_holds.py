@@ -11,7 +11,16 @@ import pytest
 from terminator.decide.holds import HOLDS
 from terminator.decide.holds import hold as hold_of
 from terminator.decide.plan import plan
-from terminator.model import Alarm, Group, HoldName, Instance, NoRelease, NoTemplate, Preflight
+from terminator.model import (
+    Alarm,
+    Group,
+    HoldName,
+    Instance,
+    NoRelease,
+    NoTemplate,
+    Preflight,
+    Refresh,
+)
 from tests.decide.builders import (
     FAST,
     ILL,
@@ -303,6 +312,21 @@ NAMED: dict[str, tuple[Group, dict[str, str]]] = {
     ),
     "baking": (ready(), {"bake_time": "1h"}),
     "no_budget": (ready(), {"minimum": "3"}),
+    "surge_unfit": (
+        group(member("i-a"), released=released("2", since=10)),
+        {"minimum": "1", "surge": "refresh"},
+    ),
+    "surge_waits": (
+        group(
+            member("i-a"),
+            released=released("2", since=200),
+            max_size=2,
+            load_balanced=True,
+            health_checks=frozenset({"ELB"}),
+            refreshes=(Refresh("Failed", ago(80)),),
+        ),
+        {"minimum": "1", "surge": "refresh"},
+    ),
     "dead_wait": (group(DEAD, member("i-n", "1.0.274", up=50), **NEW), {"minimum": "2"}),
     "window_closed": (ready(), {"window": "Sat-Sun 09:00-17:00 UTC"}),
     "instance_refresh": (ready(guards=replace(GUARDS, refresh="Baking")), {}),
@@ -350,6 +374,7 @@ AT_ONCE = {
     "template_unknown",
     "alarm",
     "zip_unreadable",
+    "surge_unfit",
 }
 
 

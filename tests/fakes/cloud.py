@@ -39,6 +39,7 @@ from tests.fakes.groups import (
     number_of,
 )
 from tests.fakes.objects import UNVERSIONED, Stored, expired, newest_release, precedence, there
+from tests.fakes.refreshes import Refreshes
 
 # What tests take from here, whichever module it is in.
 __all__ = [
@@ -96,6 +97,8 @@ class Cloud:
     `default_versions`, its highest number ever in `numbered`, and `parameters` are images by the
     names that templates may give in their place. `alarms` are states by name; when they changed
     is noted as time passes. Each looks back at five minutes, or at its own of `spans`.
+    `refreshes` has the status of an instance refresh of a group that only stands there, and
+    `refreshed` those of each group that go on as time passes.
     """
 
     now: datetime = NOW
@@ -117,6 +120,7 @@ class Cloud:
     changes: list[Change] = field(default_factory=list)
     spans: dict[str, timedelta] = field(default_factory=dict)
     refreshes: dict[str, str] = field(default_factory=dict)
+    refreshed: dict[str, Refreshes] = field(default_factory=dict)
     faults: dict[tuple[str, str], Exception] = field(default_factory=dict)
     muted: dict[str, int] = field(default_factory=dict)
     deaf_until: int = 0
@@ -368,6 +372,19 @@ class Cloud:
         if self.lives:
             self.tick()
 
+    def start_refresh(self, group: FakeGroup, preferences: Mapping[str, Any]) -> str:
+        """Start an instance refresh of a group that has none in progress; return its id."""
+        refreshes = self.refreshed.setdefault(group.name, Refreshes())
+        if refreshes.running or group.name in self.refreshes:
+            raise refusal("InstanceRefreshInProgress", "an instance refresh is in progress")
+        if group.suspends("InstanceRefresh"):
+            raise refusal("ValidationError", "InstanceRefresh is suspended")
+        return refreshes.start(group, preferences, self.now).id
+
+    def cancel_refresh(self, group: FakeGroup) -> None:
+        """Cancel the instance refresh of a group, as somebody else may."""
+        self.refreshed[group.name].cancel(group, self.now, self.let_leave)
+
     def let_leave(self, group: FakeGroup, machine: Machine, cause: str = "") -> None:
         """Let a member begin to leave, whoever wants it, for a cause as AWS words it."""
         machine.leaves = self.now + group.leave
@@ -481,10 +498,12 @@ class Cloud:
             self._check_health(group)
             self._replace(group)
             self._fill_pool(group)
+            refreshes = self.refreshed.get(group.name, Refreshes())
+            refreshes.tick(group, self.now, self.alarms, self.let_leave)
             here = group.counted()
-            for machine in self._surplus(group, here):
+            for machine in self._surplus(group, here, refreshes.surplus):
                 self.let_leave(group, machine)
-            for _ in range(group.desired - len(here)):
+            for _ in range(group.desired + refreshes.surplus - len(here)):
                 self._enter(group)
             for machine in group.staying():
                 machine.target = self._target_state(group, machine)
@@ -535,8 +554,8 @@ class Cloud:
                 Activity(f"{into_pool}: {machine.id}", self.now, machine, ended)
             )
 
-    def _surplus(self, group: FakeGroup, here: Sequence[Machine]) -> list[Machine]:
-        surplus = len(here) - group.desired
+    def _surplus(self, group: FakeGroup, here: Sequence[Machine], wanted: int = 0) -> list[Machine]:
+        surplus = len(here) - group.desired - wanted
         in_no_hurry = number_of(self.now.minute, group.name) % 3
         if surplus <= 0 or in_no_hurry or group.suspends("Terminate"):
             return []

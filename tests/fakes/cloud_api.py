@@ -78,6 +78,7 @@ def clients(cloud: Cloud) -> Any:
             describe_scaling_activities=partial(_activities, cloud),
         ),
         describe_instance_refreshes=partial(_refreshes, cloud),
+        start_instance_refresh=partial(_start_refresh, cloud),
         terminate_instance_in_auto_scaling_group=partial(_terminate, cloud),
     )
     return SimpleNamespace(
@@ -147,8 +148,9 @@ def _group(group: FakeGroup, at: datetime) -> dict[str, Any]:
     return {
         "AutoScalingGroupName": group.name,
         "DesiredCapacity": group.desired,
-        "HealthCheckGracePeriod": _seconds(group.grace),
+        "MaxSize": max(group.desired, group.max_size),
         "HealthCheckType": group.checks,
+        "HealthCheckGracePeriod": _seconds(group.grace),
         "Tags": [{"Key": key, "Value": value} for key, value in group.tags.items()],
         "TargetGroupARNs": [f"arn:x:targetgroup/{group.name}/1"] if group.balanced else [],
         "Instances": [_member(machine, at) for machine in group.members(at)],
@@ -231,11 +233,22 @@ def _activity(activity: Activity, group: FakeGroup, at: datetime) -> dict[str, A
 
 
 def _refreshes(cloud: Cloud, AutoScalingGroupName: str) -> Any:
-    """Answer with the refresh in progress, and an old one."""
+    """Answer with the refreshes of a group, the newest first, and an old one of long ago."""
     cloud.called("DescribeInstanceRefreshes", AutoScalingGroupName)
     status = cloud.refreshes.get(AutoScalingGroupName)
     active = [{"Status": status}] if status else []
-    return {"InstanceRefreshes": [*active, {"Status": "Successful"}]}
+    of = cloud.refreshed[AutoScalingGroupName].of if AutoScalingGroupName in cloud.refreshed else ()
+    rows = [each.row() for each in reversed(of)]
+    return {"InstanceRefreshes": [*active, *rows, {"Status": "Successful"}]}
+
+
+def _start_refresh(
+    cloud: Cloud, AutoScalingGroupName: str, Strategy: str, Preferences: Mapping[str, Any]
+) -> Any:
+    assert (Strategy, Preferences["SkipMatching"]) == ("Rolling", False)
+    cloud.called("StartInstanceRefresh", AutoScalingGroupName)
+    group = cloud.groups[AutoScalingGroupName]
+    return {"InstanceRefreshId": cloud.start_refresh(group, Preferences)}
 
 
 def _terminate(

@@ -171,7 +171,8 @@ class FakeGroup:
     load balancer calls unhealthy is. That balancer gets traffic in `served_zones` (None: all)
     that no zonal shift has left (`shifted`). `waits_for_warmup` says whether scaling activities
     end with the warm-up. It launches from a version of a template, if it has a `template`: a
-    number, `$Latest` or `$Default`. `more` is what a describe shows besides.
+    number, `$Latest` or `$Default`. `max_size` is its MaxSize. `more` is what a describe shows
+    besides.
     """
 
     name: str
@@ -191,6 +192,7 @@ class FakeGroup:
     waits_for_warmup: bool = False
     template: str | None = None
     template_version: str = "$Latest"
+    max_size: int = 1000
     more: dict[str, Any] = field(default_factory=dict)
     machines: list[Machine] = field(default_factory=list)
     activities: list[Activity] = field(default_factory=list)

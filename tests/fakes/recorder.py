@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from sandbox import store
-from sandbox.fleet import WEB, Fleet
+from sandbox.fleet import API, WEB, Fleet
 from sandbox.store import Program
 from terminator import handlers
 from terminator.clients import Aws
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 JOBS: Final = "live_asg_jobs"
 # How far the fleet's clock has to be behind when all of this begins.
-BEFORE: Final = timedelta(minutes=20)
+BEFORE: Final = timedelta(minutes=28)
 _TERMINATE: Final = "TerminateInstanceInAutoScalingGroup"
 
 
@@ -67,6 +67,8 @@ class Recorder:
     def _about(self, params: Mapping[str, Any]) -> str:
         if "Bucket" in params:
             return "/".join([params["Bucket"], *filter(None, [params.get("Key")])])
+        if "Preferences" in params:
+            return str(params["AutoScalingGroupName"])
         if "ShouldDecrementDesiredCapacity" in params:
             return self.local.machines[params["InstanceId"]].group
         if "Entries" in params:
@@ -86,7 +88,8 @@ def run_all(local: Fleet, patch: pytest.MonkeyPatch) -> Recorder:
 
     First a release of `jobs` that never answers is taken back. Then `web` is served by its name and
     has load balancers and an alarm, `api` by its tag. A zip, a pointer and a bad zip are delivered,
-    and the bad one is deleted; then the schedule comes, and what it chose vanishes.
+    and the bad one is deleted; then the schedule comes, and what it chose vanishes. In the end both
+    are groups of one, behind load balancers, and are released by an instance refresh.
     """
     recorder = Recorder(local)
     deployed = {
@@ -117,18 +120,41 @@ def run_all(local: Fleet, patch: pytest.MonkeyPatch) -> Recorder:
     store.point(local.aws, "api", "1.0.274")
     recorder.vanishing = True
     recorder.run("reconcile", {"source": "aws.events"})
+    _surge(local, recorder)
     return recorder
+
+
+def _surge(local: Fleet, recorder: Recorder) -> None:
+    """Have both groups, of one by now, released by an instance refresh."""
+    settings = {"minimum": "1", "surge": "refresh", "bake-time": "0m"}
+    local.aws.autoscaling.attach_load_balancers(
+        AutoScalingGroupName=API, LoadBalancerNames=["classic"]
+    )
+    for group, app in ((WEB, "web"), (API, "api")):
+        opted = {"ResourceId": group, "ResourceType": "auto-scaling-group"}
+        tags = [
+            {**opted, "Key": f"terminator:{name}", "Value": text, "PropagateAtLaunch": False}
+            for name, text in settings.items()
+        ]
+        local.aws.autoscaling.create_or_update_tags(Tags=tags)  # type: ignore[arg-type]
+        local.aws.autoscaling.update_auto_scaling_group(
+            AutoScalingGroupName=group, DesiredCapacity=1, HealthCheckType="ELB"
+        )
+        local.wait(timedelta(minutes=4))
+        store.upload(local.aws, app, Program("1.0.290"))
+        store.point(local.aws, app, "1.0.290")
+        recorder.run("reconcile", {"app": app})
 
 
 def _withdraw(local: Fleet, recorder: Recorder) -> None:
     """Have a release of an app of its own taken back, whose canary is silent."""
     store.upload(local.aws, "jobs", Program("1.0.266"))
     local.create_group(JOBS, 3, tags={"terminator:app": "jobs"})
-    local.wait(BEFORE / 4)
+    local.wait(timedelta(minutes=5))
     store.upload(local.aws, "jobs", Program("1.0.274", "refuses"))
-    local.wait(BEFORE / 4)
+    local.wait(timedelta(minutes=5))
     recorder.run("reconcile", {"app": "jobs"})
-    local.wait(BEFORE / 2)
+    local.wait(timedelta(minutes=10))
     recorder.run("reconcile", {"app": "jobs"})
 
 

@@ -46,7 +46,7 @@ def test_a_role_that_may_not_terminate_fails_the_run_and_the_reason_names_the_pe
 def test_a_group_of_one_says_that_its_minimum_lets_none_go(
     minimum: str | None, stands: Mapping[str, Any]
 ) -> None:
-    """Row 31, as long as there is no surge."""
+    """Row 31, where it asks for no surge."""
     lives = fleet(1, tags=settings_of(minimum=minimum) if minimum else {}, **stands)
     lives.release(NEW)
     lives.pass_hours(25)

@@ -40,6 +40,7 @@ from tests.infra.synthesized import (
     text,
 )
 
+REFRESH: Final = "autoscaling:StartInstanceRefresh"
 TERMINATE: Final = "autoscaling:TerminateInstanceInAutoScalingGroup"
 GROUP: Final = (
     "arn:${AWS::Partition}:autoscaling:${AWS::Region}:${AWS::AccountId}"
@@ -125,7 +126,7 @@ def use(of: dict[str, Any], api: str, about: str) -> Use:
     service, operation = api.split(":")
     name = f"{SERVICES.get(service, service)}:{operation}"
     action = RENAMED.get(name, name)
-    if action == TERMINATE:
+    if action in {TERMINATE, REFRESH}:
         return Use(action, GROUP + about, (OPTED_IN, None if about == fleet.WEB else "true"))
     if service == "events":
         return Use(action, BUS, (SOURCE, about))
@@ -330,7 +331,8 @@ def test_an_action_added_to_a_policy_is_noticed(
         of = template(FULL)
         changed = statements(of, handler)[index]
         changed["Action"] = sorted({*listed(changed["Action"]), action})
-        is_new = present != action
+        # Both are allowed on the groups that opted in.
+        is_new = present != action and (present, action) != (REFRESH, TERMINATE)
         assert (compared(of, handler, recorded) != compared(before, handler, recorded)) == is_new
 
 
@@ -405,6 +407,43 @@ def test_without_tags_only_the_named_groups_may_lose_instances() -> None:
     assert covered("odd*?$name")
     assert not covered("live_asg_web2")
     assert not covered("odd, and another$name")
+
+
+def test_only_reconcile_starts_instance_refreshes_of_the_groups_that_opted_in(
+    recorded: Recorder,
+) -> None:
+    refreshing = {
+        (handler, about)
+        for handler, calls in recorded.calls.items()
+        for api, about in calls
+        if api == REFRESH
+    }
+    assert refreshing == {("reconcile", fleet.WEB), ("reconcile", fleet.API)}
+    given = [e for e in statements(template(FULL), "reconcile") if e["Action"] == REFRESH]
+    assert [each["Sid"] for each in given] == ["RefreshNamed", "RefreshTagged"]
+    assert given[1]["Condition"] == {
+        "StringEquals": {"autoscaling:ResourceTag/terminator:enabled": "true"}
+    }
+    for handler in ("release", "probe", "withdraw"):
+        allowed = {action for _, action in allowed_actions(statements(template(FULL), handler))}
+        assert REFRESH not in allowed
+
+
+@pytest.mark.parametrize(
+    ("more", "may"),
+    [
+        ({}, True),
+        ({"limits": {"tags": ["surge"]}}, True),
+        ({"limits": {"tags": ["minimum"]}}, False),
+        ({"limits": {"tags": []}, "policy": {"surge": "refresh"}}, True),
+    ],
+)
+def test_where_neither_the_policy_nor_a_tag_may_say_surge_no_refresh_is_started(
+    more: Mapping[str, Any], *, may: bool
+) -> None:
+    of = template({**LEAST, **more})
+    allowed = {action for _, action in allowed_actions(statements(of, "reconcile"))}
+    assert (REFRESH in allowed) == may
 
 
 def test_without_names_only_the_tag_opts_in() -> None:

@@ -98,7 +98,7 @@ def test_what_a_log_record_leaves_out_was_not_asked() -> None:
         (
             "decision",
             "maybe",
-            "expected is one of replace, canary, recycle, hold, converged, or null",
+            "expected is one of replace, canary, surge, recycle, hold, converged, or null",
         ),
         ("available", -1, "available says"),
         ("available", True, "expected is a number"),

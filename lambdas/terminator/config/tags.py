@@ -83,6 +83,7 @@ class Policy:
     images: bool = False
     max_age: timedelta | None = None
     ill: bool = False
+    surge: bool = False
     after: tuple[str, ...] = ()
     limits: Limits = Limits()
     problems: tuple[str, ...] = ()
@@ -91,6 +92,11 @@ class Policy:
     def follows_release(self) -> bool:
         """Whether its instances should run its app's release."""
         return "release" in self.follow
+
+    @property
+    def may_surge(self) -> bool:
+        """Whether it says surge, or tags of a group may."""
+        return self.surge or self.limits.tags is None or "surge" in self.limits.tags
 
     @property
     def follows_template(self) -> bool:
@@ -198,6 +204,7 @@ _SETTINGS: Final[Mapping[str, _Setting]] = {
     "images": _Setting(values.flag, "true or false"),
     "max-age": _Setting(values.age, "a duration from 1h to 366d, such as 30d"),
     "ill": _Setting(values.ill, "replace, or ignore"),
+    "surge": _Setting(values.surge, "refresh"),
     "after": _Setting(values.apps, "names of other apps, separated by spaces, such as api"),
 }
 # Settings of one group, which no deployment has for all.

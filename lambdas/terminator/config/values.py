@@ -241,6 +241,13 @@ def ill(text: str) -> bool:
             raise ValueError(text)
 
 
+def surge(text: str) -> bool:
+    """Read how a group of one is released without a gap: by an instance `refresh`."""
+    if text != "refresh":
+        raise ValueError(text)
+    return True
+
+
 def moment(text: str) -> datetime:
     """Read a time as ISO 8601 has it, such as `2026-11-30T06:00:00Z`; without a zone it is UTC."""
     try:

@@ -43,14 +43,15 @@ class Planned:
     def tries(self, other: GroupState, *, until_baked: bool) -> bool:
         """Say whether another group has to wait for what this one tries.
 
-        It has a canary out for the same target, or `until_baked` one that has proved it but has
-        not baked, and could act.
+        It has a canary out for the same target, or is about to launch one by an instance refresh,
+        or `until_baked` one that has proved it but has not baked, and could act.
         """
         state = self.state
         if state.policy.problems or not _same(state, other):
             return False
         bakes = until_baked and state.baking > _NOTHING
-        is_out = bakes if state.proof else state.canary_is_out
+        refreshes = any(each.in_progress for each in state.group.refreshes)
+        is_out = bakes if state.proof else state.canary_is_out or refreshes
         is_open = state.policy.window is None or state.policy.window.is_open(state.now)
         return is_out and is_open and holds.first(INACTIVE, state) is None
 
@@ -81,9 +82,9 @@ def let_others_first(decision: Decision, planned: Planned, app: Sequence[Planned
     if decision.kind == "recycle" and not decision.look_again:
         others = [each.name for each in app if each.name != planned.name and each.is_moving]
         return recycle_later(others, state) if others else decision
-    if decision.kind != "canary" or is_proven(app, state):
+    if decision.kind not in {"canary", "surge"} or is_proven(app, state):
         return decision
-    goes = next(each for each in state.members if each.id == decision.to_terminate[0])
+    goes = next(each for each in state.members if each.id == decision.goes[0])
     spreads = not state.above_target(goes)
     others = [
         each.name
@@ -138,7 +139,8 @@ def name_who_waits(decision: Decision, planned: Planned, app: Sequence[Planned])
     waiting = [
         plain(each.name)
         for each in app
-        if each.decision.kind == "canary" and planned.tries(each.state, until_baked=False)
+        if each.decision.kind in {"canary", "surge"}
+        and planned.tries(each.state, until_baked=False)
     ]
     if not waiting:
         return decision

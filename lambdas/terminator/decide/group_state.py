@@ -497,9 +497,15 @@ class GroupState:
         else:
             uploaded = self.released.release.modified if self.released else came
             reference = self._first_on_target or uploaded
+        return self.patience(came, reference) - (self.now - came)
+
+    def patience(self, came: datetime, reference: datetime) -> timedelta:
+        """Return how long a try has until the next one, which came so long after a reference.
+
+        As long as that, at least `canary-retry` and at most 32 times that.
+        """
         retry = self.policy.canary_retry
-        patience = min(max(came - reference, retry), _MOST_RETRIES * retry)
-        return patience - (self.now - came)
+        return min(max(came - reference, retry), _MOST_RETRIES * retry)
 
     # Proof.
 

@@ -526,6 +526,14 @@ _FOUND_ELSEWHERE: Final = (
         patience=DAY,
     ),
     HoldRule(
+        "surge_unfit",
+        "give it what it lacks: aws autoscaling update-auto-scaling-group "
+        "--auto-scaling-group-name {group} --max-size 2 --health-check-type ELB; or have it "
+        f"released with a gap: {_LOWER_MINIMUM.replace('NUMBER', '0')}",
+        never_ends=True,
+    ),
+    HoldRule("surge_waits", f"{_WHAT_BOOTS}, or go back: {_GO_BACK}"),
+    HoldRule(
         "dead_wait",
         "see to what is named; where that instance serves nobody: aws autoscaling "
         "terminate-instance-in-auto-scaling-group --no-should-decrement-desired-capacity "
@@ -550,6 +558,7 @@ _LOOK_BACK: Final = "see what keeps it: terminator history --since 2d --group {g
 _REMEDIES: Final[Mapping[Kind, str]] = {
     "replace": _LOOK_BACK,
     "canary": _LOOK_BACK,
+    "surge": f"{_WHAT_BOOTS}, or go back: {_GO_BACK}",
     "recycle": f"raise its maximum age: {_SET_TAG},Key={TAG_PREFIX}max-age,Value=DURATION",
     "converged": f"raise its maximum age: {_SET_TAG},Key={TAG_PREFIX}max-age,Value=DURATION",
 }

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from terminator.config.tags import Policy
-from terminator.decide import holds, recycle
+from terminator.decide import holds, recycle, surge
 from terminator.decide.figures import figures
 from terminator.decide.group_state import GroupState, Rank, created, is_unused, oldest_first
 from terminator.decide.holds import HoldRule, hold
@@ -35,18 +35,23 @@ def plan(group: Group, policy: Policy, now: datetime) -> Decision:
     held = holds.first(holds.STANDING, state)
     if held and held.hold == "nothing_outdated":
         return recycle.of_ill(state) or held
-    return held or _choose(state, state.dead, state.outdated)
+    return held or surge.instead(_choose(state, state.dead, state.outdated), state)
 
 
 def guard(
     decision: Decision, group: Group, policy: Policy, now: datetime, preflight: Preflight
 ) -> Decision:
-    """Return the decision, or what is left of it under the guards of a group that would act."""
-    if not decision.to_terminate:
+    """Return the decision, or what is left of it under the guards of a group that would act.
+
+    A refresh is started with those of its alarms that are OK.
+    """
+    if not decision.acts:
         return decision
     state = GroupState(group, policy, now, preflight)
     if decision.kind == "recycle":
         return _guard_recycle(decision, state)
+    if decision.surge:
+        return _guard_surge(decision, state)
     dead, outdated = state.dead, state.outdated
     for rule in (*holds.GUARDS, holds.ZIP_UNREADABLE, holds.OTHER_APP_FIRST):
         if rule is holds.ZIP_UNREADABLE and decision.kind != "canary":
@@ -66,6 +71,15 @@ def _guard_recycle(decision: Decision, state: GroupState) -> Decision:
     if held is None:
         return decision
     return held if decision.look_again else recycle.waiting(state, held.reason)
+
+
+def _guard_surge(decision: Decision, state: GroupState) -> Decision:
+    """Return the decision with the alarms that may end the refresh, or that a guard holds it."""
+    for rule in (*holds.GUARDS, holds.ZIP_UNREADABLE, holds.OTHER_APP_FIRST):
+        held = holds.first([rule], state)
+        if held and not all(_may_go_under(rule, state, one) for one in state.outdated):
+            return held
+    return surge.with_alarms(decision, state.preflight.alarms)
 
 
 def _may_go_under(rule: HoldRule, state: GroupState, instance: Instance) -> bool:
@@ -94,16 +108,29 @@ def _may_go_under(rule: HoldRule, state: GroupState, instance: Instance) -> bool
 
 def confirmed(before: Decision, now: Decision) -> Decision:
     """Return the later decision with those instances only that both chose."""
+    if now.surge or before.surge:
+        return _confirmed_surge(before, now)
     both = frozenset(before.to_terminate)
     to_terminate = tuple(each for each in now.to_terminate if each in both)
     # The zip was read for a canary only.
     unread = now.kind == "canary" and before.kind != "canary"
     unread |= now.kind != before.kind and "recycle" in {now.kind, before.kind}
     if now.to_terminate and (not to_terminate or unread or before.look_again != now.look_again):
-        reason = "the group has changed since this run began: both plans chose nothing alike"
-        late = now.needs_attention
-        return Decision("hold", reason, now.figures, hold="group_changed", needs_attention=late)
+        return _changed(now)
     return replace(now, to_terminate=to_terminate)
+
+
+def _confirmed_surge(before: Decision, now: Decision) -> Decision:
+    """Return the later decision where both are to replace the same one by a refresh, or a hold."""
+    if now.acts and (now.kind, now.goes) != (before.kind, before.goes):
+        return _changed(now)
+    return now
+
+
+def _changed(now: Decision) -> Decision:
+    reason = "the group has changed since this run began: both plans chose nothing alike"
+    late = now.needs_attention
+    return Decision("hold", reason, now.figures, hold="group_changed", needs_attention=late)
 
 
 def _choose(state: GroupState, dead: Sequence[Instance], outdated: Sequence[Instance]) -> Decision:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from terminator.model import Alarm, Preflight, Released
 from terminator.observe.autoscaling import in_parts
+from terminator.observe.refreshes import describe_refreshes
 from terminator.observe.snapshot import CONFIRM_SECONDS
 from terminator.observe.zips import zip_problem
 
@@ -33,22 +34,18 @@ _MOST_ITEMS: Final = 1000
 _HISTORY_KEPT: Final = timedelta(days=14)
 # Those of log queries are known to boto3 of late 2026 only.
 _TYPES: Final[Sequence[AlarmTypeType]] = ("CompositeAlarm", "LogAlarm", "MetricAlarm")
-# A refresh in any other state is in progress.
-_OVER: Final = frozenset(
-    {"Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"}
-)
 
 
 def ask_preflight(
     world: World, bucket: Bucket | None, group: Group, policy: Policy, decision: Decision
 ) -> Preflight:
-    """Ask what could still stand in the way; the zip is read for a canary and what is recycled.
+    """Ask what could still stand in the way.
 
-    Errors of AWS pass through; raise OutOfTimeError where time runs out in between.
+    The zip is read for a canary, for what is recycled, and before a refresh is started. Errors of
+    AWS pass through; raise OutOfTimeError where time runs out in between.
     """
-    answer = world.aws.autoscaling.describe_instance_refreshes(AutoScalingGroupName=group.name)
-    statuses = (each.get("Status", "") for each in answer["InstanceRefreshes"])
-    refresh = next((status for status in statuses if status and status not in _OVER), None)
+    refreshes = describe_refreshes(world.aws.autoscaling, group.name)
+    refresh = next((each.status for each in refreshes if each.in_progress), None)
     world.require(CONFIRM_SECONDS, "its alarms were asked")
     released = group.released if isinstance(group.released, Released) else None
     since = released.since if released else None
@@ -59,7 +56,7 @@ def ask_preflight(
         world.require(CONFIRM_SECONDS, "the histories of its alarms were asked")
         alarm = Alarm(name, *states.get(name, (None, None)))
         alarms.append(with_history(world.aws.cloudwatch, alarm, since, policy.bake_time, now))
-    if decision.kind not in {"canary", "recycle"} or bucket is None or released is None:
+    if decision.kind not in {"canary", "surge", "recycle"} or bucket is None or released is None:
         return Preflight(refresh, tuple(alarms))
 
     def in_time() -> None:

@@ -22,6 +22,7 @@ from terminator.model import (
     NoTemplate,
     NotProbed,
     NoVersion,
+    Refresh,
     Released,
     Unobserved,
 )
@@ -44,6 +45,7 @@ from terminator.observe.load_balancers import (
     is_known,
     traffic,
 )
+from terminator.observe.refreshes import describe_refreshes
 from terminator.observe.releases import (
     Listing,
     ListingTooLongError,
@@ -205,7 +207,8 @@ class Snapshot:
     that have not converged to their scaling activities; either may be unobserved. `templates` are
     the versions of launch templates that groups follow, as they were described. Groups that
     are `whole` have converged whatever its dates: for them `undated` has what an app should run.
-    `listings` map apps to their releases.
+    `listings` map apps to their releases. `refreshes` has the instance refreshes of groups that
+    move, by name, where one may be started.
     """
 
     instances: Mapping[str, Ec2Instance] = field(default_factory=dict)
@@ -218,6 +221,7 @@ class Snapshot:
     whole: frozenset[str] = frozenset()
     undated: Mapping[str, Released | NoRelease | Unobserved | None] = field(default_factory=dict)
     listings: Mapping[str, Listing] = field(default_factory=dict)
+    refreshes: Mapping[str, tuple[Refresh, ...] | Unobserved] = field(default_factory=dict)
     now: datetime = _NOT_YET
 
 
@@ -315,6 +319,8 @@ def take_snapshot(
         # One that has converged does not fail for want of them.
         if isinstance(what, Activities) or not settled[name]
     }
+    surging = [each.name for each in moving if each.policy.surge]
+    refreshes = _ask_each(world, surging, partial(describe_refreshes, world.aws.autoscaling))
     apps_that_move = {each.app for each in moving}
     reaches = {
         app: Reach(back_to=_oldest(readable, app, seen) - _LONGEST_DOUBT) for app in apps_that_move
@@ -330,6 +336,7 @@ def take_snapshot(
         released={**targets, **dates},
         whole=frozenset(each.name for each in whole),
         undated=targets,
+        refreshes=refreshes,
         now=now,
     )
 
@@ -528,6 +535,7 @@ def as_seen(
     """
     name = described["AutoScalingGroupName"]
     activities = snapshot.activities.get(name)
+    refreshes = snapshot.refreshes.get(name, ())
     released, launches = _followed(described, policy, snapshot)
     attached = [] if policy.problems else attached_to(described)
     health = {each: snapshot.health.get(each) for each in attached if is_known(each)}
@@ -536,6 +544,7 @@ def as_seen(
         for what, seen in (
             (f"the releases of {plain(policy.app)}", released),
             ("its scaling activities", activities),
+            ("its instance refreshes", refreshes),
             ("what it launches from", launches),
             *((f"the health at {each}", seen) for each, seen in health.items()),
         )
@@ -572,6 +581,7 @@ def as_seen(
         isinstance(released, Unobserved)
         or isinstance(activities, Unobserved)
         or isinstance(launches, Unobserved)
+        or isinstance(refreshes, Unobserved)
     ):
         raise TypeError(name)
     warmup = described.get("DefaultInstanceWarmup", -1)
@@ -595,6 +605,8 @@ def as_seen(
         failed_launches=activities.failed_launches if activities else (),
         load_balanced=bool(attached),
         health_checks=frozenset(described.get("HealthCheckType", "").split(",")),
+        max_size=described.get("MaxSize", 0),
+        refreshes=refreshes,
     )
 
 

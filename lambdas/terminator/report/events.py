@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SOURCE: Final = "terminator"
 REPLACEMENT: Final = "Terminator Replacement"
+REFRESH: Final = "Terminator Refresh"
 HOLD: Final = "Terminator Hold"
 FAILURE: Final = "Terminator Failure"
 WITHDRAWAL: Final = "Terminator Withdrawal"
@@ -59,11 +60,14 @@ def _of(record: Record) -> Iterator[Entry]:
         yield _entry(WITHDRAWAL, record, record.withdrawal or "")
     if record.terminated:
         yield _entry(REPLACEMENT, record)
+    if record.refresh:
+        yield _entry(REFRESH, record)
     has_trouble = record.decision == "hold" and (record.stale or record.overdue)
-    if has_trouble or (record.calls_for_somebody and not record.terminated):
+    if has_trouble or (record.calls_for_somebody and not (record.terminated or record.refresh)):
         yield _entry(HOLD, record)
     if record.has_failed:
-        failed = [f"failed to terminate {id_}: {why}" for id_, why in record.failed.items()]
+        verb = "refresh" if record.to_refresh else "terminate"
+        failed = [f"failed to {verb} {id_}: {why}" for id_, why in record.failed.items()]
         yield _entry(FAILURE, record, "; ".join(failed))
 
 
@@ -92,7 +96,7 @@ def _entry(kind: str, record: Record, reason: str = "") -> Entry:
     if len(reason) > _LONGEST_REASON:
         reason = f"{reason[: _LONGEST_REASON - 3]}..."
     # Those that go have a cause; those that are not available say why somebody may have to look.
-    goes = frozenset(record.to_terminate)
+    goes = frozenset(record.would_go)
     instances = sorted(record.instances, key=lambda each: (each.id not in goes, each.available))
     cut = replace(
         record,

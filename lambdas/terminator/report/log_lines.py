@@ -54,12 +54,16 @@ def opening(name: str, decision: Decision) -> list[Line]:
         f"lowest version {figures.lowest or 'none'}, highest version {figures.highest or 'none'}, "
         f"{count(len(decision.to_terminate), 'instance')} to terminate"
     )
-    why = [f"{decision.kind}: {decision.reason}"] if decision.to_terminate else []
+    why = [f"{decision.kind}: {decision.reason}"] if decision.acts else []
     return [Line(f"{plain(name)} => {text}") for text in (seen, chosen, *why)]
 
 
 def acting(group: Group, decision: Decision) -> Line:
-    """Return the line that announces termination."""
+    """Return the line that announces termination, or an instance refresh."""
+    if decision.surge:
+        watched = f", watched by {', '.join(map(plain, decision.surge.alarms))}"
+        told = f"starting an instance refresh{watched if decision.surge.alarms else ''}"
+        return Line(f"{plain(group.name)} => {told}")
     members = count(sum(instance.counted for instance in group.instances), "instance")
     return Line(f"{plain(group.name)} => terminating {len(decision.to_terminate)} of {members}")
 
@@ -100,17 +104,24 @@ def _closing(record: Record) -> list[tuple[str, Level]]:
 def _of_group(record: Record) -> list[tuple[str, Level]]:
     if record.decision is None:
         return [(f"failed: {record.reason}", "error")]
-    if not record.to_terminate:
+    if not record.would_go:
         colon = "," if record.decision == "converged" else ":"
         said = f"no action taken: {record.stands}{colon} {record.reason}"
         return [(f"{said}; to do: {record.remedy}" if record.remedy else said, "info")]
+    if record.dry_run and record.to_refresh:
+        told = f"dry run: would start an instance refresh to replace {record.to_refresh}"
+        return [(told, "info")]
     if record.dry_run:
         return [(f"dry run: would terminate instance ids {_listed(record.to_terminate)}", "info")]
     lines: list[tuple[str, Level]] = []
     if record.terminated:
         lines.append((f"terminating instance ids {_listed(record.terminated)}", "info"))
+    if record.refresh:
+        goes = f"{record.to_refresh} goes once another one serves"
+        lines.append((f"instance refresh {plain(record.refresh)} has begun: {goes}", "info"))
+    verb = "refresh" if record.to_refresh else "terminate"
     lines += [(f"deferred {id_}: {why}", "warning") for id_, why in record.deferred.items()]
-    lines += [(f"failed to terminate {id_}: {why}", "error") for id_, why in record.failed.items()]
+    lines += [(f"failed to {verb} {id_}: {why}", "error") for id_, why in record.failed.items()]
     return lines if record.deferred or record.failed else [*lines, ("complete", "info")]
 
 

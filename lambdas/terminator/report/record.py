@@ -78,8 +78,10 @@ class Record:
     Figures are None where they were not asked, and times are in UTC. `decision` is None where
     the group could not be served; `reason` then says why. `to_terminate` are the ids of those
     chosen to go, of which `terminated` AWS accepted; `deferred` and `failed` map the ids of
-    others to AWS's reason. `requested_by` is the person who asked to replace instances by name,
-    None where the rules decided, and `started_by` what began the run. `withdrawn` is the version of
+    others to AWS's reason. `to_refresh` is the id of the one that an instance refresh is to
+    replace, and `refresh` the id of that refresh, where AWS has begun it. `requested_by` is the
+    person who asked to replace instances by name, None where the rules decided, and `started_by`
+    what began the run. `withdrawn` is the version of
     the release that was taken back, or in a dry run would be, and `withdrawal` why, or why it stays
     although something speaks against it. `hold` is the name of the hold, which another version of
     Terminator may have had, `canary` what it waits for where that is one, and `remedy` what a
@@ -116,6 +118,8 @@ class Record:
     terminated: tuple[str, ...] = ()
     deferred: Mapping[str, str] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
+    to_refresh: str | None = None
+    refresh: str | None = None
     dry_run: bool = False
     requested_by: str | None = None
     started_by: StartedBy | None = None
@@ -169,6 +173,8 @@ class Record:
             terminated=done.terminated,
             deferred=dict(done.deferred),
             failed=dict(done.failed),
+            to_refresh=decision.surge.id if decision and decision.surge else None,
+            refresh=done.refresh,
             dry_run=dry_run,
             instances=tuple(
                 InstanceRecord(
@@ -213,7 +219,12 @@ class Record:
     @property
     def calls_for_somebody(self) -> bool:
         """Whether a person has to act, other than by ending a dry run that would have acted."""
-        return self.needs_attention and not (self.dry_run and self.to_terminate)
+        return self.needs_attention and not (self.dry_run and self.would_go)
+
+    @property
+    def would_go(self) -> tuple[str, ...]:
+        """The ids of those chosen to go, by termination or by an instance refresh."""
+        return self.to_terminate if self.to_refresh is None else (self.to_refresh,)
 
     @property
     def has_failed(self) -> bool:
@@ -288,6 +299,8 @@ class Record:
             terminated=_texts(of, "terminated"),
             deferred=_reasons(of, "deferred"),
             failed=_reasons(of, "failed"),
+            to_refresh=_text(of, "to_refresh"),
+            refresh=_text(of, "refresh"),
             dry_run=of.get("dry_run") is True,
             requested_by=_text(of, "requested_by"),
             started_by=cast("StartedBy | None", _one_of(of, "started_by", get_args(StartedBy))),
