@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from benchmarks.account import VERSION
+from benchmarks.account import VERSION, Account
 from benchmarks.children import serving
 from benchmarks.measure import Cost, Costs, cpu_ratio, in_turn
 from benchmarks.running import environment
@@ -22,6 +22,7 @@ from infra import bundle
 from tests.fakes import runtime_api
 
 _REPEATS: Final = 15
+_ACCOUNT: Final = Account(1, 10)
 # What Lambda brings.
 _RUNTIME: Final = (
     *("awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py"),
@@ -59,7 +60,7 @@ def tables() -> list[Table]:
     if importlib.util.find_spec("awslambdaric") is None:
         note = "Not measured: awslambdaric has no wheel for this Python."
         return [Table("Cold starts", ["function"], [], note)]
-    with TemporaryDirectory() as name, serving("benchmarks.aws", 1, 10) as [port]:
+    with TemporaryDirectory() as name, serving("benchmarks.aws", *_ACCOUNT.texts) as [port]:
         folders = {each: Path(name) / each for each in ("source", "bytecode", "floors", "own")}
         source, bytecode, floors, own = folders.values()
         for folder in (source, floors, own):
