@@ -29,6 +29,8 @@ _SILENT_EVERY: Final = 20
 # httpx takes half a minute for more.
 _MOST_WITH_HTTPX: Final = 1000
 _END: Final = VERSION.encode()
+# Of each case how many that should have answered were too late for their timeout, at most.
+_LATE: Final[Counter[Case]] = Counter()
 Where = tuple[str, int]
 
 
@@ -99,8 +101,8 @@ def measured(case: Case, ports: list[int]) -> dict[str, Costs]:
     def probe() -> None:
         answers = ask(questions, 600, LOOPBACK, LIMITS)
         unanswered = sum(each["version"] is None for each in answers) - case.mute
-        # A busy machine may be too late for some.
-        if len(answers) < case.size or unanswered > case.size / 20:
+        _LATE[case] = max(_LATE[case], unanswered)
+        if len(answers) < case.size or unanswered > case.size / 2:
             why = Counter(each["reason"] for each in answers).most_common(2)
             raise RuntimeError(f"{unanswered} of {case} did not answer: {why}")
 
@@ -173,17 +175,19 @@ def _row(case: Case, of: Mapping[str, Costs]) -> list[str]:
         ms(case.waiting),
         wall_ratio(probe, case.waiting) if case.waiting else "",
         wall_ratio(sockets, case.waiting) if sockets and case.waiting else "",
+        str(_LATE[case]),
     ]
 
 
 _HEADS: Final = (
     *("instances", "answer after", "silent", "probe, CPU ms", "sockets, CPU ms", "httpx, CPU ms"),
     *("probe / sockets", "httpx / probe"),
-    *("probe, wall ms", "waiting, ms", "probe / waiting", "sockets / waiting"),
+    *("probe, wall ms", "waiting, ms", "probe / waiting", "sockets / waiting", "late"),
 )
 _NOTE: Final = (
     "CPU is that of one probe, wall that of all. *Sockets* is the same GET by asyncio's bare "
     "sockets, without bounds and without reading HTTP; *httpx* is its AsyncClient as it comes. "
     "Each asks 256 at once. *Waiting* is what cannot be saved: the slowest answer or timeout, or "
-    f"all of it divided by 256, whichever is more. The timeout is {TIMEOUT:.1f} s here."
+    f"all of it divided by 256, whichever is more. The timeout is {TIMEOUT:.1f} s here. "
+    "*Late* are those that would have answered, but not in time: the machine was too busy."
 )
