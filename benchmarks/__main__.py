@@ -31,17 +31,21 @@ def main() -> None:
     """Measure, print and write, one part after another."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"one of {', '.join(_PARTS)}")
-    for part in parser.parse_args().parts or _PARTS:
+    parts, every = parser.parse_args().parts, list[Table]()
+    for part in parts or _PARTS:
         measured = _measured()
         found = _PARTS[part]()
         if part != "rollouts":  # The model's time depends on no machine.
             found = [replace(each, note=f"{each.note} {measured}".strip()) for each in found]
         print(*found, sep="\n", flush=True)  # noqa: T201 - it is a program for people
         tables.write(found)
+        every += found
         if part == "cost":
             month = cost.a_month()
             note = f"{month.note} {measured}"
             tables.write([replace(month, note=note)], tables.COSTS)
+    if not parts:
+        tables.write(every, alone=True)
 
 
 def _measured() -> str:

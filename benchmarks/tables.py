@@ -30,17 +30,17 @@ class Table:
         return f"### {self.title}\n\n{body}\n" + (f"\n{self.note}\n" if self.note else "")
 
 
-def write(tables: Iterable[Table], page: Path = PERFORMANCE) -> None:
+def write(tables: Iterable[Table], page: Path = PERFORMANCE, *, alone: bool = False) -> None:
     """Put tables between the page's marks, in place of those of the same titles.
 
-    What stands around the marks stays, and so do other tables between them.
+    What stands around the marks stays, and so do other tables between them, unless `alone`.
     """
     text = page.read_text(encoding="utf-8")
     if text.count(BEGIN) != 1 or text.count(END) != 1:
         raise ValueError(f"{page} has no place for tables: {BEGIN} and {END}, once each")
     before, _, rest = text.partition(BEGIN)
     within, _, after = rest.partition(END)
-    parts = re.split(r"(?m)^(?=### )", within.strip("\n"))
+    parts = [] if alone else re.split(r"(?m)^(?=### )", within.strip("\n"))
     sections = {part.partition("\n")[0]: part.strip("\n") for part in parts if part}
     sections |= {f"### {table.title}": str(table).strip("\n") for table in tables}
     body = "\n\n".join(sections.values())

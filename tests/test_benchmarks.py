@@ -47,6 +47,10 @@ def test_a_table_takes_the_place_of_the_one_of_its_title_and_the_others_stay(
     assert page.read_text(encoding="utf-8") == (
         f"prose\n{tables.BEGIN}\n\n{probes}\n\n{starts}\n\n{tables.END}\nmore\n"
     )
+    tables.write([other], page, alone=True)
+    assert page.read_text(encoding="utf-8") == (
+        f"prose\n{tables.BEGIN}\n\n{starts}\n\n{tables.END}\nmore\n"
+    )
 
 
 def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
