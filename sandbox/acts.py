@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from sandbox import runs, store
-from sandbox.fleet import API, GROUPS, IMG, OLD, SETTLED, SIZE, WEB, Fleet
+from sandbox.fleet import API, GROUPS, IMG, OLD, SETTLED, SIZE, SOLO, WEB, Fleet
 from sandbox.runs import Run
 from sandbox.store import Event, Program, pack
 from terminator.config.deployment import Withdraw
@@ -24,6 +24,12 @@ _BACK_MINUTES: Final = 20
 _BAKED_RUNS: Final = 3
 _TEMPLATE: Final = "img"
 _BY_IMAGE: Final = {"terminator:follow": "template"}
+_BY_REFRESH: Final = {
+    "terminator:app": "solo",
+    "terminator:minimum": "1",
+    "terminator:surge": "refresh",
+    "terminator:bake-time": "1m",
+}
 _NEW, _BROKEN, _FIXED, _SILENT = "1.0.274", "1.0.275", "1.0.276", "1.0.277"
 
 
@@ -184,6 +190,26 @@ def _taken_back(demo: Demo) -> None:
     demo.check("of that, only the silent one was lost", holds=demo.lost(API) == before + 2)
 
 
+def _alone(demo: Demo) -> None:
+    fleet = demo.fleet
+    store.upload(fleet.aws, "solo", Program(OLD))
+    fleet.create_group(SOLO, 1, grace=60, tags=_BY_REFRESH, balanced=True)
+    fleet.wait(SETTLED)
+    demo.tell(f"solo/{_NEW}.zip is uploaded; {SOLO} is one instance behind a load balancer")
+    demo.deliver(store.upload(fleet.aws, "solo", Program(_NEW)))
+    done = demo.until_converged(SOLO)
+    runs_it = [machine.program.version for machine in fleet.of(SOLO)] == [_NEW]
+    demo.check(f"{SOLO} runs {_NEW}: the new one came first", holds=done and runs_it)
+    demo.tell(f"solo/{_BROKEN}.zip is uploaded; its program never answers")
+    demo.deliver(store.upload(fleet.aws, "solo", Program(_BROKEN, "silent")))
+    fleet.wait(2 * SETTLED)
+    fleet.sync()
+    kept = [machine.program.version for machine in fleet.of(SOLO)] == [_NEW]
+    demo.check("the refresh has failed, and the old one is there still", holds=kept)
+    demo.check("there was no moment without one that serves", holds=fleet.watches[SOLO].lowest == 1)
+    store.delete(fleet.aws, "solo", _BROKEN)
+
+
 def _bad_upload(demo: Demo) -> None:
     before = len(demo.fleet.gone)
     whole = pack(Program("1.0.280"))
@@ -270,5 +296,6 @@ ACTS: Final = (
     Act("outage", "a whole group stops answering; then comes the fix", _outage),
     Act("image", "a group that is deployed by image: a new one, a bad one, and back", _image),
     Act("age", "all of its instances get too old", _age),
+    Act("group of one", "released by an instance refresh: a good zip, and a broken one", _alone),
     Act("bad upload", "a truncated zip, and a key without a version", _bad_upload),
 )

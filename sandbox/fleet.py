@@ -36,6 +36,7 @@ API: Final = "live_asg_api"
 GROUPS: Final = (WEB, API)
 # The one that is deployed by image; the demo makes it when its turn comes.
 IMG: Final = "live_asg_img"
+SOLO: Final = "live_asg_solo"
 SIZE: Final = 3
 # By the default of 50%, rounded up.
 MINIMUM: Final = 2

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from sandbox import runs, store
-from sandbox.fleet import Fleet
+from sandbox.fleet import SOLO, Fleet
 from sandbox.store import Program
 
 FIVE = timedelta(minutes=5)
-SOLO = "live_asg_solo"
 TAGS = {
     "terminator:app": "solo",
     "terminator:minimum": "1",
