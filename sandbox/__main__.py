@@ -28,7 +28,9 @@ _NEW, _BROKEN = "1.0.274", "1.0.275"
 
 def main() -> None:
     """Run two groups on an old release, and say how to reach them, until interrupted."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGINT too: it is ignored in what a script has put in the background.
+    for ends in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ends, signal.default_int_handler)
     environment = _FOLDER / "env"
     try:
         _say("starting a local AWS, a fleet, and Terminator on it (some seconds)")

@@ -36,7 +36,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-v", "--verbose", action="store_true", help="show what each run logs")
     verbose: bool = parser.parse_args(arguments).verbose
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGINT too: it is ignored in what a script has put in the background.
+    for ends in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ends, signal.default_int_handler)
     console = Console(width=None if sys.stdout.isatty() else 120)
     try:
         return _play(console, verbose=verbose)

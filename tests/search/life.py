@@ -396,7 +396,8 @@ class Life(RuleBasedStateMachine):
         version = self.cloud.release(group.app) if self.cloud.bucket else None
         serves = len(here) == group.desired and all(each in serving for each in here)
         runs = not self.cloud.bucket or not group.boots_releases
-        runs |= bool(version) and all(same(each.version or "", version or "") for each in here)
+        if not runs and version and can_boot(self.cloud, group.app, version):
+            runs = all(same(each.version or "", version) for each in here)
         lasts = all(each.program == Program() for each in here)
         return serves and lasts and runs and self._is_imaged(group)
 
