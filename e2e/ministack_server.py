@@ -5,7 +5,9 @@ here runs them. Of its policies, which it enforces, three need help. It is asked
 loopback, which the policies of our bucket, our queue and the CDK's bucket deny: they are told
 that it came over TLS, so that they stay in force. And it does not tell policies which sources
 the events of a PutEvents have, nor of a request to S3 that it is conditional, which ours are about.
-Nor does it know tags of a version below a delete marker, which S3 has.
+Nor does it know tags of a version below a delete marker, which S3 has. And it dates objects with
+milliseconds, where S3 dates them to the second: an instance that was launched in the same second
+as an upload would pass for one that was launched before it.
 """
 
 from __future__ import annotations
@@ -84,7 +86,13 @@ def _of_hidden_versions(of: Callable[..., object]) -> Callable[..., object]:
     return tagging
 
 
+def _to_the_second(of: Callable[[], str]) -> Callable[[], str]:
+    """Return what dates objects, with the fraction of a second cut off as S3 does."""
+    return lambda: f"{of().partition('.')[0]}.000Z"
+
+
 if __name__ == "__main__":
+    s3.now_iso = _to_the_second(s3.now_iso)
     s3._get_object_tagging = _of_hidden_versions(s3._get_object_tagging)  # noqa: SLF001 - no other door
     s3._put_object_tagging = _of_hidden_versions(s3._put_object_tagging)  # noqa: SLF001 - likewise
     iam_actions.s3_service_context = _with_conditions(iam_actions.s3_service_context)
