@@ -129,6 +129,16 @@ def test_nobody_waits_for_a_group_whose_settings_cannot_be_read() -> None:
     assert decided(one).kind == "canary"
 
 
+def test_where_a_bad_release_is_left_the_dead_wait_for_no_other_group_to_bake() -> None:
+    baking = planned(OUT["baking"])
+    bad = [member("i-b", "3", up=800), member("i-c", "3", up=800)]
+    dead = member("i-a", None, up=900, traffic=ILL)
+    for others, hold in ((bad, None), (OLD, "another_group_first")):
+        one = planned(named("second", dead, *others))
+        assert one.decision.goes == ("i-a",)
+        assert decided(baking, one=one).hold == hold
+
+
 def test_after_three_hours_of_failing_launches_nobody_waits_for_what_is_missing() -> None:
     of = replace(OUT["missing"], failed_launches=(ago(170),))
     assert decided(planned(of)).kind == "hold"

@@ -930,9 +930,9 @@ def with_others(seen: Seen, app: Sequence[Seen]) -> Seen:
     )
 
 
-def _another_first(seen: Seen, goes: Sequence[Member]) -> bool:
-    """Say whether another group tries the target: what is above it waits for none to bake."""
-    bakes = bool(seen.bakers) and not all(seen.above(m) for m in goes)
+def _another_first(seen: Seen) -> bool:
+    """Say whether another group tries the target: what goes back waits for none to bake."""
+    bakes = bool(seen.bakers) and not any(seen.above(m) and not m.protected for m in seen.outdated)
     return not seen.proof and (bool(seen.first) or bakes)
 
 
@@ -1015,7 +1015,7 @@ PROMISES: tuple[tuple[str, Broken], ...] = (
         lambda s, goes: bool(_holding(s)) and not all(_free_of_alarms(s, m) for m in goes),
     ),
     ("no canary goes for a zip that cannot be read", lambda s, _: s.zip_bad and not s.proof),
-    ("one canary goes for the app", _another_first),
+    ("one canary goes for the app", lambda s, _: _another_first(s)),
 )
 
 

@@ -75,8 +75,9 @@ def is_proven(app: Sequence[Planned], state: GroupState) -> bool:
 def let_others_first(decision: Decision, planned: Planned, app: Sequence[Planned]) -> Decision:
     """Return the decision, or the hold of a group that waits for the canary of another.
 
-    It waits until that has baked: one that dies before costs the app one instance. What is above
-    the target does not wait for baking, which must not keep a bad release in place.
+    It waits until that has baked: one that dies before costs the app one instance. Where anything
+    above the target may go it does not wait for baking, which must not keep a bad release in place,
+    not even where a dead one goes first.
     """
     state = planned.state
     if decision.kind == "recycle" and not decision.look_again:
@@ -84,8 +85,7 @@ def let_others_first(decision: Decision, planned: Planned, app: Sequence[Planned
         return recycle_later(others, state) if others else decision
     if decision.kind not in {"canary", "surge"} or is_proven(app, state):
         return decision
-    goes = next(each for each in state.members if each.id == decision.goes[0])
-    spreads = not state.above_target(goes)
+    spreads = not any(state.above_target(m) for m in state.outdated if not m.protected)
     others = [
         each.name
         for each in app
