@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import boto3
 from botocore.config import Config
 
 from benchmarks.account import Account
 
+if TYPE_CHECKING:
+    from types_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+
 _PART: Final = 1000
-_ENTRIES_A_CALL: Final = 10
 
 
 def release() -> None:
@@ -38,8 +40,8 @@ class Reconcile:
         self._s3, self._lambda = session.client("s3"), session.client("lambda")
         self._events = session.client("events")
 
-    def __call__(self, account: Account, terminated: int) -> None:
-        """Make the calls of one run, in which so many instances are terminated."""
+    def __call__(self, account: Account, terminated: int, puts: int) -> None:
+        """Make the calls of one run: so many terminations, and events in so many calls."""
         paginator = self._autoscaling.get_paginator("describe_auto_scaling_groups")
         pages = paginator.paginate(
             Filters=[{"Name": "tag:terminator:enabled", "Values": ["true"]}],
@@ -67,17 +69,13 @@ class Reconcile:
             self._terminating.terminate_instance_in_auto_scaling_group(
                 InstanceId=id_, ShouldDecrementDesiredCapacity=False
             )
-
-        for first in range(0, len(account.acting), _ENTRIES_A_CALL):
-            self._put(min(_ENTRIES_A_CALL, len(account.acting) - first))
-
-    def _put(self, number: int) -> None:
-        kind = "Terminator Replacement"
-        self._events.put_events(
-            Entries=[
-                {"Source": "terminator", "DetailType": kind, "Detail": "{}"} for _ in range(number)
-            ]
-        )
+        entry: PutEventsRequestEntryTypeDef = {
+            "Source": "terminator",
+            "DetailType": "Terminator Replacement",
+            "Detail": "{}",
+        }
+        for _ in range(puts):
+            self._events.put_events(Entries=[entry] * (len(account.acting) // puts))
 
     def _ask(self, ids: list[str]) -> None:
         payload = json.dumps({"questions": [{"instance": id_} for id_ in ids]}).encode()

@@ -1,6 +1,6 @@
 """Reconcile, twice, in a process of its own: `python -m benchmarks.one_run` prints what it took.
 
-With GROUPS, INSTANCES, CONVERGED and TERMINATED after it, boto3 alone makes the same calls.
+With GROUPS, INSTANCES, CONVERGED, TERMINATED and PUTS after it, boto3 alone makes the same calls.
 The last line is JSON: `cpu` and `wall`, in seconds, of the first run with its imports and of
 the next; `peak` is the most memory that the process ever had, in bytes.
 """
@@ -37,9 +37,9 @@ def ours() -> None:
     handlers.reconcile({}, context)  # type: ignore[arg-type]
 
 
-def boto3_alone(account: Account, terminated: int) -> None:
+def boto3_alone(account: Account, terminated: int, puts: int) -> None:
     """Make the same calls with the same clients, and drop the answers."""
-    _clients()(account, terminated)
+    _clients()(account, terminated, puts)
 
 
 @cache
@@ -53,8 +53,8 @@ def main() -> None:
     """Run twice."""
     run = ours
     if arguments := sys.argv[1:]:
-        account, terminated = Account.from_texts(*arguments[:3]), int(arguments[3])
-        run = partial(boto3_alone, account, terminated)
+        account = Account.from_texts(*arguments[:3])
+        run = partial(boto3_alone, account, *map(int, arguments[3:]))
     runs = [spent(run) for _ in range(2)]
     status = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     [peak] = [int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:")]

@@ -91,8 +91,9 @@ def run(account: Account, repeats: int) -> tuple[Run, Run]:
     with serving("benchmarks.aws", *account.texts) as [port]:
         for _ in range(repeats):
             ours.append(_in_process(port))
-            terminated = ours[-1].calls.get("TerminateInstanceInAutoScalingGroup", 0)
-            bare.append(_in_process(port, *account.texts, str(terminated)))
+            kinds = ("TerminateInstanceInAutoScalingGroup", "PutEvents")
+            made = [str(ours[-1].calls.get(kind, 0)) for kind in kinds]
+            bare.append(_in_process(port, *account.texts, *made))
     calls = [each.calls for each in (*ours, *bare)]
     if any(each != calls[0] for each in calls):
         raise RuntimeError(f"boto3 alone and reconcile did not make the same calls: {calls}")
