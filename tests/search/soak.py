@@ -306,6 +306,13 @@ LIVES: Mapping[str, Sequence[Step]] = {
         _meddle("max-age", 1),
         ("scheduled", {"periods": 12, "every": 20}),
     ],
+    "two runs at once find the same one due": [
+        _begin(kind="checked", desired=2, minimum="0", grace=5),
+        ("mend_at_once", {"which": 0, "seconds": 20}),
+        ("withdraw", {"which": 0}),
+        ("taint", {"which": 0, "number": 1, "every": True, "periods": 12}),
+        ("overlap", {"call": "describe_scaling_activities", "nth": 1, "fresh": True}),
+    ],
     "one that runs the release is unhealthy for a day": [
         _begin(balanced=True, max_unavailable="1"),
         _roll_out("good", 3),

@@ -484,9 +484,15 @@ class Run:
         seen = replace(bare, released=target if isinstance(target, Target) else None)
         if seen.is_settled:
             return replace(seen, settled=True, failed=said.failed if said else ())
+        failed = said.failed if said else ()
+        listed = self.listing[seen.name]
+        is_first = row is listed and look is self.first_look
+        had_settled = not is_first and self.see(listed, self.first_look, self.looked).settled
         dated = self.target(self.app(row), dated=True) if asks else None
         released = dated if isinstance(dated, Target) else None
-        return replace(seen, released=released, failed=said.failed if said else ())
+        if released and had_settled:  # nobody asked since when
+            released = replace(released, since=None)
+        return replace(seen, released=released, failed=failed)
 
     def last_seen(self, name: str, id_: str) -> Member:
         """Return an instance that went, as it was shown in the last look before."""
