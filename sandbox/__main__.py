@@ -24,6 +24,8 @@ _POLICY: Final = {"bake-time": "20s", "canary-retry": "1m"}
 _SYNC_SECONDS: Final = 0.2
 _FOLDER: Final = Path(".sandbox").resolve()
 _NEW, _BROKEN = "1.0.274", "1.0.275"
+# The app whose releases are taken back by themselves; those of the other wait for a person.
+_TAKES_BACK: Final = "api"
 
 
 def main() -> None:
@@ -54,7 +56,11 @@ def _prepare(local: Fleet, environment: Path) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "dry_run": False,
         "groups": {"tagged": True},
-        "releases": {"bucket": BUCKET, "key": TEMPLATE.text},
+        "releases": {
+            "bucket": BUCKET,
+            "key": TEMPLATE.text,
+            "apps": {_TAKES_BACK: {"withdraw": {"silent": True}}},
+        },
         "policy": _POLICY,
         "vpcs": {local.vpc: {"subnets": [local.subnet], "ports": [local.endpoints.port]}},
     }
@@ -63,8 +69,9 @@ def _prepare(local: Fleet, environment: Path) -> dict[str, Any]:
         "context": {"terminator": settings, "sandbox": {"schedule_seconds": _SCHEDULE_SECONDS}}
     }
     config.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    for version, program in ((_NEW, Program(_NEW)), (_BROKEN, Program(_BROKEN, "silent"))):
-        (_FOLDER / f"web-{version}.zip").write_bytes(pack(program))
+    broken = Program(_BROKEN, "silent")
+    for app, program in (("web", Program(_NEW)), ("web", broken), (_TAKES_BACK, broken)):
+        (_FOLDER / f"{app}-{program.version}.zip").write_bytes(pack(program))
     variables = {
         **local.local.environment,
         "TERMINATOR_CONFIG_FILE": str(config),
@@ -98,6 +105,12 @@ One that never answers costs one instance:
 
     terminator use --app web newest
     terminator release {folder}/web-{_BROKEN}.zip --app web --version {_BROKEN}
+
+One of {_TAKES_BACK} is taken back by itself, after about three minutes of silence:
+
+    terminator release {folder}/{_TAKES_BACK}-{_BROKEN}.zip --app {_TAKES_BACK} --version {_BROKEN}
+    terminator releases --app {_TAKES_BACK}
+    terminator restore --app {_TAKES_BACK} {_BROKEN}      # it is never taken back again
 
 That terminal speaks to this fleet only, not to an account of yours; its instances run
 such zips alone. The next sandbox listens elsewhere, so read its env again.

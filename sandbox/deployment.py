@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sandbox.fleet import Fleet
 from sandbox.local_aws import ACCOUNT, FUNCTIONS_URL, REGION
 from sandbox.store import BUCKET
+from terminator.config.deployment import from_settings
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import IpPermissionTypeDef
@@ -32,6 +33,7 @@ Handler = Callable[[Mapping[str, Any], Any], object]
 _NAME: Final = "terminator"
 _RECONCILE: Final = f"{_NAME}-reconcile"
 _RELEASE: Final = f"{_NAME}-release"
+_WITHDRAW: Final = f"{_NAME}-withdraw"
 _FUNCTION_SECONDS: Final = 300
 _POLL_SECONDS: Final = 1
 
@@ -66,6 +68,10 @@ def deployed(
         _RELEASE: handlers.release,
         probe: ask,
     }
+    bucket = from_settings(settings).bucket
+    if bucket is not None and bucket.withdraws:
+        handlers_by_name[_WITHDRAW] = handlers.withdraw
+        os.environ["TERMINATOR_WITHDRAW"] = _WITHDRAW
     [logged] = logging.getLogger(handlers.SERVICE).handlers
     ended = threading.Event()
     with (
@@ -74,7 +80,7 @@ def deployed(
     ):
         if isinstance(logged, logging.StreamHandler):
             logged.setStream(written)
-        _register(fleet, settings, url, probe)
+        _register(fleet, settings, url, handlers_by_name, probe)
         queue = _uploads(fleet)
         threads = [
             threading.Thread(target=_follow_schedule, args=(fleet, every, ended), daemon=True),
@@ -135,7 +141,9 @@ def _context(name: str) -> object:
     )
 
 
-def _register(fleet: Fleet, settings: Mapping[str, object], url: str, probe: str) -> None:
+def _register(
+    fleet: Fleet, settings: Mapping[str, object], url: str, names: Iterable[str], probe: str
+) -> None:
     """Make the functions known to the local AWS, and let the probe reach the instances."""
     ec2 = fleet.aws.ec2
     own = ec2.create_security_group(
@@ -153,7 +161,8 @@ def _register(fleet: Fleet, settings: Mapping[str, object], url: str, probe: str
     policy = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **trust}]})
     role = iam.create_role(RoleName=_NAME, AssumeRolePolicyDocument=policy)["Role"]["Arn"]
     within = {"SubnetIds": [fleet.subnet], "SecurityGroupIds": [own]}
-    for name, more in ((_RECONCILE, {}), (_RELEASE, {}), (probe, {"VpcConfig": within})):
+    for name in names:
+        more = {"VpcConfig": within} if name == probe else {}
         fleet.aws.functions.create_function(
             FunctionName=name,
             Role=role,
