@@ -63,6 +63,10 @@ HoldName = Literal[
 ASIDE = ("Standby", "EnteringStandby", "Warmed:", "Terminat", "Detach")
 # The clocks of S3 and EC2 may differ by so much.
 CLOCK_DOUBT: Final = timedelta(minutes=1)
+# What S3 calls versioning, and a lifecycle rule, that is switched on.
+ENABLED: Final = "Enabled"
+# What S3 calls a version that was stored without versioning.
+UNVERSIONED: Final = "null"
 # A refresh in any other status is in progress:
 # https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRefresh.html
 _REFRESHED: Final = frozenset(

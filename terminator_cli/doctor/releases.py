@@ -14,7 +14,7 @@ from terminator.clients import Aws
 from terminator.config.deployment import Bucket, Config
 from terminator.config.release_keys import pointer_key
 from terminator.errors import code
-from terminator.model import NoRelease, Released
+from terminator.model import ENABLED, NoRelease, Released
 from terminator.observe.releases import ListingTooLongError, find
 from terminator.observe.zips import zip_problem
 from terminator.text import count, few
@@ -136,7 +136,7 @@ def check_bucket(
         yield bucket.warning("region", f"{told}for the schedule", remedy)
     if isinstance(seen.versioning, Unseen):
         yield bucket.unseen("versioning", seen.versioning, "s3:GetBucketVersioning")
-    elif seen.versioning.get("Status") == "Enabled":
+    elif seen.versioning.get("Status") == ENABLED:
         yield bucket.ok("versioning", "enabled")
     else:
         remedy = (
@@ -161,7 +161,7 @@ def check_lifecycle(seen: BucketSeen, keys: Sequence[str]) -> Iterator[Finding]:
         narrowed = rule.get("Filter", {})
         prefix = narrowed.get("And", narrowed).get("Prefix") or rule.get("Prefix", "")
         touched = not keys or any(k.startswith(prefix) or prefix.startswith(k) for k in keys)
-        if rule.get("Status") != "Enabled" or not touched:
+        if rule.get("Status") != ENABLED or not touched:
             continue
         name = f"the rule {rule.get('ID') or prefix or 'for all objects'}"
         if rule.get("Expiration", {}).keys() & {"Days", "Date"}:
@@ -243,13 +243,13 @@ def check_uploads(stream: Stream, bucket: BucketSeen) -> Iterator[Finding]:
     if listing.order != "uploaded":
         return
     versioning = bucket.versioning
-    if not isinstance(versioning, Unseen) and versioning.get("Status") != "Enabled":
+    if not isinstance(versioning, Unseen) and versioning.get("Status") != ENABLED:
         seen = "ordered by upload, in a bucket without versioning: uploading again makes it newer"
         yield app.warning("order", seen, "enable versioning")
     again = [key for key, stored in listing.zips.items() if sum(not e.deleted for e in stored) > 1]
     rules = () if isinstance(bucket.lifecycle, Unseen) else bucket.lifecycle
     forgets = any(
-        rule.get("Status") == "Enabled" and "NoncurrentVersionExpiration" in rule for rule in rules
+        rule.get("Status") == ENABLED and "NoncurrentVersionExpiration" in rule for rule in rules
     )
     if again and forgets and not listing.pointed:
         seen = (

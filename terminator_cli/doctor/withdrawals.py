@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from terminator.config.deployment import Bucket, Withdraw
+from terminator.model import ENABLED
 from terminator.observe.preflight import alarm_states
 from terminator.text import few
 from terminator_cli.doctor.findings import Finding, Unseen, about, look
@@ -14,8 +15,6 @@ from terminator_cli.doctor.findings import Finding, Unseen, about, look
 if TYPE_CHECKING:
     from terminator.clients import Aws
     from terminator.config.tags import Policy
-
-_ENABLED = "Enabled"
 
 
 def examine(
@@ -61,7 +60,7 @@ def _problems(
     own: Sequence[Policy],
 ) -> Iterator[tuple[str, str]]:
     """Yield what keeps releases of an app from being taken back, and what would mend it."""
-    if not isinstance(versioning, Unseen) and versioning.get("Status") != _ENABLED:
+    if not isinstance(versioning, Unseen) and versioning.get("Status") != ENABLED:
         seen = "its releases cannot be taken back: the bucket's versioning is not enabled"
         yield seen, f"enable it, or take releases.apps.{app}.withdraw away"
     if not own:

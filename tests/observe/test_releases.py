@@ -20,7 +20,7 @@ from moto import mock_aws
 from terminator.clients import Aws
 from terminator.config.release_keys import KeyTemplate
 from terminator.errors import KnownError
-from terminator.model import NoRelease, Released
+from terminator.model import UNVERSIONED, NoRelease, Released
 from terminator.observe import releases
 from terminator.observe.history import Reach, dated, versions_kept_for
 from terminator.observe.zips import Ranged, zip_problem
@@ -270,8 +270,8 @@ def test_versioning_that_is_suspended_stores_null_versions(s3: S3Client) -> None
     put(s3, "web/current", data=b"1.0")
     listing = releases.list_releases(s3, "zips", TEMPLATE, "web")
     [zipped], [pointer] = listing.zips["web/1.0.zip"], listing.pointer
-    assert zipped.version_id != releases.UNVERSIONED
-    assert pointer.version_id == releases.UNVERSIONED
+    assert zipped.version_id != UNVERSIONED
+    assert pointer.version_id == UNVERSIONED
     released = releases.chosen(s3, "zips", "web", listing)
     assert isinstance(released, Released)
     assert dated(s3, "zips", listing, released, Reach()) == released

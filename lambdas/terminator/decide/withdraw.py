@@ -19,6 +19,8 @@ from terminator.decide.app import INACTIVE
 from terminator.decide.group_state import DAY, GroupState, created
 from terminator.model import (
     CLOCK_DOUBT,
+    ENABLED,
+    UNVERSIONED,
     Instance,
     NoRelease,
     Origin,
@@ -33,9 +35,6 @@ from terminator.text import few, left, plain, quoted
 _REPLACED: Final = 2
 # What every instance has run for so long is not taken back.
 _SPREAD: Final = timedelta(hours=1)
-_ENABLED: Final = "Enabled"
-# What S3 calls a version that was stored without versioning.
-_UNVERSIONED: Final = "null"
 
 
 @dataclass(frozen=True)
@@ -314,10 +313,10 @@ def _of_bucket(app: App) -> Iterator[str]:
         return
     if shelf.changed:
         yield "the bucket has changed since this run looked"
-    if shelf.versioning != _ENABLED:
+    if shelf.versioning != ENABLED:
         state = f"is {plain(shelf.versioning.lower())}" if shelf.versioning else "was never on"
         yield f"the versioning of its bucket {state}, so it could not be restored"
-    if shelf.version_id in {"", _UNVERSIONED}:
+    if shelf.version_id in {"", UNVERSIONED}:
         yield "its zip was stored without versioning, so it could not be restored"
     if not shelf.room:
         yield "its zip has as many tags as S3 allows, so it could not be marked"

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from botocore.exceptions import ClientError
 
 from terminator.errors import code
-from terminator.model import CLOCK_DOUBT, Became, Release, Released
+from terminator.model import CLOCK_DOUBT, ENABLED, UNVERSIONED, Became, Release, Released
 from terminator.observe.releases import (
     POINTER_BYTES,
-    UNVERSIONED,
     Entry,
     Listing,
     named,
@@ -67,7 +66,7 @@ def versions_kept_for(s3: S3Client, bucket: str) -> timedelta | None:
     kept = [
         timedelta(days=expiration.get("NoncurrentDays", 0))
         for rule in rules
-        if rule["Status"] == "Enabled" and (expiration := rule.get("NoncurrentVersionExpiration"))
+        if rule["Status"] == ENABLED and (expiration := rule.get("NoncurrentVersionExpiration"))
     ]
     return min(kept, default=None)
 

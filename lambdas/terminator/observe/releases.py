@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from terminator.config import values as settings
 from terminator.config.release_keys import KeyNameError, KeyTemplate, pointer_key
 from terminator.errors import KnownError
-from terminator.model import NoRelease, NoVersion, Release, Released
+from terminator.model import UNVERSIONED, NoRelease, NoVersion, Release, Released
 from terminator.text import few, plain, quoted
 from terminator.version import NotAVersionError, Order, Version, begins_hash, read, same_release
 
@@ -26,8 +26,6 @@ POINTER_BYTES: Final = 256
 MOST_PAGES: Final = 100
 # So many keys that name no release are told.
 _MOST_UNREAD: Final = 100
-# What S3 calls the version of an object that was stored without versioning.
-UNVERSIONED: Final = "null"
 # What says which version an object is, where its name does not: x-amz-meta-version.
 METADATA: Final = "version"
 # Stands for a version where a key needs none.
