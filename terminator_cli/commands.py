@@ -348,6 +348,7 @@ COMMANDS: Final[Sequence[click.Command]] = (
         _INSTANCES,
         click.Option(
             ["--after"],
+            callback=options.from_now,
             metavar="TIME",
             help="From when on: a time, or 90m, 2h from now. Default: now.",
         ),

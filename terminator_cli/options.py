@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     from terminator.config.deployment import Config
 
@@ -84,12 +85,19 @@ def _remembered(context: click.Context, option: click.Parameter, text: str | Non
     context.meta[f"terminator.{option.name}"] = text
 
 
-def _moment(
+def _ago(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | None:
+    from terminator_cli import moments
+
+    return None if text is None else moments.ago(text, datetime.now(UTC))
+
+
+def from_now(
     _context: click.Context, _parameter: click.Parameter, text: str | None
 ) -> datetime | None:
-    from terminator_cli import recordings
+    """Read a time, or a time span from now on: `2026-11-30T06:00:00Z`, `1h30m`."""
+    from terminator_cli import moments
 
-    return recordings.moment_ago(text)
+    return None if text is None else moments.from_now(text, datetime.now(UTC))
 
 
 def _config(meaning: str) -> tuple[click.Option, ...]:
@@ -165,13 +173,13 @@ RECORDS: Final = Shared(
         ),
         click.Option(
             ["--since"],
-            callback=_moment,
+            callback=_ago,
             metavar="TIME",
             help="From then on: 90s, 30m, 1h30m, 7d ago, or a time (2026-11-18T12:00, UTC). "
             "The log is read for a day unless told otherwise; a file is read whole.",
         ),
         click.Option(
-            ["--until"], callback=_moment, metavar="TIME", help="Up to then, written likewise."
+            ["--until"], callback=_ago, metavar="TIME", help="Up to then, written likewise."
         ),
         click.Option(
             ["--file"],

@@ -11,7 +11,6 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,9 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from botocore.config import Config
 
-from terminator.config import values
 from terminator.report.record import Record, RecordError, is_record, joined, part_of, shown
-from terminator.text import count, quoted
+from terminator.text import count
 from terminator_cli import output, reach, settings
 from terminator_cli.exits import UnusableError
 
@@ -32,9 +30,6 @@ if TYPE_CHECKING:
 
 # How far back the log is read where nothing is said; a file is read whole.
 DEFAULT_SINCE: Final = timedelta(days=1)
-_MOMENTS: Final = (
-    "a time ago such as 90s, 30m, 1h30m, 7d or 1w, or a time such as 2026-11-18T12:00 (UTC)"
-)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_9999: Final = 253_370_764_800_000
 
@@ -93,24 +88,6 @@ class FileError(ValueError):
 
 # Where an entry stands, and its value: a RecordError where it cannot be read.
 Entry = tuple[str, object]
-
-
-def moment(text: str, now: datetime) -> datetime:
-    """Read `2h` as that long before `now`, or an ISO 8601 time; without a zone it is UTC.
-
-    Raise click.BadParameter, which quotes the text and says what is accepted.
-    """
-    try:
-        with suppress(ValueError):
-            return now - values.span(text)
-        return values.moment(text)
-    except (ValueError, OverflowError) as error:
-        raise click.BadParameter(f"{quoted(text)} is not {_MOMENTS}") from error
-
-
-def moment_ago(text: str | None) -> datetime | None:
-    """Read what --since and --until take, as seen now; None where nothing was said."""
-    return None if text is None else moment(text, datetime.now(UTC))
 
 
 def wanted(

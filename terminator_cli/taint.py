@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 
-import click
-
 from terminator.config.tags import REPLACE_AFTER_TAG
-from terminator.config.values import moment, span
 from terminator.text import few, plain
 from terminator_cli import output, reach
 from terminator_cli.exits import UnusableError
 from terminator_cli.options import Asked
 
 
-def taint(asked: Asked, instances: tuple[str, ...], after: str | None, *, dry_run: bool) -> None:
+def taint(
+    asked: Asked, instances: tuple[str, ...], after: datetime | None, *, dry_run: bool
+) -> None:
     """Have instances replaced: tag them terminator:replace-after."""
-    now = datetime.now(UTC)
-    at = now if after is None else _when(after, now)
+    at = after or datetime.now(UTC)
     _run(asked, instances, at.isoformat(timespec="seconds"), dry_run=dry_run)
-
-
-def _when(text: str, now: datetime) -> datetime:
-    """Read a time, or a span from `now` on; raise click.BadParameter."""
-    try:
-        with suppress(ValueError):
-            return now + span(text)
-        return moment(text)
-    except (ValueError, OverflowError) as error:
-        accepted = "accepted is a time such as 2026-11-30T06:00:00Z, or a duration such as 1h30m"
-        raise click.BadParameter(accepted, param_hint="'--after'") from error
 
 
 def untaint(asked: Asked, instances: tuple[str, ...], *, dry_run: bool) -> None:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import boto3
-import click
 import pytest
 from botocore.stub import Stubber
 from hypothesis import given
@@ -19,7 +18,7 @@ from terminator import handlers
 from terminator.report.log_lines import LONGEST_LINE, closing
 from terminator.report.record import Record
 from terminator.terminate import Terminations
-from terminator_cli.recordings import FileError, Found, fetch, from_text, moment, pattern
+from terminator_cli.recordings import FileError, Found, fetch, from_text, pattern
 from tests.cli.recordings import WEB, at, fields, instance, lines
 from tests.decide.builders import decide, group, member
 from tests.fakes.lambda_like import log_to
@@ -338,30 +337,3 @@ def test_a_record_that_is_split_at_any_length_is_whole_again(
     assert all(len(json.dumps(part)) <= longest + 1000 for part in parts)
     [again] = from_text("log", lines(parts)).records
     assert again == record
-
-
-@pytest.mark.parametrize(
-    ("text", "minutes"),
-    [
-        ("90s", -1.5),
-        ("30m", -30),
-        ("2h", -120),
-        ("1h30m", -90),
-        ("1w", -10080),
-        ("1d", -1440),
-        ("2026-11-18T12:05", 5),
-        ("2026-11-18T13:05+01:00", 5),
-        ("2026-11-18T12:05:00Z", 5),
-        ("2026-11-18", -720),
-    ],
-)
-def test_a_time_is_so_long_ago_or_a_date(text: str, minutes: float) -> None:
-    assert moment(text, at(0)) == at(minutes)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "2", "h", "-2h", "2 h", "30m1h", "tomorrow", "99999999h", "٣h"]
-)
-def test_what_is_no_time_is_refused_with_what_is(text: str) -> None:
-    with pytest.raises(click.BadParameter, match="is not a time ago such as 90s"):
-        moment(text, at(0))
