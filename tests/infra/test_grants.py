@@ -189,7 +189,7 @@ def differences(of: dict[str, Any], handler: str, needed: Iterable[Use]) -> list
         for action in listed(statement["Action"])
         for resource in listed(statement["Resource"])
     ]
-    stranger = Use(TERMINATE, f"{GROUP}stranger")
+    strangers = [Use(action, f"{GROUP}stranger") for action in (TERMINATE, REFRESH)]
     forged = [Use("events:PutEvents", BUS, (SOURCE, source)) for source in ("aws.ec2", None)]
     unjudged = [replace(each, also=None) for each in needed if each.also]
     taken = [replace(u, said=(OWNER, "999999999999")) for u in needed if u.said == (OWNER, OWN)]
@@ -203,7 +203,7 @@ def differences(of: dict[str, Any], handler: str, needed: Iterable[Use]) -> list
         ),
         *(f"need not {g[1]} {g[2]}" for g in given if not any(allows(*g, u) for u in needed)),
         *(f"may {g[1]} anywhere" for g in given if g[2] == "*" and g[1] not in ANYWHERE),
-        *(f"may {g[1]} in any group" for g in given if allows(*g, stranger)),
+        *(f"may {g[1]} in any group" for g in given if any(allows(*g, u) for u in strangers)),
         *(f"may {g[1]} in any name" for g in given if any(allows(*g, each) for each in forged)),
         *(f"has the wildcard {g[1]}" for g in given if "*" in g[1]),
     ]
@@ -294,6 +294,34 @@ def test_only_withdraw_deletes_and_then_no_version_and_nothing_else(
     }
 
 
+CHANGES: Final[Mapping[str, frozenset[str]]] = {
+    "reconcile": frozenset({TERMINATE, REFRESH}),
+    "release": frozenset(),
+    "probe": frozenset(),
+    "withdraw": frozenset({"s3:DeleteObject", "s3:PutObjectVersionTagging"}),
+}
+# These tell somebody something, or ask another function, and change nothing themselves.
+TOLD: Final = TRACING | {
+    "events:PutEvents",
+    "lambda:InvokeFunction",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "sqs:SendMessage",
+}
+READS: Final = re.compile(r"\w+:(Describe|Get|List)\w*|kms:Decrypt")
+
+
+@EACH
+@ALL
+def test_what_a_function_may_change_are_these_few_things(
+    settings: Mapping[str, Any], handler: str
+) -> None:
+    """So withdraw deletes no version and reaches no instance, and reconcile touches no zip."""
+    given = {action for _, action in allowed_actions(statements(template(settings), handler))}
+    changing = {each for each in given - TOLD - NETWORK if not READS.fullmatch(each)}
+    assert changing == CHANGES[handler]
+
+
 def test_deleting_whatever_is_there_would_be_noticed(recorded: Recorder) -> None:
     before, of = template(FULL), template(FULL)
     [deleting] = [e for e in statements(of, "withdraw") if e["Action"] == "s3:DeleteObject"]
@@ -361,16 +389,19 @@ def allowed_actions(given: list[dict[str, Any]]) -> list[tuple[int, str]]:
     ]
 
 
-def test_terminating_without_the_tags_condition_is_noticed(recorded: Recorder) -> None:
+@pytest.mark.parametrize("action", [TERMINATE, REFRESH])
+def test_a_call_about_a_group_without_the_tags_condition_is_noticed(
+    recorded: Recorder, action: str
+) -> None:
     before, of = template(FULL), template(FULL)
     [tagged] = [
         each
         for each in statements(of, "reconcile")
-        if each["Action"] == TERMINATE and each.pop("Condition", None)
+        if each["Action"] == action and each.pop("Condition", None)
     ]
     assert tagged["Resource"]
     found = compared(of, "reconcile", recorded) - compared(before, "reconcile", recorded)
-    assert found == {f"may {TERMINATE} in any group"}
+    assert found == {f"may {action} in any group"}
 
 
 NOT_OURS: Final[Mapping[str, dict[str, Any]]] = {
@@ -419,11 +450,16 @@ def test_only_reconcile_starts_instance_refreshes_of_the_groups_that_opted_in(
         if api == REFRESH
     }
     assert refreshing == {("reconcile", fleet.WEB), ("reconcile", fleet.API)}
-    given = [e for e in statements(template(FULL), "reconcile") if e["Action"] == REFRESH]
-    assert [each["Sid"] for each in given] == ["RefreshNamed", "RefreshTagged"]
-    assert given[1]["Condition"] == {
-        "StringEquals": {"autoscaling:ResourceTag/terminator:enabled": "true"}
-    }
+    of = statements(template(FULL), "reconcile")
+    refresh, terminate = (
+        [{**each, "Sid": "", "Action": ""} for each in of if each["Action"] == action]
+        for action in (REFRESH, TERMINATE)
+    )
+    assert refresh == terminate
+    assert [each.get("Condition") for each in refresh] == [
+        None,
+        {"StringEquals": {"autoscaling:ResourceTag/terminator:enabled": "true"}},
+    ]
     for handler in ("release", "probe", "withdraw"):
         allowed = {action for _, action in allowed_actions(statements(template(FULL), handler))}
         assert REFRESH not in allowed
