@@ -303,6 +303,7 @@ def test_an_alarm_that_flaps_since_before_takes_nothing_back(every: int) -> None
     lives.release(NEW)
     assert lives.hours_until(lambda: lives.all_serve(NEW), most=12, meanwhile=flaps) is not None
     assert taken(lives) == []
+    assert "it was not OK for all of 10 minutes before it went into ALARM" in reasons(lives)
 
 
 def test_the_canarys_own_absence_that_rings_an_alarm_takes_nothing_back() -> None:
@@ -319,6 +320,7 @@ def test_the_canarys_own_absence_that_rings_an_alarm_takes_nothing_back() -> Non
     lives.release(NEW)
     assert lives.hours_until(lambda: lives.all_serve(NEW), most=12, meanwhile=absent) is not None
     assert taken(lives) == []
+    assert "it may still ring for want of the instance that was replaced" in reasons(lives)
 
 
 def test_an_alarm_that_does_not_exist_takes_nothing_back_and_is_told() -> None:
