@@ -295,6 +295,17 @@ def test_a_release_that_rings_an_alarm_is_taken_back_and_the_fleet_goes_back(des
     assert lives.hours_until(lambda: lives.all_serve(FIX), most=6, meanwhile=quiet) is not None
 
 
+def test_an_alarm_that_rings_since_before_the_canary_takes_nothing_back() -> None:
+    lives = fleet(4, withdraw=ALARMS)
+    began = 60
+    rings = ring(lives, when=lambda: lives.minute >= began)
+    lives.pass_minutes(began + 1, rings)
+    lives.release(NEW)
+    assert lives.hours_until(lambda: lives.all_serve(NEW), most=12, meanwhile=rings) is not None
+    assert taken(lives) == []
+    assert reasons(lives) == {"it may have been in ALARM before"}
+
+
 @pytest.mark.parametrize("every", [6, 10])
 def test_an_alarm_that_flaps_since_before_takes_nothing_back(every: int) -> None:
     lives = fleet(4, withdraw=ALARMS)
