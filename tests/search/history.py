@@ -7,9 +7,10 @@ again from the first on, and what the app should have run then is asked anew.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from tests.fakes.objects import UNVERSIONED, Stored
 
@@ -51,6 +52,7 @@ class Target:
     first. `played` are the keys of what was to run, from each moment on (None: nothing), known
     from `known_from` on; the zip came `first` into the bucket, None where nobody knows, and was
     last `uploaded`. `others` are texts that name other zips, although their versions are equal.
+    While anything is `unclear`, from and until when, nobody knows what was to run.
     """
 
     version: str
@@ -62,6 +64,7 @@ class Target:
     known_from: datetime = _ALWAYS
     first: datetime | None = None
     others: frozenset[str] = frozenset()
+    unclear: tuple[tuple[datetime, datetime], ...] = ()
 
     def is_run_by(self, version: str) -> bool:
         """Say whether what answers a version runs this: its own text, or one of no other zip."""
@@ -76,6 +79,8 @@ class Target:
         if self.first is not None and started + self.doubt < self.first:
             return True
         if started - self.doubt < self.known_from:
+            return False
+        if any(begin <= started + self.doubt < end for begin, end in self.unclear):
             return False
         # What runs is fetched after the start, so of two within the doubt the later counts.
         to_run = [key for at, key in self.played if at <= started + self.doubt]
@@ -121,7 +126,21 @@ def find(app: str, stored: Sequence[Stored], kept_from: datetime | None = None) 
         kept,
         first if first > kept else None,
         others,
+        tuple(_unclear(mine)),
     )
+
+
+def _unclear(stored: Sequence[Stored]) -> Iterator[tuple[datetime, datetime]]:
+    """Yield from and until when it is unknown whether an object was there.
+
+    It was stored and deleted within the same second, and changed again later.
+    """
+    for key in {each.key for each in stored}:
+        of = [each for each in stored if each.key == key]
+        for one, other in pairwise(of):
+            later = [each.when for each in of if each.when > one.when]
+            if one.when == other.when and (one.data is None) != (other.data is None) and later:
+                yield one.when, min(later)
 
 
 def _other_texts(app: str, last: Mapping[str, Stored], key: str) -> frozenset[str]:
