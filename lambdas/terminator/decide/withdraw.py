@@ -111,9 +111,11 @@ class App:
     def boots(self) -> Iterator[tuple[Seen, Instance]]:
         """Yield the members that are boots of the release."""
         since = self.out_since
-        for seen in self.groups if since else ():
+        if since is None:
+            return
+        for seen in self.groups:
             for each in seen.state.members:
-                if since and each.created is not None and each.created >= since:
+                if each.created is not None and each.created >= since:
                     yield seen, each
 
     def runs_it(self, instance: Instance) -> bool:
