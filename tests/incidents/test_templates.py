@@ -366,6 +366,41 @@ def test_a_group_that_follows_its_template_alone_keeps_no_release_from_others_of
     assert lives.hours_until(is_released, 8) is not None
 
 
+@pytest.mark.parametrize("bucket", [False, True], ids=["without a bucket", "with one"])
+@pytest.mark.parametrize("others", [1, 2, 3])
+def test_an_image_waits_for_none_of_those_that_have_long_run_the_release_and_try_no_image(
+    *, bucket: bool, others: int
+) -> None:
+    lives = imaged(3, bucket=bucket, tags=settings_of(follow="release template"), **BALANCED)
+    for number in range(others):
+        group = lives.cloud.add_group(f"web-{number}", 2, **BALANCED)
+        for machine in group.machines:
+            machine.launched -= timedelta(days=number)
+    lives.pass_hours(1)
+    lives.cloud.make_version("lt-1")
+    assert lives.hours_until(lambda: is_out(lives, 2), 8) is not None
+    assert lives.lost == 3
+
+
+def test_an_image_that_one_group_has_proved_goes_to_the_next_beside_one_that_tries_none() -> None:
+    lives = imaged(3, bucket=True, names=("web-a", "web-b"), **BALANCED)
+    other = lives.cloud.add_group("web-c", 2, **BALANCED)
+    for machine in other.machines:
+        machine.launched -= timedelta(days=9)
+    lives.cloud.groups["web-b"].tags["terminator:pause"] = "later"
+    lives.cloud.make_version("lt-1")
+    assert lives.hours_until(lambda: is_out(lives, 2), 8) is not None
+    lives.pass_hours(24)
+    del lives.cloud.groups["web-b"].tags["terminator:pause"]
+    later = lives.cloud.groups["web-b"]
+
+    def is_out_too() -> bool:
+        launched = [m.template.number for m in lives.cloud.serving(later) if m.template]
+        return launched == [2, 2, 2]
+
+    assert lives.hours_until(is_out_too, 8) is not None
+
+
 def test_a_bad_image_costs_one_of_all_groups_whatever_those_without_it_prove() -> None:
     """The third group runs the release, and has for long: it has tried no image."""
     lives = imaged(3, bucket=True, names=("web-a", "web-b"), **BALANCED)

@@ -923,6 +923,9 @@ def with_others(seen: Seen, app: Sequence[Seen]) -> Seen:
     others = [e for e in app if e.name != seen.name and _is_same(e, seen) and _acts(e)]
     if is_proven(seen, app):
         return seen
+    if any(_is_same(e, seen) and e.proof and not e.bakes for e in app):
+        # The release is proven. What is left to prove is what is launched.
+        others = [e for e in others if e.launches == seen.launches]
     return replace(
         seen,
         first=tuple(e.name for e in others if _is_trying(e)),

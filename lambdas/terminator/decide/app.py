@@ -6,7 +6,7 @@ release that never comes up costs the app one instance, not one in each of its g
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -64,12 +64,32 @@ def is_proven(app: Sequence[Planned], state: GroupState) -> bool:
     """
     drifts = any(map(state.group.drifted, state.members))
     return any(
-        each.state.proof
-        and each.state.baking <= _NOTHING
-        and _same(each.state, state)
-        and not (drifts and each.state.group.launches != state.group.launches)
-        for each in app
+        not (drifts and each.state.group.launches != state.group.launches)
+        for each in _proofs(app, state)
     )
+
+
+def _proofs(app: Sequence[Planned], state: GroupState) -> Iterator[Planned]:
+    """Yield the groups of the app that have proof of the same target and have baked."""
+    for each in app:
+        if each.state.proof and each.state.baking <= _NOTHING and _same(each.state, state):
+            yield each
+
+
+def _waited_for(app: Sequence[Planned], state: GroupState, *, until_baked: bool) -> list[str]:
+    """Return the names of the groups whose canary a group has to wait for.
+
+    Where the release is proven that is none but those that try the same launches: what is left to
+    prove are those.
+    """
+    is_known = next(_proofs(app, state), None) is not None
+    return [
+        each.name
+        for each in app
+        if each.name != state.group.name
+        and not (is_known and each.state.group.launches != state.group.launches)
+        and each.tries(state, until_baked=until_baked)
+    ]
 
 
 def let_others_first(decision: Decision, planned: Planned, app: Sequence[Planned]) -> Decision:
@@ -86,11 +106,7 @@ def let_others_first(decision: Decision, planned: Planned, app: Sequence[Planned
     if decision.kind not in {"canary", "surge"} or is_proven(app, state):
         return decision
     spreads = not any(state.above_target(m) for m in state.outdated if not m.protected)
-    others = [
-        each.name
-        for each in app
-        if each.name != planned.name and each.tries(state, until_baked=spreads)
-    ]
+    others = _waited_for(app, state, until_baked=spreads)
     return wait_for(others, state) if others else decision
 
 
@@ -140,7 +156,7 @@ def name_who_waits(decision: Decision, planned: Planned, app: Sequence[Planned])
         plain(each.name)
         for each in app
         if each.decision.kind in {"canary", "surge"}
-        and planned.tries(each.state, until_baked=False)
+        and planned.name in _waited_for(app, each.state, until_baked=False)
     ]
     if not waiting:
         return decision

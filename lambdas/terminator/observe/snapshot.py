@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -386,24 +386,26 @@ def _that_tell(
     """Return for each target that moves the group of its app that has been whole on it for longest.
 
     Since when its members are in service tells whether the target is proven: if not by this
-    group, then by none of the others that are whole. Groups that follow releases have one target,
-    those that follow a template alone another.
+    group, then by none of the others that are whole. The release is a target, and so is what is
+    launched.
     """
 
-    def target(group: OptedIn) -> tuple[str, object]:
+    def targets(group: OptedIn) -> Iterator[tuple[str, object]]:
         if group.policy.follows_release:
-            return group.app, None
-        return group.app, _followed(group.described, group.policy, seen)[1]
+            yield group.app, None
+        if group.policy.follows_template:
+            yield group.app, _followed(group.described, group.policy, seen)[1]
 
     def oldest(group: OptedIn) -> tuple[datetime, str]:
         return _oldest([group], group.app, seen), group.name
 
-    targets = {target(each) for each in moving}
+    wanted = {of for each in moving for of in targets(each)}
     found: dict[tuple[str, object], OptedIn] = {}
     for group in sorted(whole, key=oldest):
-        if (of := target(group)) in targets:
-            found.setdefault(of, group)
-    return list(found.values())
+        for of in targets(group):
+            if of in wanted:
+                found.setdefault(of, group)
+    return list({each.name: each for each in found.values()}.values())
 
 
 def _oldest(groups: Iterable[OptedIn], app: str, seen: Snapshot) -> datetime:
