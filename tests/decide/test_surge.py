@@ -230,6 +230,21 @@ def test_a_refresh_that_failed_for_three_hours_needs_a_person() -> None:
     assert not surges(one(since=181)).needs_attention
 
 
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"texts": {"pause": "deploying"}},
+        {"guards": Preflight(alarms=(Alarm("x", "OK", ago(1), ago(1)),))},
+        {"guards": Preflight(other_app="api goes first")},
+    ],
+)
+def test_so_it_does_whatever_else_holds_the_group(held: dict[str, Any]) -> None:
+    texts, guards = held.get("texts", {}), held.get("guards", Preflight())
+    for refreshes, told in (((Refresh("Failed", ago(150)),), True), ((), False)):
+        decision = surges(one(since=181, refreshes=refreshes, guards=guards), **texts)
+        assert (decision.kind, decision.needs_attention) == ("hold", told)
+
+
 def test_a_group_that_follows_its_template_is_refreshed_too() -> None:
     launches = Launches(Origin("lt-1", 2), dated=ago(60))
     of = one(replace(OLD, origin=Origin("lt-1", 1)), released=None, launches=launches)

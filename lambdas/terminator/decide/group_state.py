@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from operator import itemgetter
 from typing import Final
 
 from terminator.config.tags import Policy
@@ -18,6 +19,7 @@ from terminator.model import (
     NoTemplate,
     Origin,
     Preflight,
+    Refresh,
     Released,
     Source,
 )
@@ -28,7 +30,7 @@ _MOST_RETRIES: Final = 32
 DAY: Final = timedelta(days=1)
 # What instances of a group are ordered by: all of them have a version, or none has.
 Rank = tuple[int] | tuple[Version, int]
-# For so long launches may fail, or a canary be overdue, before a person has to act.
+# For so long launches or refreshes may fail, or a canary be overdue, before a person has to act.
 TROUBLED: Final = timedelta(hours=3)
 
 
@@ -506,6 +508,31 @@ class GroupState:
         """
         retry = self.policy.canary_retry
         return min(max(came - reference, retry), _MOST_RETRIES * retry)
+
+    # Instance refreshes.
+
+    @cached_property
+    def refresh_tries(self) -> tuple[tuple[datetime, Refresh], ...]:
+        """The refreshes since the target became the target, with their begin; newest first."""
+        tried = [
+            (r.began, r) for r in self.group.refreshes if r.began and r.began >= self.tried_from
+        ]
+        return tuple(sorted(tried, key=itemgetter(0), reverse=True))
+
+    @cached_property
+    def tried_from(self) -> datetime:
+        """From when on a refresh tried the target.
+
+        Where nobody knows since when it is the target: what replaced nothing since the one began,
+        and what it should run was made.
+        """
+        if self.since is not None:
+            return self.since
+        dates = [began(each) for each in self.members]
+        dates += [self.released.release.modified] if self.released else []
+        if isinstance(self.group.launches, Launches) and self.group.launches.dated:
+            dates.append(self.group.launches.dated)
+        return max(dates, default=self.now)
 
     # Proof.
 

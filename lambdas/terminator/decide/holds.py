@@ -40,11 +40,11 @@ class HoldRule:
     """A hold by its name.
 
     It needs attention at once where it `never_ends` by itself, else once the group has been
-    behind its target for a day; or for `patience` where its launches fail or its canary is
-    overdue. `remedy` is what a person does then: what to do in words, and the command, in which
-    `{group}`, `{app}` and `{resource}` (of a tag) stand for those of the group. `reason` is None
-    where the hold is found by more than the state of the group. `canary` is what the group waits
-    for, where that is one.
+    behind its target for a day; or for `patience` where its launches fail, its canary is overdue
+    or a refresh has replaced nothing. `remedy` is what a person does then: what to do in words,
+    and the command, in which `{group}`, `{app}` and `{resource}` (of a tag) stand for those of the
+    group. `reason` is None where the hold is found by more than the state of the group. `canary`
+    is what the group waits for, where that is one.
     """
 
     name: HoldName
@@ -92,9 +92,10 @@ def remedy(decision: Decision, group: str, app: str | None) -> str | None:
 def is_late(state: GroupState, patience: timedelta = TROUBLED) -> bool:
     """Say whether the group has not converged for so long that a person has to act.
 
-    That is a day behind its target, or `patience` where its launches fail or its canary is
-    overdue. A group that is on target but not whole is late where one has been away, or
-    launches have failed, for three hours, or one has been on its way in for a day.
+    That is a day behind its target, or `patience` where its launches fail, its canary is overdue
+    or a refresh has replaced nothing. A group that is on target but not whole is late where one
+    has been away, or launches have failed, for three hours, or one has been on its way in for a
+    day.
     """
     if state.converged:
         return False
@@ -106,6 +107,7 @@ def is_late(state: GroupState, patience: timedelta = TROUBLED) -> bool:
         stuck = any(state.now - began(instance) > DAY for instance in entering)
         return stuck or max(lasting, default=_NOTHING) > TROUBLED
     trouble = failing is not None or any(map(state.is_overdue, state.not_come_up))
+    trouble |= any(refresh.replaced_nothing for _, refresh in state.refresh_tries)
     return state.behind is not None and state.behind > (patience if trouble else DAY)
 
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from operator import itemgetter
+from datetime import timedelta
 from typing import Final
 
 from terminator.decide import holds
 from terminator.decide.figures import figures
-from terminator.decide.group_state import TROUBLED, GroupState, began
+from terminator.decide.group_state import GroupState
 from terminator.decide.holds import hold
-from terminator.model import Alarm, Decision, Instance, Launches, Refresh, Surge
+from terminator.model import Alarm, Decision, Instance, Refresh, Surge
 from terminator.text import ago, lasting, left, plain, quoted
 
 _NOTHING: Final = timedelta(0)
@@ -44,7 +43,7 @@ def instead(decision: Decision, state: GroupState) -> Decision:
     if not state.policy.surge:
         return decision
     if running := next((each for each in state.group.refreshes if each.in_progress), None):
-        return _told(hold("instance_refresh", in_progress(running), state), state)
+        return hold("instance_refresh", in_progress(running), state)
     if decision.hold != "no_budget" or state.minimum < state.group.desired:
         return decision
     if state.group.desired != 1:
@@ -56,14 +55,13 @@ def instead(decision: Decision, state: GroupState) -> Decision:
         reason = f"{decision.reason}; surge is asked for, but {' and '.join(missing)}"
         return hold("surge_unfit", reason, state)
     is_one = len(state.members) == 1 and not state.in_flight
-    return _told(_of_one(state.outdated[0], state), state) if is_one else decision
+    return _of_one(state.outdated[0], state) if is_one else decision
 
 
 def _of_one(one: Instance, state: GroupState) -> Decision:
     """Start an instance refresh that replaces the one, or wait: the last try has its time."""
-    reference = _reference(state)
-    for came, refresh in _tries(state)[:1]:
-        wait = state.patience(came, reference) - (state.now - came)
+    for came, refresh in state.refresh_tries[:1]:
+        wait = state.patience(came, state.tried_from) - (state.now - came)
         if wait > _NOTHING:
             ended = f"{_ENDED.get(refresh.status, plain(refresh.status))}{_says(refresh)}"
             began = f"the instance refresh that began {ago(state.now - came)}"
@@ -117,34 +115,5 @@ def in_progress(refresh: Refresh) -> str:
     return f"an instance refresh is in progress ({far}){_says(refresh)}"
 
 
-def _tries(state: GroupState) -> list[tuple[datetime, Refresh]]:
-    """Return the refreshes since the target became the target, with their begin; newest first."""
-    reference = _reference(state)
-    tried = [(r.began, r) for r in state.group.refreshes if r.began and r.began >= reference]
-    return sorted(tried, key=itemgetter(0), reverse=True)
-
-
-def _reference(state: GroupState) -> datetime:
-    """Return from when on a refresh tried the target.
-
-    Where nobody knows since when it is the target: what replaced nothing since the one began, and
-    what it should run was made.
-    """
-    if state.since is not None:
-        return state.since
-    dates = [began(each) for each in state.members]
-    dates += [state.released.release.modified] if state.released else []
-    if isinstance(state.group.launches, Launches) and state.group.launches.dated:
-        dates.append(state.group.launches.dated)
-    return max(dates, default=state.now)
-
-
 def _says(refresh: Refresh) -> str:
     return f": {quoted(refresh.reason, _LONGEST_REASON)}" if refresh.reason else ""
-
-
-def _told(decision: Decision, state: GroupState) -> Decision:
-    """Return the decision, which needs a person where refreshes have failed for three hours."""
-    failed = any(refresh.replaced_nothing for _, refresh in _tries(state))
-    late = failed and state.behind is not None and state.behind > TROUBLED
-    return replace(decision, needs_attention=decision.needs_attention or late)
