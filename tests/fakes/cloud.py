@@ -39,7 +39,7 @@ from tests.fakes.groups import (
     number_of,
 )
 from tests.fakes.objects import UNVERSIONED, Stored, expired, newest_release, precedence, there
-from tests.fakes.refreshes import Refreshes
+from tests.fakes.refreshes import FakeRefresh, Refreshes
 
 # What tests take from here, whichever module it is in.
 __all__ = [
@@ -375,15 +375,20 @@ class Cloud:
     def start_refresh(self, group: FakeGroup, preferences: Mapping[str, Any]) -> str:
         """Start an instance refresh of a group that has none in progress; return its id."""
         refreshes = self.refreshed.setdefault(group.name, Refreshes())
-        if refreshes.running or group.name in self.refreshes:
+        if refreshes.running or self.refreshes.get(group.name) in {"InProgress", "Baking"}:
             raise refusal("InstanceRefreshInProgress", "an instance refresh is in progress")
         if group.suspends("InstanceRefresh"):
             raise refusal("ValidationError", "InstanceRefresh is suspended")
         return refreshes.start(group, preferences, self.now).id
 
     def cancel_refresh(self, group: FakeGroup) -> None:
-        """Cancel the instance refresh of a group, as somebody else may."""
-        self.refreshed[group.name].cancel(group, self.now, self.let_leave)
+        """Cancel the instance refresh of a group, as somebody else may; not if there is none."""
+        if group.name in self.refreshed:
+            self.refreshed[group.name].cancel(group, self.now, self.let_leave)
+
+    def refreshes_of(self, name: str) -> list[FakeRefresh]:
+        """Return the instance refreshes of a group that began, the newest last."""
+        return self.refreshed[name].of if name in self.refreshed else []
 
     def let_leave(self, group: FakeGroup, machine: Machine, cause: str = "") -> None:
         """Let a member begin to leave, whoever wants it, for a cause as AWS words it."""

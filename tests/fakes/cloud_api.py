@@ -237,8 +237,7 @@ def _refreshes(cloud: Cloud, AutoScalingGroupName: str) -> Any:
     cloud.called("DescribeInstanceRefreshes", AutoScalingGroupName)
     status = cloud.refreshes.get(AutoScalingGroupName)
     active = [{"Status": status}] if status else []
-    of = cloud.refreshed[AutoScalingGroupName].of if AutoScalingGroupName in cloud.refreshed else ()
-    rows = [each.row() for each in reversed(of)]
+    rows = [each.row() for each in reversed(cloud.refreshes_of(AutoScalingGroupName))]
     return {"InstanceRefreshes": [*active, *rows, {"Status": "Successful"}]}
 
 

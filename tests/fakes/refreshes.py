@@ -23,7 +23,8 @@ class FakeRefresh:
     """An instance refresh: which old ones it has still to replace, by id, and how it stands.
 
     `moved` is when it last replaced one, or began; `launches` says that it has a new one, or is
-    about to have one, for which no old one has gone yet.
+    about to have one, for which no old one has gone yet. One that `chose` ended while more were
+    healthy than are desired: its group chooses which of them stay.
     """
 
     id: str
@@ -36,6 +37,7 @@ class FakeRefresh:
     ended: datetime | None = None
     total: int = 0
     launches: bool = False
+    chose: bool = False
 
     @property
     def runs(self) -> bool:
@@ -164,6 +166,7 @@ class Refreshes:
         surplus = len(here) - group.desired
         ill = [m for m in here if not _is_ready(group, m, now, timedelta(0))]
         ill.sort(key=lambda m: m.launched, reverse=True)
+        running.chose = len(ill) < surplus
         for machine in ill[: max(0, surplus)]:
             leave(group, machine)
 

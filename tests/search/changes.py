@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from tests.fakes.cloud import OLD, Cloud, FakeGroup, Machine, minutes
 from tests.fakes.groups import Boots, LaunchHook, Program, Template
@@ -158,6 +161,32 @@ def _refresh(cloud: Cloud, group: FakeGroup, number: int) -> None:
     cloud.refreshes[group.name] = statuses[number % 4]
 
 
+def _start_refresh(cloud: Cloud, group: FakeGroup, _number: int) -> None:
+    """Let somebody begin an instance refresh, where none is in progress."""
+    preferences = {
+        "MinHealthyPercentage": 100,
+        "MaxHealthyPercentage": 100,
+        "InstanceWarmup": 300,
+        "ScaleInProtectedInstances": "Ignore",
+    }
+    with suppress(ClientError):
+        cloud.start_refresh(group, preferences)
+
+
+def _cancel_refresh(cloud: Cloud, group: FakeGroup, _number: int) -> None:
+    cloud.cancel_refresh(group)
+
+
+def _max_size(_cloud: Cloud, group: FakeGroup, number: int) -> None:
+    """Leave no room for more members than are desired, or much."""
+    group.max_size = (group.desired, 1000)[number % 2]
+
+
+def _checks(_cloud: Cloud, group: FakeGroup, number: int) -> None:
+    if group.balanced:
+        group.checks = "ELB" if number % 2 else "EC2"
+
+
 def _set_alarm(cloud: Cloud, _group: FakeGroup, number: int) -> None:
     cloud.alarms["errors"] = ("OK", "ALARM", "INSUFFICIENT_DATA")[number % 3]
 
@@ -282,6 +311,11 @@ CHANGES: Mapping[str, Change] = {
     "leave slowly": _leave_slowly,
     "repair nothing": _repair_nothing,
     "refresh": _refresh,
+    "start a refresh": _start_refresh,
+    "cancel the refresh": _cancel_refresh,
+    "surge": _tag("surge", "", "refresh", "refresh", UNREADABLE),
+    "max size": _max_size,
+    "checks": _checks,
     "set an alarm": _set_alarm,
     "make a version": _make_version,
     "delete a version": _delete_version,
@@ -338,6 +372,8 @@ def mend(cloud: Cloud) -> None:
     cloud.deaf_until = 0
     cloud.keeps = cloud.expires_after = None
     cloud.refreshes.clear()
+    for group in cloud.by_name():
+        cloud.cancel_refresh(group)
     cloud.alarms = {"errors": "OK", "unknown": "OK"}
     for key in cloud.comes_up:
         cloud.comes_up[key] = "good"
@@ -378,8 +414,7 @@ def _oldest_version(cloud: Cloud, group: FakeGroup) -> int:
 def _repair(cloud: Cloud, group: FakeGroup) -> None:
     for tag in ("pause", "minimun", "window", "max-age", "ill"):
         group.tags.pop(f"terminator:{tag}", None)
-    if group.tags.get("terminator:minimum") == UNREADABLE:
-        del group.tags["terminator:minimum"]
+    group.tags = {tag: text for tag, text in group.tags.items() if text != UNREADABLE}
     if group.tags.get("terminator:images") and "template" not in group.follows:
         del group.tags["terminator:images"]
     group.more.clear()
@@ -443,9 +478,17 @@ def minimum(group: FakeGroup) -> int:
     return -(-group.desired * int(text[:-1]) // 100) if text[-1] == "%" else int(text)
 
 
+def surges(group: FakeGroup) -> bool:
+    """Say whether a group is one that is replaced by an instance refresh, and has to stay."""
+    asks = group.tags.get("terminator:surge") == "refresh"
+    is_one = group.desired == 1 <= minimum(group)
+    watched = group.balanced and group.checks == "ELB"
+    return asks and is_one and watched and group.max_size > 1 and not group.pool
+
+
 def cannot_converge(group: FakeGroup) -> str | None:
     """Say why a group cannot converge by the rules themselves, None where it can."""
-    if group.desired and minimum(group) >= group.desired:
+    if group.desired and minimum(group) >= group.desired and not surges(group):
         return "its minimum is all that is desired"
     return None
 

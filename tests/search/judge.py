@@ -6,7 +6,7 @@ right before, and after a wait of 30 seconds those that are dead.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from tests.search import oracle
 from tests.search.history import RANKS
 from tests.search.oracle import NOT_KNOWN, Member, Seen
-from tests.search.tape import ACTIVITIES, ALARMS, GROUPS, REFRESHES, Call, Look, Run, tags
+from tests.search.tape import ACTIVITIES, ALARMS, GROUPS, Call, Look, Run, tags
 
 _SECOND_LOOK = timedelta(seconds=30)
 _NEIGHBOURS = 10
@@ -28,11 +28,15 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Expected:
-    """Who must go by the rules, over what was seen, and how far it got."""
+    """Who must go by the rules, over what was seen, and how far it got.
+
+    With `surges` it is an instance refresh that must replace the one that goes.
+    """
 
     goes: list[str]
     seen: Seen
     yet: str
+    surges: bool = False
 
 
 class BrokenPromiseError(AssertionError):
@@ -59,9 +63,13 @@ def judge(run: Run) -> Iterator[str]:
         promise(unlisted and not run.calls, "a failure stops nobody else", repr(run.raised))
         yield "listing failed"
         return
-    promise(not (run.config.dry_run and run.tries), "a dry run stops before acting")
+    acted = run.tries or run.starts
+    promise(not (run.config.dry_run and acted), "a dry run stops before acting")
     promise(set(run.owners) >= {id_ for id_, _ in run.tries}, "no other group is touched")
     promise(len(set(run.tries)) == len(run.tries), "no termination is tried twice")
+    started = [call.asked["AutoScalingGroupName"] for call in run.starts]
+    promise(len(set(started)) == len(started), "no refresh is tried twice", started)
+    promise(set(started) <= run.listing.keys(), "no other group is touched", started)
     for line in run.tape.lines:
         text = line.text.replace("…", "")
         promise(text.isprintable() and text.isascii(), "logs are safe", line.text)
@@ -84,6 +92,12 @@ def _reported(run: Run, name: str, record: Record) -> None:
     refused = {id_ for id_, failed in tried if failed is not None}
     told = record["deferred"].keys() | record["failed"].keys()
     promise(told >= refused, "what was refused is told", (record, refused))
+    starts = run.started(name)
+    promise(not (starts and tried), "a surge never runs beside our own terminations", name)
+    begun = [call.what["InstanceRefreshId"] for call in starts if call.what]
+    promise([record["refresh"]] == (begun or [None]), "what was begun is told", (record, begun))
+    failed = {record["to_refresh"] for call in starts if call.failed is not None}
+    promise(told >= failed, "a refresh that was refused is told", record)
 
 
 @dataclass(frozen=True)
@@ -109,7 +123,7 @@ class Judge:
 
         It is asked once, and of no app all whose groups have converged.
         """
-        acting = sum(call.name == REFRESHES for call in self.run.calls)
+        acting = sum(map(self.run.is_guard, self.run.calls))
         alarms = sum(call.name == ALARMS for call in self.run.calls)
         zips = sum(call.name == "get_object" and "Range" in call.asked for call in self.run.calls)
         promise(
@@ -145,6 +159,10 @@ class Judge:
             self._alone(name)
         if is_canary and tried[0][1] in {None, *_UNCLEAR}:
             self.sent[run.app(run.listing[name])] = name
+        for start in run.started(name):
+            self._well_begun(name, start)
+            if start.failed in {None, *_UNCLEAR}:
+                self.sent[run.app(run.listing[name])] = name
         if _is_hindered(run, name):
             yield "hindered"
             return
@@ -169,9 +187,14 @@ class Judge:
     def _as_expected(self, name: str, record: Record, expected: Expected) -> None:
         wanted, seen = expected.goes, expected.seen
         shown = Telling(seen, wanted, record)
-        promise(record["to_terminate"] == wanted, "all that may go goes, in its order", shown)
-        whole = self.run.config.dry_run or _is_whole(self.run, name, wanted)
+        goes, one = ([], wanted[0]) if expected.surges else (wanted, None)
+        promise(record["to_terminate"] == goes, "all that may go goes, in its order", shown)
+        begins = record["to_refresh"] == one
+        promise(begins, "a refresh begins where it is due, and nowhere else", shown)
+        whole = self.run.config.dry_run or _is_whole(self.run, name, goes)
+        started = bool(one and not self.run.config.dry_run)
         promise(whole, "what was decided is done", shown)
+        promise(len(self.run.started(name)) == started, "what was decided is begun", shown)
         if not wanted:
             _reasoned(expected, record, shown)
         if not oracle.broken_settings(seen):
@@ -186,9 +209,31 @@ class Judge:
     # What went.
 
     def _harmless(self, name: str, goes: Sequence[str]) -> bool:
-        """Check that those that went could go, both as they were planned and as described again.
+        """Check that those that went could go; return whether they went without proof."""
+        confirmed = self._confirmed_to_break_nothing(name, goes, oracle.broken)
+        return confirmed.converged or bool(confirmed.ill) or not confirmed.proof
 
-        Return whether they went without proof.
+    def _well_begun(self, name: str, start: Call) -> None:
+        """Check that a refresh could begin, and that what it asks for launches first."""
+        record = self.run.records[name]
+        promise(record["to_refresh"], "what a refresh replaces is told", record)
+        confirmed = self._confirmed_to_break_nothing(name, [record["to_refresh"]], oracle.spoiled)
+        asked = (start.asked.get("Strategy"), start.asked.get("Preferences"))
+        wanted = ("Rolling", confirmed.preferences)
+        promise(asked == wanted, "a refresh launches first, and waits", (asked, wanted))
+        promise(
+            start.asked.keys() == {"AutoScalingGroupName", "Strategy", "Preferences"},
+            "a refresh changes nothing of its group",
+            start.asked,
+        )
+        self._alone(name)
+
+    def _confirmed_to_break_nothing(
+        self, name: str, goes: Sequence[str], breaks: Callable[[Seen, list[Member]], str | None]
+    ) -> Seen:
+        """Check that no promise breaks, as it was planned and as the group was described again.
+
+        Return the latter.
         """
         run = self.run
         call = run.confirmation(name)
@@ -198,7 +243,7 @@ class Judge:
         row, at = run.listing[name], run.planned_at(name)
         planned = run.guarded(run.see(row, run.first_look, at))
         look = run.last_look if run.is_late(call) else run.first_look
-        if run.is_late(call) and goes[0] not in {m.id for m in oracle.owed(planned)}:
+        if run.is_late(call) and goes[0] not in {m.id for m in oracle.chosen(planned)}:
             planned = run.guarded(run.see(row, look, at))
         planned = oracle.with_others(planned, self._app(name))
         confirmed = run.guarded(run.see(call.what["AutoScalingGroups"][0], look, call.at))
@@ -206,12 +251,12 @@ class Judge:
             members = [m for m in seen.members if m.id in goes]
             promise(len(members) == len(goes), "only members go", goes)
             told = Telling(seen, goes, run.records[name])
-            broken = oracle.broken(seen, members)
+            broken = breaks(seen, members)
             promise(broken is None, broken or "", told)
             asks = seen.converged or seen.ill or not seen.proof
             read = not asks or not seen.by_bucket or run.zip_reads(seen)
             promise(read, "no canary goes before its zip was read", told)
-        return confirmed.converged or bool(confirmed.ill) or not confirmed.proof
+        return confirmed
 
     def _alone(self, name: str) -> None:
         """Check that in this run no other group of its app has sent a canary."""
@@ -233,7 +278,7 @@ class Judge:
         if run.is_unobserved(row, look):
             return None
         first = self._guarded(plain)
-        goes = oracle.owed(first)
+        goes = oracle.chosen(first)
         if not goes:
             return Expected([], first, "planned")
         if first.is_doubted(goes[0]):
@@ -243,12 +288,12 @@ class Judge:
     def _guarded(self, seen: Seen) -> Seen:
         """Return what a group was planned over: with its guards, where anything would go."""
         run, name = self.run, seen.name
-        if not oracle.owed(oracle.unguarded(seen)):
-            asked = run.made(REFRESHES, name)
-            told = Telling(seen, [], run.records[name])
+        would_go = oracle.chosen(oracle.unguarded(seen))
+        told = Telling(seen, [m.id for m in would_go], run.records[name])
+        if not would_go:
+            asked = run.is_guarded(name)
             promise(not asked, "guards are asked of groups that would act only", told)
             return seen
-        told = Telling(seen, [m.id for m in oracle.owed(oracle.unguarded(seen))], run.records[name])
         promise(run.is_guarded(name), "guards are asked of groups that would act", told)
         early = run.made(ACTIVITIES, name)[0].at - oracle.longest_age(seen) - _LONGEST_HOOK
         entered = run.entered(name)
@@ -272,11 +317,11 @@ class Judge:
         if left:
             return self._confirmed(first, left, spared)
         after = run.see(row, look, slept.at, spared)
-        again = oracle.owed(after)
+        again = oracle.chosen(after)
         if not again or after.is_doubted(again[0]):
             return Expected([], after, "looked twice")
         after = self._guarded(after)
-        again = oracle.owed(after)
+        again = oracle.chosen(after)
         return self._confirmed(after, again, spared) if again else Expected([], after, "planned")
 
     def _spared(self, first: Seen, goes: Sequence[Member], look: Look) -> frozenset[str]:
@@ -315,7 +360,7 @@ class Judge:
         look = run.last_look if run.is_late(call) else run.first_look
         plain = run.see(rows[0], look, call.at, spared)
         fresh = replace(plain, refresh=seen.refresh, alarms=seen.alarms, zip_bad=seen.zip_bad)
-        now = oracle.owed(fresh)
+        now = oracle.chosen(fresh)
         if not now:
             return Expected([], fresh, "planned")
         otherwise = _kind(seen, before[0].id) != _kind(fresh, now[0].id)
@@ -328,13 +373,14 @@ class Judge:
         alone = recycles or not (fresh.proof or oracle.is_proven(fresh, self._app(name)))
         if sent != name and alone:
             return Expected([], replace(fresh, first=(sent,)), "planned")
-        return Expected(agreed, fresh, "confirmed")
+        return Expected(agreed, fresh, "confirmed", surges=not oracle.owed(fresh))
 
 
-def _kind(seen: Seen, id_: str) -> tuple[bool, bool]:
-    """Say whether one that goes runs what it should, and whether it is away."""
+def _kind(seen: Seen, id_: str) -> tuple[bool, bool, bool]:
+    """Say whether one that goes runs what it should, is away, and is replaced by a refresh."""
     [member] = [m for m in seen.members if m.id == id_]
-    return seen.converged or member in seen.ill, seen.is_doubted(member)
+    recycles = seen.converged or member in seen.ill
+    return recycles, seen.is_doubted(member), not oracle.owed(seen)
 
 
 def _recycled(expected: Expected, record: Record) -> Iterator[str]:
@@ -407,7 +453,9 @@ def _is_hindered(run: Run, name: str) -> bool:
     """Say whether a fault, or lack of time, could have kept a group from being served."""
     if run.tape.seconds < _PLENTY_OF_SECONDS:
         return True
-    return any(call.failed is not None and _touches(call, name) for call in run.calls)
+    # What was not observed is told from what was shown.
+    failed = [call for call in run.calls if call.failed is not None]
+    return any(_touches(call, name) for call in failed if call is not run.observed(name))
 
 
 def _touches(call: Call, name: str) -> bool:
@@ -422,7 +470,6 @@ def _touches(call: Call, name: str) -> bool:
         case "head_object":
             return "VersionId" not in asked
         case (
-            # What was not observed is told from what was shown.
             "describe_target_health"
             | "describe_instance_health"
             | "describe_scaling_activities"
@@ -432,6 +479,7 @@ def _touches(call: Call, name: str) -> bool:
             | "list_object_versions"
             | "probe"
             | "terminate_instance_in_auto_scaling_group"
+            | "start_instance_refresh"
         ):
             return False
         case _:

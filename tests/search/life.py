@@ -32,13 +32,14 @@ from tests.search.changes import (
     make_version,
     mend,
     minimum,
+    surges,
     template_of,
     unconverged,
 )
 from tests.search.history import RANKS, Target, find, same
 from tests.search.judge import BrokenPromiseError, judge, promise
 from tests.search.oracle import WINDOW, Member
-from tests.search.tape import FAULTS, TAMPERINGS, TERMINATE, Run, Tape, Trick, run
+from tests.search.tape import FAULTS, START, TAMPERINGS, TERMINATE, Run, Tape, Trick, run
 
 COUNTS: Counter[str] = Counter()
 # At the end of a life: long enough to pass waits of hours, short enough to see each canary.
@@ -68,21 +69,42 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "deep warm pool": {"pool": 3},
     "checked": {"checks": "ELB", "balanced": True},
 }
-_GROUPS = st.fixed_dictionaries(
-    {
-        "desired": st.sampled_from((3, 4, 1, 2, 6, 0)),
-        "app": st.sampled_from(("web", "web", "web", "api")),
-        "minimum": st.sampled_from(("1", "50%", "0", "2", "100%")),
-        "max-unavailable": st.sampled_from(("100%", "25%", "1", "2")),
-        "grace": st.sampled_from((0, 5, 60)),
-        "balanced": st.booleans(),
-        "canary-retry": st.sampled_from(("30m", "30m", "5m")),
-        "window": st.sampled_from(("always", "always", "always", WINDOW)),
-        "kind": st.sampled_from(("plain", "plain", "plain", *KINDS)),
-        "follow": st.sampled_from((*("release",) * 4, *_FOLLOWS)),
-        "images": st.booleans(),
-    }
-)
+_ANY: Mapping[str, st.SearchStrategy[Any]] = {
+    "desired": st.sampled_from((3, 4, 1, 2, 6, 0)),
+    "app": st.sampled_from(("web", "web", "web", "api")),
+    "minimum": st.sampled_from(("1", "50%", "0", "2", "100%")),
+    "max-unavailable": st.sampled_from(("100%", "25%", "1", "2")),
+    "grace": st.sampled_from((0, 5, 60)),
+    "balanced": st.booleans(),
+    "canary-retry": st.sampled_from(("30m", "30m", "5m")),
+    "window": st.sampled_from(("always", "always", "always", WINDOW)),
+    "kind": st.sampled_from(("plain", "plain", "plain", *KINDS)),
+    "follow": st.sampled_from((*("release",) * 4, *_FOLLOWS)),
+    "images": st.booleans(),
+}
+# A group of one that is released without a gap.
+_ONE: Mapping[str, st.SearchStrategy[Any]] = {
+    **_ANY,
+    "desired": st.just(1),
+    "minimum": st.sampled_from(("1", "100%")),
+    "kind": st.just("checked"),
+    "surge": st.just("refresh"),
+}
+_GROUPS = st.sampled_from((_ANY, _ANY, _ANY, _ANY, _ONE)).flatmap(st.fixed_dictionaries)
+# What may happen before a refresh, and to it, as changes with the number of each.
+_BEFORE_A_REFRESH: Mapping[str, Sequence[tuple[str, int]]] = {
+    "an alarm rings": (("alarms", 1), ("set an alarm", 0)),
+}
+_DURING_A_REFRESH: Mapping[str, Sequence[tuple[str, int]]] = {
+    "somebody cancels it": (("cancel the refresh", 0),),
+    "an alarm rings": (("set an alarm", 1),),
+    "launches fail": (("launching", 1),),
+    "launches hang": (("launching", 2),),
+    "it is paused": (("pause", 0),),
+    "surge is asked for no more": (("surge", 0),),
+    "the old one is reclaimed": (("reclaim", 0),),
+    "the new one is reclaimed": (("reclaim", 1),),
+}
 _LADDER = sorted(RANKS.keys() - {LAST}, key=lambda version: (RANKS[version], version))
 # How much higher than the release to run a new one is.
 _HIGHER = st.sampled_from((1, 1, 1, 2, 0, -1))
@@ -108,6 +130,7 @@ _AMID = st.sampled_from(
         "describe_scaling_activities",
         "sleep",
         TERMINATE,
+        START,
     )
 )
 # What is likely to matter between the look and the kill.
@@ -116,6 +139,7 @@ _MEANWHILE = st.sampled_from(
         *("protect", "protect", "reclaim", "vanish", "fall ill", "stand by", "scale", "pause"),
         *("minimum", "max-unavailable", "window", "alarms", "suspend", "delete"),
         *("repoint", "make a version", "follow"),
+        *("surge", "max size", "start a refresh"),
     )
 )
 _NTH = st.sampled_from((1, 1, 2, 3))
@@ -137,6 +161,8 @@ _CALLS = st.sampled_from(
         "probe",
         TERMINATE,
         TERMINATE,
+        START,
+        START,
     )
 )
 
@@ -246,6 +272,7 @@ class Life(RuleBasedStateMachine):
             more["template"] = template_of(made["app"])
             tags |= {"terminator:follow": follow}
             tags |= {"terminator:images": "true"} if made.get("images") else {}
+        tags |= {"terminator:surge": made["surge"]} if "surge" in made else {}
         self.cloud.add_group(name, made["desired"], tags=tags, apart=1, **more)
 
     def _group(self, which: int) -> FakeGroup:
@@ -479,6 +506,37 @@ class Life(RuleBasedStateMachine):
             COUNTS[f"images that were bad, and healed: {way}"] += 1
             left = [(m.id, m.template, m.version) for each in can for m in each.counted()]
             promise(healed, "an older version, the bad one's deletion or a better one heals", left)
+
+    # Surge.
+
+    def _ones(self) -> list[int]:
+        """Return the numbers of the groups of one that an instance refresh replaces."""
+        return [number for number, each in enumerate(self.cloud.by_name()) if surges(each)]
+
+    @rule(
+        which=_WHICH,
+        boots=_BOOTS,
+        meanwhile=st.sampled_from(("nothing", "nothing", "nothing", *_DURING_A_REFRESH)),
+        periods=st.sampled_from((6, 24)),
+        every=st.sampled_from((5, 60)),
+    )
+    @_step
+    def release_to_one(
+        self, which: int, boots: str, meanwhile: str, periods: int, every: int
+    ) -> None:
+        """Release to a group of one, let something happen to its refresh, and run on."""
+        ones = self._ones()
+        if not ones:
+            return
+        number = ones[which % len(ones)]
+        for change, by in _BEFORE_A_REFRESH.get(meanwhile, ()):
+            self._change(change, number, by)
+        self.unpoint(number)
+        self.release(number, 1, boots)
+        self.scheduled(3)
+        for change, by in _DURING_A_REFRESH.get(meanwhile, ()):
+            self._change(change, number, by)
+        self.scheduled(periods, every=every)
 
     # Age and taint.
 
@@ -851,6 +909,12 @@ class Life(RuleBasedStateMachine):
         COUNTS["terminations"] += len(self.cloud.kills) - before
         if tricks:
             self._disturb()
+        else:
+            self._goes_beside_none(before)
+        for start in (each for each in done.starts if each.failed in {None, "lost"}):
+            self._begins_rarely(self.cloud.groups[start.asked["AutoScalingGroupName"]])
+        for number in self._ones():
+            self._costs_nothing(self._group(number))
         tried = {id_ for id_, _ in done.tries}
         for name, id_ in (
             (name, id_) for _, name, id_ in self.cloud.kills[before:] if id_ in tried
@@ -906,6 +970,57 @@ class Life(RuleBasedStateMachine):
         COUNTS["serving instances taken for dead"] += serves
         vouched = group.balanced and serves and lost.target == "healthy"
         promise(not vouched, "nothing dies that its load balancer calls healthy", lost.id)
+
+    def _goes_beside_none(self, before: int) -> None:
+        """Check that nothing of a group went while an instance refresh of it was in progress."""
+        for when, name, id_ in self.cloud.kills[before:]:
+            beside = [
+                each.id
+                for each in self.cloud.refreshes_of(name)
+                if each.began <= when and (each.ended is None or when < each.ended)
+            ]
+            promise(not beside, "truly, nothing goes during an instance refresh", (id_, beside))
+
+    def _begins_rarely(self, group: FakeGroup) -> None:
+        """Check that refreshes that try a release begin at growing distances, and are few."""
+        COUNTS["instance refreshes begun"] += 1
+        since = self.released_at.get(group.app)
+        moved = self.meddled or self.cloud.lag or self.cloud.skew or since is None
+        known = self.cloud.bucket and self.cloud.versioned and "template" not in group.follows
+        if moved or not known or since is None:
+            return
+        begun = [e.began for e in self.cloud.refreshes_of(group.name) if e.began >= since]
+        if len(begun) < 2:
+            return
+        COUNTS["instance refreshes begun anew"] += 1
+        *_, last, now = begun
+        retry = minutes(int(group.tags.get("terminator:canary-retry", "30m")[:-1]))
+        kept = now - last >= min(max(last - since, retry), 32 * retry)
+        promise(kept, "truly, refreshes begin at growing distances", (group.name, begun))
+        retries = (now - since) / retry
+        few = len(begun) <= 3 + log2(max(1, retries)) + retries / 32
+        promise(few, "refreshes are few, at any period", (group.name, len(begun)))
+
+    def _costs_nothing(self, group: FakeGroup) -> None:
+        """Check that one serves where nothing but releases has happened to a group of one.
+
+        What serves for as long as it takes to believe in it, and then dies, nobody can tell; and
+        where two were healthy when AWS gave up, it keeps the one it chooses.
+        """
+        refreshes = self.cloud.refreshes_of(group.name)
+        if self.meddled or self.cloud.lag or any(each.chose for each in refreshes):
+            return
+        believed = group.grace + minutes(10)
+        hurt = any(m.deaf or (m.sick and not m.program.refused) for m in group.machines)
+        dies = [m.program.dies for m in group.machines if m.program.dies is not None]
+        if hurt or any(each + minutes(2) > believed for each in dies):
+            return
+        told = [(m.id, m.version, m.state(self.cloud.now), m.target) for m in group.counted()]
+        serves = self.cloud.available(group) > 0
+        promise(serves, "a release costs a group of one that surges nothing", (group.name, told))
+        COUNTS["looks at a group of one, at which one serves"] += 1
+        if refreshes and refreshes[-1].status == "Failed":
+            COUNTS["looks at one that serves after a refresh that failed"] += 1
 
     def _takes_one(self, group: FakeGroup, lost: Machine, *, calm: bool) -> None:
         """Check that age and taint take one of a group all whose others serve."""
@@ -1028,13 +1143,19 @@ class Life(RuleBasedStateMachine):
                 break
         else:
             raise BrokenPromiseError("every group that can converge does", waiting)
-        before = len(self.cloud.kills)
+        before, begun = len(self.cloud.kills), COUNTS["instance refreshes begun"]
         for _ in range(3):
             self.cloud.wait(_PERIOD)
             self._run()
+        begins = COUNTS["instance refreshes begun"] > begun
+        promise(not begins, "what has converged is not refreshed")
         groups = self.cloud.by_name()
         cannot = {group.name for group in groups if cannot_converge(group)}
         more = [kill for kill in self.cloud.kills[before:] if kill[1] not in cannot]
         promise(not more, "what has converged stays", more)
+        ones = sum(map(surges, groups))
+        COUNTS["groups of one that surge, and converged at last"] += ones
+        for each in (each for group in groups for each in self.cloud.refreshes_of(group.name)):
+            COUNTS[f"instance refreshes: {each.status}"] += 1
         COUNTS["groups converged at last"] += len(groups) - len(cannot)
         COUNTS["groups that cannot converge"] += len(cannot)

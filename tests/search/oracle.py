@@ -21,7 +21,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 DEFAULTS = {"minimum": "50%", "max-unavailable": "25%", "bake-time": "10m", "canary-retry": "30m"}
 KNOWN = {
     *("enabled", "app", "pause", "window", "alarms", "warm-up"),
-    *("follow", "images", "max-age", "ill"),
+    *("follow", "images", "max-age", "ill", "surge"),
     *DEFAULTS,
 }
 UNREADABLE = "lots"
@@ -30,6 +30,11 @@ WINDOW, OPENS, CLOSES = "Mon-Sun 08:00-20:00 UTC", 8, 20
 # What was not looked up counts as the newest of all.
 NOT_KNOWN = datetime.max.replace(tzinfo=UTC)
 _MOST_RETRIES = 32
+# So long has a new one to serve at least, and so many alarms at most end its refresh.
+_LEAST_WARM_UP = 10 * MINUTE
+_MOST_ALARMS = 10
+# How a refresh may have ended.
+_ENDED = {"Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"}
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,24 @@ class Alarm:
 
 
 @dataclass(frozen=True)
+class Refresh:
+    """An instance refresh as AWS lists it; `began` is None where it does not say when."""
+
+    status: str
+    began: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is not in progress any more."""
+        return self.status in _ENDED
+
+    @property
+    def replaced_nothing(self) -> bool:
+        """Whether it ended without success."""
+        return self.ended and self.status != "Successful"
+
+
+@dataclass(frozen=True)
 class Seen:
     """A group as a run was shown it. `target` is None where a bucket holds none for it.
 
@@ -158,7 +181,7 @@ class Seen:
     `failed` are when launches failed. `refresh`, `alarms` and `zip_bad` are what its guards said.
     `first` are the groups of its app whose canary goes first, `bakers` those where one bakes.
     `moving` are those that have not converged. `launches` is what it launches from, None where it
-    does not follow that.
+    does not follow that. `refreshes` are its instance refreshes, listed before it was planned.
     """
 
     row: Mapping[str, Any]
@@ -175,6 +198,7 @@ class Seen:
     bakers: tuple[str, ...] = ()
     moving: tuple[str, ...] = ()
     launches: Launches | None = None
+    refreshes: tuple[Refresh, ...] = ()
 
     @property
     def name(self) -> str:
@@ -444,11 +468,18 @@ class Seen:
 
     def _is_left_ill(self, member: Member) -> bool:
         """Whether its load balancers call it unhealthy, if it has some, and nobody replaces it."""
+        return not self.is_balanced or (member.unhealthy and not self.is_checked)
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether it has a load balancer."""
         names = ("TargetGroupARNs", "LoadBalancerNames", "TrafficSources")
-        if not any(self.row.get(name) for name in names):
-            return True
-        checks = self.row.get("HealthCheckType", "").split(",")
-        return member.unhealthy and "ELB" not in checks
+        return any(self.row.get(name) for name in names)
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether its health checks include its load balancers."""
+        return "ELB" in self.row.get("HealthCheckType", "").split(",")
 
     def is_doubted(self, member: Member) -> bool:
         """Whether it goes only if it is away at a second look too."""
@@ -666,6 +697,75 @@ class Seen:
             return False
         return member.left < self.since - self.doubt
 
+    # Surge.
+
+    @property
+    def surges(self) -> bool:
+        """Whether it asks for an instance refresh where nothing is to spare."""
+        return self.tags.get("surge") == "refresh"
+
+    @property
+    def is_refreshed(self) -> bool:
+        """Whether it surges, and an instance refresh is in progress, whoever began it."""
+        return self.surges and not all(each.ended for each in self.refreshes)
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether there is room for a second one, and a load balancer tells whether it serves."""
+        room = self.row["MaxSize"] > 1 and "WarmPoolConfiguration" not in self.row
+        return room and self.is_balanced and self.is_checked
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it is one, which has to stay: to be replaced by a refresh, where it surges."""
+        return self.surges and self.desired == 1 <= self.minimum
+
+    @cached_property
+    def refresh_tries(self) -> list[tuple[datetime, Refresh]]:
+        """The refreshes that tried the target, the newest first, with their begin.
+
+        Where nobody knows since when it is the target, they are those since the one began, and
+        since what it should run was made.
+        """
+        begun = [(each.began, each) for each in self.refreshes if each.began]
+        return sorted(
+            (each for each in begun if each[0] >= self._tried_from), key=lambda each: each[0]
+        )[::-1]
+
+    @cached_property
+    def _tried_from(self) -> datetime:
+        if self.since is not None:
+            return self.since
+        dates = [m.began for m in self.counted]
+        dates += [self.released.uploaded] if self.released else []
+        dates += [self.launches.made] if self.launches and self.launches.made else []
+        return max(dates, default=self.now)
+
+    @property
+    def refresh_wait(self) -> timedelta:
+        """How long the next refresh has to wait for the last: the distances double."""
+        if not self.refresh_tries:
+            return timedelta(0)
+        came, retry = self.refresh_tries[0][0], self.span("canary-retry")
+        return came + min(max(came - self._tried_from, retry), _MOST_RETRIES * retry) - self.now
+
+    @property
+    def preferences(self) -> dict[str, object]:
+        """What a refresh of it has to ask for: above all that it launches before it terminates."""
+        own = timedelta(seconds=max(0, self.row.get("DefaultInstanceWarmup", 0)))
+        bakes = self.grace + self.span("bake-time")
+        told = zip(self.alarm_names, self.alarms, strict=False)
+        watch = [name for name, alarm in told if alarm.state == "OK"][:_MOST_ALARMS]
+        return {
+            "MinHealthyPercentage": 100,
+            "MaxHealthyPercentage": 100,
+            "SkipMatching": False,
+            "ScaleInProtectedInstances": "Ignore",
+            "StandbyInstances": "Ignore",
+            "InstanceWarmup": max(self.warm_up, own, bakes, _LEAST_WARM_UP).total_seconds(),
+            **({"AlarmSpecification": {"Alarms": watch}} if watch else {}),
+        }
+
     @cached_property
     def is_settled(self) -> bool:
         """Whether all serve and run the target, whenever they entered service."""
@@ -748,6 +848,8 @@ def _template_rank(seen: Seen, member: Member) -> int:
 def broken_settings(seen: Seen) -> bool:
     """Say whether a setting of the group cannot be read, so that nothing else is asked."""
     follows = seen.tags.get("follow", "release").split()
+    if seen.tags.get("surge", "refresh") != "refresh":
+        return True
     if seen.tags.get("images") == "true" and "template" not in follows:
         return True
     unreadable = any(tag not in KNOWN or text == UNREADABLE for tag, text in seen.tags.items())
@@ -792,6 +894,8 @@ HOLDS: Mapping[str, Holds] = {
     "nothing_available": lambda s: not s.available and not s.dead and s.desired > 0,
     "nothing_outdated": lambda s: not s.outdated and not s.dead,
     "all_protected": lambda s: all(m.protected for m in (*s.outdated, *s.dead)),
+    # Of one that surges this is known before anything is chosen.
+    "instance_refresh": lambda s: s.is_refreshed,
 }
 
 
@@ -880,7 +984,7 @@ def _acts(seen: Seen) -> bool:
 
 
 def _is_trying(seen: Seen) -> bool:
-    """Say whether a group without proof has a canary out.
+    """Say whether a group without proof has a canary out, or a refresh that launches one.
 
     One that is missing comes, unless launches have failed for three hours.
     """
@@ -888,7 +992,8 @@ def _is_trying(seen: Seen) -> bool:
     comes = seen.missing and (not failing or seen.now - min(failing) <= 3 * HOUR)
     young = [m for m in seen.available if seen.on_target(m) and seen.served(m) < seen.grace]
     since_then = [m for m in young if seen.since is None or seen.since_then(m)]
-    return not seen.proof and bool(comes or seen.arriving or seen.canaries or since_then)
+    is_out = comes or seen.arriving or seen.canaries or since_then or seen.is_refreshed
+    return not seen.proof and bool(is_out)
 
 
 def is_proven(seen: Seen, app: Iterable[Seen]) -> bool:
@@ -1055,6 +1160,54 @@ HEALING: tuple[tuple[str, Broken], ...] = (
 )
 
 
+# What is broken by having an instance refresh replace these.
+SURGING: tuple[tuple[str, Broken], ...] = (
+    ("a refresh is for one that asks for it, and has to stay", lambda s, _: not s.is_one),
+    ("a refresh is for a group that is fit for it", lambda s, _: not s.is_fit),
+    ("a refresh replaces the one that is there", lambda s, goes: s.counted != [*goes]),
+    ("beside a refresh nothing is on its way", lambda s, _: s.in_flight > 0),
+    (
+        "a refresh replaces what is available and outdated",
+        lambda s, goes: any(m not in s.outdated for m in goes),
+    ),
+    ("nothing protected is refreshed", lambda _, goes: any(m.protected for m in goes)),
+    ("a refresh waits for the last try", lambda s, _: bool(waiting(s))),
+    ("refreshes begin at growing distances", lambda s, _: s.refresh_wait > timedelta(0)),
+    (
+        "outside the window a refresh replaces only what is above",
+        lambda s, goes: closed(s) and not all(_is_in_place(s, m) for m in goes),
+    ),
+    ("one refresh at a time", lambda s, _: s.refresh),
+    (
+        "under an alarm a refresh replaces only what is above, or rang it before the fix",
+        lambda s, goes: bool(_holding(s)) and not all(_free_of_alarms(s, m) for m in goes),
+    ),
+    ("no refresh begins for a zip that cannot be read", lambda s, _: s.zip_bad),
+    ("one canary goes for the app", lambda s, _: _another_first(s)),
+)
+
+
+def spoiled(seen: Seen, goes: Sequence[Member]) -> str | None:
+    """Return the promise that is broken by a refresh of these; None where all are kept."""
+    if seen.converged:
+        return "what has converged is not refreshed"
+    if held := hold(seen):
+        return f"no refresh begins: {held}"
+    return next((name for name, breaks in SURGING if breaks(seen, goes)), None)
+
+
+def refreshed(seen: Seen) -> list[Member]:
+    """Return the one that an instance refresh must replace, if there is one."""
+    if not seen.surges:
+        return []
+    return [m for m in seen.outdated if spoiled(seen, [m]) is None]
+
+
+def chosen(seen: Seen) -> list[Member]:
+    """Return what must go, in order, by terminations or by an instance refresh."""
+    return owed(seen) or refreshed(seen)
+
+
 def broken(seen: Seen, goes: Sequence[Member]) -> str | None:
     """Return the promise that is broken if these go; None where all are kept."""
     if not goes:
@@ -1110,7 +1263,7 @@ def reason(seen: Seen) -> str:
     """Return the hold that must be the reason where nothing goes."""
     held = hold(seen)
     bare = unguarded(seen)
-    if owed(bare):
+    if chosen(bare):
         return _guard(seen, bare)
     if held:
         return held
@@ -1119,7 +1272,16 @@ def reason(seen: Seen) -> str:
     held = waiting(seen)
     if held == "baking" and any(seen.above(m) and not m.protected for m in seen.outdated):
         held = None  # what is above the target does not wait for it to bake
-    return held or "no_budget"
+    return held or _for_want_of_budget(seen)
+
+
+def _for_want_of_budget(seen: Seen) -> str:
+    if not seen.is_one:
+        return "no_budget"
+    if not seen.is_fit:
+        return "surge_unfit"
+    alone = len(seen.counted) == 1 and not seen.in_flight
+    return "surge_waits" if alone else "no_budget"
 
 
 def _guard(seen: Seen, bare: Seen) -> str:
@@ -1132,7 +1294,7 @@ def _guard(seen: Seen, bare: Seen) -> str:
         ("zip_unreadable", {"zip_bad": seen.zip_bad}),
     ):
         now = replace(now, **said)
-        if not owed(now):
+        if not chosen(now):
             rings = any(alarm.state in {None, "ALARM"} for alarm in _holding(seen))
             return name if name != "alarm" or rings else "alarm_lately"
     return "another_group_first"
@@ -1150,6 +1312,7 @@ _AT_ONCE = {
     "template_unknown",
     "alarm",
     "zip_unreadable",
+    "surge_unfit",
 }
 _A_DAY = {"window_closed", "no_budget"}
 
@@ -1168,7 +1331,8 @@ def needs_attention(seen: Seen, held: str | None) -> bool:
         return any(each > 3 * HOUR for each in lasting) or any(
             seen.now - m.began > DAY for m in stuck
         )
-    trouble = failing or any(seen.is_overdue(m) for m in seen.canaries)
+    failed = any(each.replaced_nothing for _, each in seen.refresh_tries)
+    trouble = failing or failed or any(seen.is_overdue(m) for m in seen.canaries)
     patience = 3 * HOUR if trouble and held not in _A_DAY else DAY
     return (behind := _behind(seen)) is not None and behind > patience
 

@@ -21,6 +21,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.search.judge import BrokenPromiseError
 from tests.search.life import COUNTS, STEPS, Life, Step
 from tests.search.oracle import WINDOW
+from tests.search.tape import START
 
 _STEPS_A_LIFE = 50
 _LIVES_A_ROUND = 40
@@ -42,6 +43,16 @@ _GROUP = {
 }
 
 
+# A group of one that is released without a gap.
+ONE: Mapping[str, Any] = {
+    "desired": 1,
+    "minimum": "1",
+    "kind": "checked",
+    "balanced": True,
+    "surge": "refresh",
+}
+
+
 def _begin(*, versioned: bool = True, groups: int = 1, **more: Any) -> Step:
     said = {name.replace("_", "-"): value for name, value in more.items()}
     made = [{**_GROUP, **said} for _ in range(groups)]
@@ -54,6 +65,11 @@ def _roll_out(boots: str, periods: int) -> Step:
 
 def _image(boots: str, way: str, periods: int = 8) -> Step:
     return ("roll_back_image", {"which": 0, "boots": boots, "way": way, "periods": periods})
+
+
+def _to_one(boots: str, meanwhile: str = "nothing", periods: int = 24) -> Step:
+    told = {"which": 0, "boots": boots, "meanwhile": meanwhile}
+    return ("release_to_one", {**told, "periods": periods, "every": 60})
 
 
 def _ill(how: str) -> Sequence[Step]:
@@ -312,6 +328,107 @@ LIVES: Mapping[str, Sequence[Step]] = {
         ("withdraw", {"which": 0}),
         ("taint", {"which": 0, "number": 1, "every": True, "periods": 12}),
         ("overlap", {"call": "describe_scaling_activities", "nth": 1, "fresh": True}),
+    ],
+    "a group of one is released by an instance refresh": [_begin(**ONE), _to_one("good")],
+    "releases to a group of one are broken, each in another way": [
+        _begin(**ONE),
+        *map(_to_one, ("dead", "sick", "late", "good", "dying")),
+    ],
+    "boots of a group of one stay stale": [_begin(**ONE), _to_one("stale"), _to_one("good")],
+    "a release dies after an instance refresh has believed in it": [
+        _begin(**ONE),
+        _to_one("dying late"),
+        _to_one("good"),
+    ],
+    "somebody cancels the instance refreshes of a group of one": [
+        _begin(**ONE),
+        *(_to_one(boots, "somebody cancels it", 6) for boots in ("good", "dead", "good")),
+    ],
+    "an alarm rings while a group of one is refreshed": [
+        _begin(**ONE),
+        _to_one("good", "an alarm rings", 6),
+        _meddle("set an alarm", 0),
+        _to_one("good"),
+    ],
+    "launches fail, and then hang, while a group of one is refreshed": [
+        _begin(**ONE),
+        *(_to_one("good", f"launches {how}", 6) for how in ("fail", "hang")),
+    ],
+    "one of two is reclaimed while a group of one is refreshed": [
+        _begin(**ONE),
+        *(_to_one("good", f"the {which} one is reclaimed", 6) for which in ("old", "new")),
+    ],
+    "somebody else refreshes a group of one": [
+        _begin(**ONE),
+        _meddle("start a refresh", 0),
+        *(_to_one(boots, periods=6) for boots in ("dead", "good")),
+    ],
+    "somebody refreshes a group of four": [
+        _begin(),
+        _meddle("start a refresh", 0),
+        _roll_out("good", 12),
+        ("scheduled", {"periods": 12}),
+    ],
+    "two groups of one are released one after the other": [
+        _begin(groups=2, **ONE),
+        *(_to_one(boots, periods=12) for boots in ("dead", "good")),
+    ],
+    "a group of one is not fit for an instance refresh": [
+        _begin(**ONE),
+        _meddle("max size", 0),
+        _roll_out("good", 3),
+        *[_meddle("max size", 1), _meddle("checks", 0), _ONCE],
+        *[_meddle("checks", 1), _meddle("warm pool", 1), _ONCE],
+        *[_meddle("warm pool", 0), _meddle("minimum", 0), ("scheduled", {"periods": 12})],
+    ],
+    "a group of one is released in its window": [
+        _begin(**ONE, window=WINDOW),
+        *[("wait", {"number": 400})] * 2,
+        _to_one("good"),
+    ],
+    "the answer to the start of an instance refresh is lost": [
+        _begin(**ONE),
+        ("run_with_fault", {"call": START, "nth": 1, "fault": "lost", "fresh": True}),
+        ("run_with_fault", {"call": START, "nth": 1, "fault": "lost", "fresh": True}),
+        *_HALF_A_DAY,
+    ],
+    "the start of an instance refresh is refused": [
+        _begin(groups=2, **ONE),
+        *(
+            ("run_with_fault", {"call": START, "nth": 1, "fault": fault, "fresh": True})
+            for fault in ("denied", "throttled", "busy")
+        ),
+        *_HALF_A_DAY,
+    ],
+    "two runs overlap that begin an instance refresh": [
+        _begin(groups=2, **ONE),
+        ("overlap", {"call": START, "nth": 1, "fresh": True}),
+        ("overlap", {"call": "describe_instance_refreshes", "nth": 2, "fresh": True}),
+        ("overlap", {"call": "describe_instance_refreshes", "nth": 1, "fresh": True}),
+    ],
+    "a group of one changes right before its instance refresh begins": [
+        _begin(**ONE),
+        *(
+            _amid(change, number, fresh=True)
+            for change, number in (("surge", 0), ("surge", 1), ("max size", 0), ("max size", 1))
+        ),
+        _amid("minimum", 0, fresh=False),
+        *_HALF_A_DAY,
+    ],
+    "a dry run over a group of one": [
+        _begin(groups=2, **ONE),
+        ("release", {"which": 0, "higher": 1, "boots": "good"}),
+        ("dry_run", {}),
+        *_HALF_A_DAY,
+    ],
+    "a group of one is past its age, which begins no instance refresh": [
+        _begin(**ONE),
+        ("grow_old", {"which": 0, "age": "1h", "breaks": False, "periods": 12}),
+    ],
+    "images of a group of one are taken back, each in another way": [
+        _begin(**ONE, follow="template", images=True),
+        *(_image(boots, way) for boots, way in (("sick", "pin"), ("dead", "delete"))),
+        _image("dead", "mend", 2),
     ],
     "one that runs the release is unhealthy for a day": [
         _begin(balanced=True, max_unavailable="1"),

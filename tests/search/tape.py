@@ -30,7 +30,7 @@ from tests.fakes.cloud import Change, Cloud, refusal
 from tests.fakes.objects import Stored
 from tests.search import history
 from tests.search.history import Target
-from tests.search.oracle import NOT_KNOWN, Alarm, Launches, Member, Origin, Seen
+from tests.search.oracle import NOT_KNOWN, Alarm, Launches, Member, Origin, Refresh, Seen
 
 GROUPS = "describe_auto_scaling_groups"
 ACTIVITIES = "describe_scaling_activities"
@@ -39,6 +39,7 @@ ALARMS = "describe_alarms"
 TEMPLATES = "describe_launch_template_versions"
 LIFECYCLE = "get_bucket_lifecycle_configuration"
 TERMINATE = "terminate_instance_in_auto_scaling_group"
+START = "start_instance_refresh"
 
 FAULTS: Mapping[str, Callable[[], Exception]] = {
     "throttled": lambda: refusal("Throttling", "Rate exceeded\n\x1b[31m"),
@@ -57,7 +58,6 @@ TAMPERINGS: Mapping[str, Callable[[list[Any]], Any]] = {
     "answers nonsense": lambda rows: [*rows[1:], None, 7, {"instance": "i-9", "version": "9"}],
     "answers no list": lambda _: {"errorMessage": "Task timed out"},
 }
-_ACTIVE = {"Pending", "InProgress", "Cancelling", "RollbackInProgress", "Baking"}
 _NO_RULES = "NoSuchLifecycleConfiguration"
 _SMALLEST_ZIP = 22  # bytes: one that is empty
 _INSTANCE = re.compile(r"i-[0-9a-f]+$")
@@ -130,7 +130,7 @@ class Tape:
     def _done(self, name: str, do: Callable[[], Any], fault: str | None) -> Any:
         if fault is not None and fault in TAMPERINGS:
             return TAMPERINGS[fault](do())
-        if fault == "lost" and name == TERMINATE:
+        if fault == "lost" and name in {TERMINATE, START}:
             do()  # what is lost is the answer
         if fault is not None:
             error = FAULTS[fault]()
@@ -268,10 +268,10 @@ class Run:
     @cached_property
     def looked(self) -> datetime:
         """When the run had looked, and began to decide."""
-        deciding = {REFRESHES, GROUPS, TERMINATE, "sleep"}
+        deciding = {REFRESHES, GROUPS, TERMINATE, START, "sleep"}
         before = self.began
         for call in self.calls:
-            if call.name in deciding:
+            if call.name in deciding and not self._observes(call):
                 break
             before = call.at
         return before
@@ -297,6 +297,15 @@ class Run:
         """The terminations tried in a group."""
         return [each for each in self.tries if self.owners.get(each[0]) == name]
 
+    @cached_property
+    def starts(self) -> list[Call]:
+        """The instance refreshes that were to be started, in order."""
+        return [call for call in self.calls if call.name == START]
+
+    def started(self, name: str) -> list[Call]:
+        """The refreshes of a group that were to be started."""
+        return [each for each in self.starts if each.asked["AutoScalingGroupName"] == name]
+
     def app(self, row: Mapping[str, Any]) -> str:
         """Return the app of a group, as described."""
         return tags(row).get("terminator:app", str(row["AutoScalingGroupName"]))
@@ -315,19 +324,52 @@ class Run:
         return bool(self._refreshes(name))
 
     def _refreshes(self, name: str) -> list[Call]:
+        """Return the calls that asked for a group's refreshes as one of its guards."""
         asked: list[Call] = []
         for call in self.calls:
             if call.name == TERMINATE and self.owners.get(call.asked["InstanceId"]) == name:
                 break
-            if call.name == REFRESHES and call.asked["AutoScalingGroupName"] == name:
+            if call.asked.get("AutoScalingGroupName") != name:
+                continue
+            if call.name == START:
+                break
+            if self.is_guard(call):
                 asked.append(call)
         return asked
+
+    def is_guard(self, call: Call) -> bool:
+        """Say whether a call asked for a group's refreshes because it would act."""
+        return call.name == REFRESHES and not self._observes(call)
+
+    def _observes(self, call: Call) -> bool:
+        """Say whether a call listed the refreshes of a group that surges, before it was planned."""
+        return call.name == REFRESHES and call is self.observed(call.asked["AutoScalingGroupName"])
+
+    def observed(self, name: str) -> Call | None:
+        """Return the call that listed a group's refreshes before it was planned: the first.
+
+        It is made of groups that surge and have not converged.
+        """
+        made: Call | None = self._once(self._find_observed, name)
+        return made
+
+    def _find_observed(self, name: str) -> Call | None:
+        asked = self.made(REFRESHES, name)
+        observes = bool(asked) and _surges(self.listing[name]) and not self._rested(name)
+        return asked[0] if observes else None
+
+    def _rested(self, name: str) -> bool:
+        """Say whether a group had converged, whatever its history, when the run first looked."""
+        return bool(self._once(self._find_rested, name))
+
+    def _find_rested(self, name: str) -> bool:
+        return self._shown(self.listing[name], self.first_look, self.began).is_settled
 
     def planned_at(self, name: str) -> datetime:
         """Return when a group was planned: right before its guards were asked."""
         before = self.began
         for call in self.calls:
-            if call.name == REFRESHES and call.asked["AutoScalingGroupName"] == name:
+            if self.is_guard(call) and call.asked["AutoScalingGroupName"] == name:
                 return before
             before = call.at
         return self.looked
@@ -468,31 +510,41 @@ class Run:
     def _see(
         self, row: Mapping[str, Any], look: Look, now: datetime, spared: frozenset[str]
     ) -> Seen:
-        said = self.entered(row["AutoScalingGroupName"])
+        name = row["AutoScalingGroupName"]
+        said = self.entered(name)
+        seen = replace(
+            self._shown(row, look, now, said, spared), failed=said.failed if said else ()
+        )
+        if seen.is_settled:
+            return replace(seen, settled=True)
+        dated = self.target(self.app(row), dated=True) if seen.by_bucket else None
+        released = dated if isinstance(dated, Target) else None
+        if released and self._rested(name):  # nobody asked since when
+            released = replace(released, since=None)
+        asked = self.observed(name)
+        listed = asked.what["InstanceRefreshes"] if asked and asked.what else ()
+        return replace(seen, released=released, refreshes=tuple(map(_refresh, listed)))
+
+    def _shown(
+        self,
+        row: Mapping[str, Any],
+        look: Look,
+        now: datetime,
+        said: Entered | None = None,
+        spared: frozenset[str] = frozenset(),
+    ) -> Seen:
+        """Return a group as shown, but for what its own history and that of the bucket say."""
         launches = self.launches(row)
-        members = tuple(self._member(each, row, look, said, spared) for each in row["Instances"])
         bare = Seen(
             row,
-            members,
+            tuple(self._member(each, row, look, said, spared) for each in row["Instances"]),
             now,
             bucket=self.config.bucket is not None,
             released=None,
             launches=launches if isinstance(launches, Launches) else None,
         )
-        asks = bare.by_bucket
-        target = self.target(self.app(row), dated=False) if asks else None
-        seen = replace(bare, released=target if isinstance(target, Target) else None)
-        if seen.is_settled:
-            return replace(seen, settled=True, failed=said.failed if said else ())
-        failed = said.failed if said else ()
-        listed = self.listing[seen.name]
-        is_first = row is listed and look is self.first_look
-        had_settled = not is_first and self.see(listed, self.first_look, self.looked).settled
-        dated = self.target(self.app(row), dated=True) if asks else None
-        released = dated if isinstance(dated, Target) else None
-        if released and had_settled:  # nobody asked since when
-            released = replace(released, since=None)
-        return replace(seen, released=released, failed=failed)
+        target = self.target(self.app(row), dated=False) if bare.by_bucket else None
+        return replace(bare, released=target if isinstance(target, Target) else None)
 
     def last_seen(self, name: str, id_: str) -> Member:
         """Return an instance that went, as it was shown in the last look before."""
@@ -516,6 +568,9 @@ class Run:
         if isinstance(self.launches(row), str):
             return True
         if not seen.settled and self.entered(seen.name) is None:
+            return True
+        listed = self.observed(seen.name)
+        if listed is not None and listed.what is None:
             return True
         if any(look.health.get(each) is None for each in _balancers(row)):
             return True
@@ -580,7 +635,7 @@ class Run:
         is_whole = read and any(size >= _SMALLEST_ZIP for size in sizes)
         return replace(
             seen,
-            refresh=any(each["Status"] in _ACTIVE for each in shown),
+            refresh=not all(_refresh(each).ended for each in shown),
             alarms=self._alarms(seen),
             zip_bad=bool(reads) and not is_whole,
         )
@@ -618,6 +673,14 @@ class Run:
 def tags(row: Mapping[str, Any]) -> dict[str, str]:
     """Return the tags of a group as described."""
     return {tag["Key"]: tag["Value"] for tag in row["Tags"]}
+
+
+def _surges(row: Mapping[str, Any]) -> bool:
+    return tags(row).get("terminator:surge") == "refresh"
+
+
+def _refresh(row: Mapping[str, Any]) -> Refresh:
+    return Refresh(row["Status"], row.get("StartTime"))
 
 
 def _made(row: Mapping[str, Any] | None) -> datetime:
