@@ -1051,7 +1051,9 @@ class Life(RuleBasedStateMachine):
         if not seen.get(imaged.boots):
             return
         COUNTS["instances lost to bad images"] += 1
-        few = imaged.lost <= 1 + imaged.held
+        # One group tries it of those that have the same target.
+        targets = {(each.app, each.follows) for each in users}
+        few = imaged.lost <= len(targets) + imaged.held
         promise(few, "a bad image costs one instance, and what pools held", imaged)
 
     def _accuses_none(self, group: FakeGroup, lost: Machine, *, answered: bool) -> None:
