@@ -382,6 +382,21 @@ def test_an_image_waits_for_none_of_those_that_have_long_run_the_release_and_try
     assert lives.lost == 3
 
 
+def test_without_a_bucket_what_a_group_on_an_older_release_proves_is_no_release_of_the_others() -> (
+    None
+):
+    lives = imaged(3, tags=settings_of(follow="release template"), **BALANCED)
+    newer, older = (lives.cloud.add_group(f"web-{n}", 2, **BALANCED) for n in (1, 2))
+    for machine in older.machines:
+        machine.launched -= timedelta(days=9)
+    for machine in (*lives.members(), *newer.machines):
+        machine.version = "1.1.0"
+    lives.group.image = ("1.1.0", "good")
+    lives.pass_hours(1)
+    lives.cloud.make_version("lt-1")
+    assert lives.hours_until(lambda: is_out(lives, 2), 8) is not None
+
+
 def test_an_image_that_one_group_has_proved_goes_to_the_next_beside_one_that_tries_none() -> None:
     lives = imaged(3, bucket=True, names=("web-a", "web-b"), **BALANCED)
     other = lives.cloud.add_group("web-c", 2, **BALANCED)

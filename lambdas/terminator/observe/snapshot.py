@@ -381,27 +381,32 @@ def _has_due(opted_in: OptedIn, seen: Snapshot, now: datetime) -> bool:
 
 
 def _that_tell(
-    whole: Iterable[OptedIn], moving: Iterable[OptedIn], seen: Snapshot
+    whole: Iterable[OptedIn], moving: Sequence[OptedIn], seen: Snapshot
 ) -> list[OptedIn]:
     """Return for each target that moves the group of its app that has been whole on it for longest.
 
     Since when its members are in service tells whether the target is proven: if not by this
-    group, then by none of the others that are whole. The release is a target, and so is what is
-    launched.
+    group, then by none of the others that are whole. The release is a target, or without a bucket
+    any version that members run, and so is what is launched.
     """
 
     def targets(group: OptedIn) -> Iterator[tuple[str, object]]:
-        if group.policy.follows_release:
+        released, launches = _followed(group.described, group.policy, seen)
+        if group.policy.follows_release and released is not None:
             yield group.app, None
+        elif group.policy.follows_release:
+            for each in as_seen(group.described, group.policy, seen).instances:
+                yield group.app, each.version
         if group.policy.follows_template:
-            yield group.app, _followed(group.described, group.policy, seen)[1]
+            yield group.app, launches
 
     def oldest(group: OptedIn) -> tuple[datetime, str]:
         return _oldest([group], group.app, seen), group.name
 
     wanted = {of for each in moving for of in targets(each)}
     found: dict[tuple[str, object], OptedIn] = {}
-    for group in sorted(whole, key=oldest):
+    apps = {each.app for each in moving}
+    for group in sorted((each for each in whole if each.app in apps), key=oldest):
         for of in targets(group):
             if of in wanted:
                 found.setdefault(of, group)
