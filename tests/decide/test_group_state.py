@@ -548,7 +548,7 @@ def test_a_canary_that_has_not_come_up_is_silent_or_unserving_and_of_since_then(
         (member("i-x", None, up=5), True),
         (member("i-x", "2", up=5, traffic=ILL), True),
         (member("i-x", None, up=900), False),
-        (member("i-x", None, up=900, taken_from_pool=ago(5)), True),
+        (member("i-x", None, up=900, served=4, taken_from_pool=ago(5)), True),
     ],
 )
 def test_where_since_is_unknown_it_is_the_last_to_be_created_or_taken_from_the_pool(
@@ -557,6 +557,13 @@ def test_where_since_is_unknown_it_is_the_last_to_be_created_or_taken_from_the_p
     for target in (None, released("2", since=None)):
         state = state_of(group(OLD, seen, released=target))
         assert ids(state.not_come_up) == (["i-x"] if has_not_come_up else [])
+
+
+def test_what_a_warm_pool_held_when_the_zip_came_is_no_canary_once_it_is_overdue() -> None:
+    for served, has_not_come_up in ((20, ["i-x"]), (40, [])):
+        seen = member("i-x", None, up=900, served=served, taken_from_pool=ago(served + 1))
+        state = state_of(group(OLD, seen, released=released("2", since=None)))
+        assert ids(state.not_come_up) == has_not_come_up
 
 
 @pytest.mark.parametrize(

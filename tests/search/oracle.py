@@ -565,6 +565,8 @@ class Seen:
 
     def _may_have_tried(self, member: Member) -> bool:
         """Whether it may be a boot of the target: where templates are followed one knows more."""
+        if self.is_overdue(member) and self._was_in_pool(member):
+            return False
         if self.launches is None:
             return True
         target = self.released
@@ -650,8 +652,11 @@ class Seen:
             return member.made <= first < member.began
         if self.released is None or member.pooled is None:
             return False
-        when = self.since or self.released.uploaded
-        return member.made <= when + self.doubt < member.pooled
+        when = self.released.since or self.released.uploaded
+        is_of_pool = member.made < member.pooled
+        return (
+            is_of_pool and member.made <= when + self.doubt and when - self.doubt <= member.pooled
+        )
 
     @cached_property
     def arriving(self) -> list[Member]:

@@ -363,7 +363,12 @@ class GroupState:
         )
 
     def _may_have_tried(self, instance: Instance) -> bool:
-        """Say whether an instance may be a boot of the target: what has drifted never was."""
+        """Say whether an instance may be a boot of the target: what has drifted never was.
+
+        One that a warm pool held is none once it is overdue: it would keep the fix out for ever.
+        """
+        if self.is_overdue(instance) and self.was_held(instance):
+            return False
         if self.group.launches is None:
             return True
         return not self.group.drifted(instance) and not self._ran_another(instance)
@@ -451,16 +456,23 @@ class GroupState:
         """Say whether a warm pool held this when the target became the target.
 
         What it comes up with says nothing of the target. There are only so many of them, and
-        each that goes leaves the pool with one less. Where nobody knows since when, the zip's
-        upload stands for it, and for what has drifted the first that is on target.
+        each that goes leaves the pool with one less. Where nobody knows since when, the release's
+        own date or the zip's upload stands for it, and for what has drifted the first that is on
+        target.
         """
         first = self._first_on_target
         if self.group.drifted(instance) and first is not None:
             return created(instance) <= first < began(instance)
         if self.released is None:
             return False
-        when = self.since or self.released.release.modified
-        return created(instance) <= when + self.doubt < began(instance)
+        when = self.released.since or self.released.release.modified
+        # Taken within the doubt it was held then, or is of before: neither tells of the target.
+        is_of_pool = created(instance) < began(instance)
+        return (
+            is_of_pool
+            and created(instance) <= when + self.doubt
+            and when - self.doubt <= began(instance)
+        )
 
     def _is_lost_before(self, instance: Instance) -> bool:
         """Say whether this may be of before, has been away for too long, and nothing is proven.
