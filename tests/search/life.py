@@ -488,7 +488,9 @@ class Life(RuleBasedStateMachine):
             each.template_version = "$Latest"
         self._runs_until_whole(self.cloud.by_name(), _WHOLE_AFTER)
         can = [each for each in users if not cannot_converge(each)]
-        whole = all(map(self._is_whole, can))
+        held = [m for each in can for m in each.staying() if _is_held(m)]
+        # What a pool holds of boots that were broken before comes up broken, whatever heals.
+        whole = all(map(self._is_whole, can)) and all(m.version for m in held)
         before = self.cloud.template_version(template, "$Latest")
         imaged = self._make_image(template, boots)
         calm = whole and self.imaged is imaged
