@@ -416,6 +416,21 @@ def test_an_image_that_one_group_has_proved_goes_to_the_next_beside_one_that_tri
     assert lives.hours_until(is_out_too, 8) is not None
 
 
+def test_an_image_goes_on_by_itself_beside_a_group_that_has_it_and_follows_releases_too() -> None:
+    lives = imaged(3, names=("web-a", "web-b"), **BALANCED)
+    both = settings_of(follow="release template")
+    other = lives.cloud.add_group("web-c", 2, tags=both, template="lt-1", **BALANCED)
+    for machine in other.machines:
+        machine.launched -= timedelta(days=9)
+    lives.cloud.groups["web-a"].template_version = "1"
+    lives.cloud.make_version("lt-1")
+    lives.pass_hours(24)
+    for machine in other.counted():
+        machine.launched -= timedelta(days=60)
+    lives.cloud.groups["web-a"].template_version = "$Latest"
+    assert lives.hours_until(lambda: is_out(lives, 2), 8) is not None
+
+
 def test_a_bad_image_costs_one_of_all_groups_whatever_those_without_it_prove() -> None:
     """The third group runs the release, and has for long: it has tried no image."""
     lives = imaged(3, bucket=True, names=("web-a", "web-b"), **BALANCED)

@@ -387,7 +387,7 @@ def _that_tell(
 
     Since when its members are in service tells whether the target is proven: if not by this
     group, then by none of the others that are whole. The release is a target, or without a bucket
-    any version that members run, and so is what is launched.
+    any version that members run, and so is what is launched, beside releases or alone.
     """
 
     def targets(group: OptedIn) -> Iterator[tuple[str, object]]:
@@ -398,7 +398,7 @@ def _that_tell(
             for each in as_seen(group.described, group.policy, seen).instances:
                 yield group.app, each.version
         if group.policy.follows_template:
-            yield group.app, launches
+            yield group.app, (group.policy.follows_release, launches)
 
     def oldest(group: OptedIn) -> tuple[datetime, str]:
         return _oldest([group], group.app, seen), group.name
