@@ -748,7 +748,7 @@ def _read_activities(call: Call) -> Entered:
         elif text.split(".")[0] not in _ENTERS:
             continue
         elif row["StatusCode"] in {"Failed", "Cancelled"}:
-            failed.append(row["EndTime"])
+            failed += [row["EndTime"]] * text.startswith("Launching")  # no attachment is one
         elif is_of:
             ended = row.get("EndTime")
             was = since.get(id_, ended)
