@@ -223,6 +223,28 @@ def test_where_nothing_dates_the_target_those_since_the_one_began_count() -> Non
     assert surges(one(since=None, refreshes=tried)).hold == "surge_waits"
 
 
+def test_where_nothing_dates_the_target_those_before_its_zip_was_uploaded_tried_another() -> None:
+    tried = (Refresh("Failed", ago(20)),)
+    assert surges(one(since=None, refreshes=tried)).hold == "surge_waits"
+    undated = released("2", since=None)
+    lately = replace(undated, release=replace(undated.release, modified=ago(10)))
+    assert surges(one(released=lately, refreshes=tried)).kind == "surge"
+
+
+def test_one_that_has_not_begun_yet_is_no_try() -> None:
+    assert surges(one(refreshes=(Refresh("Cancelled", None),))).kind == "surge"
+
+
+def test_the_decision_tells_its_figures_and_that_a_group_has_been_behind_for_a_day() -> None:
+    for since, told in ((60, False), (25 * 60, True)):
+        decision = surges(one(member("i-a", traffic=SERVES, up=9000), since=since))
+        assert (decision.kind, decision.needs_attention) == ("surge", told)
+    held = [surges(one(max_size=1)), surges(one(refreshes=(Refresh("Failed", ago(5)),)))]
+    for each in (surges(one()), *held):
+        assert each.figures is not None
+        assert each.figures.outdated == 1
+
+
 def test_a_refresh_that_failed_for_three_hours_needs_a_person() -> None:
     for since, told in ((179, False), (181, True)):
         for refresh in (Refresh("Failed", ago(since - 5)), Refresh("Failed", ago(10))):
