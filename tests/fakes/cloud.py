@@ -96,7 +96,8 @@ class Cloud:
     `templates` are launch templates, by id, with their versions, the default one of each in
     `default_versions`, its highest number ever in `numbered`, and `parameters` are images by the
     names that templates may give in their place. `alarms` are states by name; when they changed
-    is noted as time passes. Each looks back at five minutes, or at its own of `spans`.
+    is noted as time passes. Each looks back at five minutes, or at its own of `spans`. Where
+    describes may `lag` it `remembers` how groups looked.
     `refreshes` has the status of an instance refresh of a group that only stands there, and
     `refreshed` those of each group that go on as time passes.
     """
@@ -124,6 +125,7 @@ class Cloud:
     faults: dict[tuple[str, str], Exception] = field(default_factory=dict)
     muted: dict[str, int] = field(default_factory=dict)
     deaf_until: int = 0
+    remembers: bool = False
     lag: timedelta = timedelta(0)
     skew: timedelta = timedelta(0)
     repeats: bool = False
@@ -512,7 +514,8 @@ class Cloud:
                 self._enter(group)
             for machine in group.staying():
                 machine.target = self._target_state(group, machine)
-            self._remember(group)
+            if self.remembers:
+                self._remember(group)
 
     def _check_health(self, group: FakeGroup) -> None:
         """Mark members unhealthy that EC2 or, where the group has it so, the balancer finds so."""

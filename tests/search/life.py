@@ -244,7 +244,10 @@ class Life(RuleBasedStateMachine):
         keeps: int | None = None,
     ) -> None:
         """Begin with groups that have long run the old release; keep old versions so many days."""
-        self.cloud = Cloud(now=NOW - minutes(6000), lives=True, bucket=bucket, versioned=versioned)
+        began = NOW - minutes(6000)
+        self.cloud = Cloud(
+            now=began, lives=True, remembers=True, bucket=bucket, versioned=versioned
+        )
         self.cloud.keeps = None if keeps is None else timedelta(days=keeps)
         self.disturbed = self.meddled = False
         self.imaged: Imaged | None = None

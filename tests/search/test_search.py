@@ -55,7 +55,7 @@ def test_the_model_and_the_oracle_order_versions_alike() -> None:
 
 def proven(desired: int = 6, **tags: str) -> tuple[Cloud, FakeGroup]:
     """Return a group with one instance that proves the new release, and the rest outdated."""
-    cloud = Cloud(now=NOW - minutes(6000), lives=True)
+    cloud = Cloud(now=NOW - minutes(6000), lives=True, remembers=True)
     cloud.upload("web", OLD)
     cloud.now = NOW
     named = {f"terminator:{name.replace('_', '-')}": text for name, text in tags.items()}
