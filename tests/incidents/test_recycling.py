@@ -184,6 +184,7 @@ def test_one_that_is_ill_is_replaced_where_that_is_asked_and_not_otherwise(
         (10, 5, 2),
         (10, 60, 7),
         pytest.param(10, 1, 7, marks=soak),
+        pytest.param(200, 1, 7, marks=soak),
         pytest.param(200, 5, 7, marks=soak),
         pytest.param(200, 60, 7, marks=soak),
     ],
