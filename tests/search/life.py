@@ -832,7 +832,9 @@ class Life(RuleBasedStateMachine):
             return
         if not self._images_rest(app):
             return
-        target = find(app, self.cloud.stored)
+        # Of what ran before nobody knows once its old versions are gone.
+        kept = self.cloud.now - self.cloud.keeps if self.cloud.keeps else None
+        target = find(app, self.cloud.stored, kept)
         for group in self._of_app(app):
             serving = self.cloud.serving(group)
             lone = group.desired == 1 and group.balanced
