@@ -1115,7 +1115,10 @@ class Life(RuleBasedStateMachine):
         if not bad or doubtful or not self.cloud.versioned:
             return
         app = [each for each in self._of_app(group.app) if each.boots_releases]
-        lost = [m for each in app for m in self.lost.get(each.name, ())]
+        went = [m for each in app for m in self.lost.get(each.name, ())]
+        # What was dead by then costs nothing: boots of this release or of another.
+        when = {id_: at for at, _, id_ in self.cloud.kills}
+        lost = [m for m in went if m.runs(when[m.id])]
         most = 1 + sum(self.held.get(each.name, 0) for each in app)
         COUNTS["instances lost to releases that never come up, or die"] += 1
         promise(
