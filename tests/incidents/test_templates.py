@@ -431,6 +431,25 @@ def test_an_image_goes_on_by_itself_beside_a_group_that_has_it_and_follows_relea
     assert lives.hours_until(lambda: is_out(lives, 2), 8) is not None
 
 
+@pytest.mark.parametrize("first", ["web-a", "web-b"])
+def test_a_bad_image_costs_one_of_two_groups_of_which_one_follows_parameters(first: str) -> None:
+    lives = imaged(3, bucket=True, names=("web-a", "web-b"), **BALANCED)
+    lives.cloud.groups[first].tags["terminator:images"] = "true"
+    lives.cloud.add_group("web-c", 2, **BALANCED)
+    lives.pass_hours(1)
+    lives.cloud.make_version("lt-1", boots=NEVER_UP)
+    lives.pass_hours(12)
+    assert lives.lost == 1
+    lives.cloud.make_version("lt-1")
+
+    def are_out() -> bool:
+        groups = [lives.cloud.groups[name] for name in ("web-a", "web-b")]
+        serving = [m for group in groups for m in lives.cloud.serving(group)]
+        return [m.template.number for m in serving if m.template] == [3] * 6
+
+    assert lives.hours_until(are_out, 12) is not None
+
+
 def test_a_bad_image_costs_one_of_all_groups_whatever_those_without_it_prove() -> None:
     """The third group runs the release, and has for long: it has tried no image."""
     lives = imaged(3, bucket=True, names=("web-a", "web-b"), **BALANCED)

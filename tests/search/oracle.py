@@ -1010,6 +1010,19 @@ def is_proven(seen: Seen, app: Iterable[Seen]) -> bool:
     return any(not seen.drifts or e.launches == seen.launches for e in proofs)
 
 
+def _template(seen: Seen) -> object:
+    """Return what a group launches from, images aside; None where it does not follow that."""
+    if seen.launches is None:
+        return None
+    return seen.launches.origin.bare if seen.launches.origin else seen.launches
+
+
+def _is_settled(seen: Seen, app: Iterable[Seen]) -> bool:
+    """Say whether a group of the app has proof of all that this one is to be, and has baked."""
+    proofs = [e for e in app if _is_same(e, seen) and e.proof and not e.bakes]
+    return any(seen.launches is None or e.launches == seen.launches for e in proofs)
+
+
 def _is_same(one: Seen, other: Seen) -> bool:
     """Say whether two groups try the same: a release or, where both follow it alone, a template."""
     if one.probed and other.probed:
@@ -1035,7 +1048,8 @@ def with_others(seen: Seen, app: Sequence[Seen]) -> Seen:
         return seen
     if any(_is_same(e, seen) and e.proof and not e.bakes for e in app):
         # The release is proven. What is left to prove is what is launched.
-        others = [e for e in others if e.launches == seen.launches]
+        others = [e for e in others if _template(e) == _template(seen)]
+    others = [e for e in others if not _is_settled(e, app)]
     return replace(
         seen,
         first=tuple(e.name for e in others if _is_trying(e)),

@@ -14,7 +14,7 @@ from typing import Final
 from terminator.decide import holds, recycle
 from terminator.decide.group_state import GroupState
 from terminator.decide.holds import hold
-from terminator.model import Decision
+from terminator.model import Decision, Launches
 from terminator.text import few, plain
 
 _NOTHING: Final = timedelta(0)
@@ -79,17 +79,34 @@ def _proofs(app: Sequence[Planned], state: GroupState) -> Iterator[Planned]:
 def _waited_for(app: Sequence[Planned], state: GroupState, *, until_baked: bool) -> list[str]:
     """Return the names of the groups whose canary a group has to wait for.
 
-    Where the release is proven that is none but those that try the same launches: what is left to
-    prove are those.
+    That is for none whose own target another one has proved, with what it is launched from. Where
+    the release is proven it is for none that tries another template: what is left to prove is that.
     """
     is_known = next(_proofs(app, state), None) is not None
     return [
         each.name
         for each in app
         if each.name != state.group.name
-        and not (is_known and each.state.group.launches != state.group.launches)
+        and not (is_known and _bare(each.state) != _bare(state))
         and each.tries(state, until_baked=until_baked)
+        and not _is_settled(app, each.state)
     ]
+
+
+def _is_settled(app: Sequence[Planned], state: GroupState) -> bool:
+    """Say whether any group has proof of the target of this one, launches and all."""
+    launches = state.group.launches
+    proofs = _proofs(app, state)
+    return any(launches is None or each.state.group.launches == launches for each in proofs)
+
+
+def _bare(state: GroupState) -> object:
+    """Return what a group launches from, whether or not images behind parameters matter to it."""
+    launches = state.group.launches
+    if not isinstance(launches, Launches):
+        return launches
+    overrides = tuple((of, replace(each, image=None)) for of, each in launches.overrides)
+    return replace(launches.own, image=None), overrides
 
 
 def let_others_first(decision: Decision, planned: Planned, app: Sequence[Planned]) -> Decision:

@@ -383,7 +383,7 @@ def _has_due(opted_in: OptedIn, seen: Snapshot, now: datetime) -> bool:
 def _that_tell(
     whole: Iterable[OptedIn], moving: Sequence[OptedIn], seen: Snapshot
 ) -> list[OptedIn]:
-    """Return for each target that moves the group of its app that has been whole on it for longest.
+    """Return of apps that move the group that has been whole for longest on each target of theirs.
 
     Since when its members are in service tells whether the target is proven: if not by this
     group, then by none of the others that are whole. The release is a target, or without a bucket
@@ -403,13 +403,11 @@ def _that_tell(
     def oldest(group: OptedIn) -> tuple[datetime, str]:
         return _oldest([group], group.app, seen), group.name
 
-    wanted = {of for each in moving for of in targets(each)}
     found: dict[tuple[str, object], OptedIn] = {}
     apps = {each.app for each in moving}
     for group in sorted((each for each in whole if each.app in apps), key=oldest):
         for of in targets(group):
-            if of in wanted:
-                found.setdefault(of, group)
+            found.setdefault(of, group)
     return list({each.name: each for each in found.values()}.values())
 
 
