@@ -67,7 +67,8 @@ def newest_release(objects: Mapping[str, Stored], app: str) -> str | None:
     zips = {key.removeprefix(folder).removesuffix(".zip"): objects[key] for key in keys}
     if pointer := objects.get(f"{app}/current"):
         named = (pointer.data or b"").decode()
-        zips = {version: each for version, each in zips.items() if same(version, named)}
+        equal = {version: each for version, each in zips.items() if same(version, named)}
+        zips = {named: zips[named]} if named in zips else equal
     return max(zips, key=lambda v: (precedence(v), zips[v].when, v), default=None)
 
 

@@ -496,7 +496,10 @@ class Life(RuleBasedStateMachine):
         whole = all(map(self._is_whole, can)) and all(m.version for m in held)
         before = self.cloud.template_version(template, "$Latest")
         imaged = self._make_image(template, boots)
-        calm = whole and self.imaged is imaged
+        # Where boots of the release are stale now and then it takes longer.
+        apps = {each.app: self.cloud.release(each.app) or "" for each in can}
+        steady = all(self.cloud.comes_up.get(of, "good") == "good" for of in apps.items())
+        calm = whole and steady and self.imaged is imaged
         self.scheduled(periods)
         if way == "delete":
             self.cloud.delete_version(template)
