@@ -34,7 +34,7 @@ _FLOORS: Final = {
     "import httpx": "import httpx\ndef handler(*_): pass",
     "boto3 alone, as reconcile": (
         "from benchmarks.bare import Account, Reconcile\n"
-        "def handler(*_): Reconcile()(Account(1, 10), 2)"
+        "def handler(*_): Reconcile()(Account(1, 10), 2, 1)"
     ),
     "boto3 alone, as release": "from benchmarks.bare import release\ndef handler(*_): release()",
 }
