@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from sandbox import fleet
-from sandbox.deployment import deployed
+from sandbox.deployment import deployed, settings_of
 from sandbox.fleet import OLD, SETTLED, Fleet
-from sandbox.store import BUCKET, TEMPLATE, Program, pack
+from sandbox.store import Program, pack
 
 # In real time here: nobody wants to wait for minutes.
 _BOOT: Final = timedelta(seconds=10)
@@ -53,17 +53,7 @@ def main() -> None:
 def _prepare(local: Fleet, environment: Path) -> dict[str, Any]:
     """Write what the command line needs to reach the fleet; return the settings."""
     _FOLDER.mkdir(exist_ok=True)
-    settings: dict[str, Any] = {
-        "dry_run": False,
-        "groups": {"tagged": True},
-        "releases": {
-            "bucket": BUCKET,
-            "key": TEMPLATE.text,
-            "apps": {_TAKES_BACK: {"withdraw": {"silent": True}}},
-        },
-        "policy": _POLICY,
-        "vpcs": {local.vpc: {"subnets": [local.subnet], "ports": [local.endpoints.port]}},
-    }
+    settings = settings_of(local, _TAKES_BACK, _POLICY)
     config = _FOLDER / "cdk.json"
     document = {
         "context": {"terminator": settings, "sandbox": {"schedule_seconds": _SCHEDULE_SECONDS}}

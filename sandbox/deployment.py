@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sandbox.fleet import Fleet
 from sandbox.local_aws import ACCOUNT, FUNCTIONS_URL, REGION
-from sandbox.store import BUCKET
+from sandbox.store import BUCKET, TEMPLATE
 from terminator.config.deployment import from_settings
 
 if TYPE_CHECKING:
@@ -36,6 +36,21 @@ _RELEASE: Final = f"{_NAME}-release"
 _WITHDRAW: Final = f"{_NAME}-withdraw"
 _FUNCTION_SECONDS: Final = 300
 _POLL_SECONDS: Final = 1
+
+
+def settings_of(fleet: Fleet, takes_back: str, policy: Mapping[str, str]) -> dict[str, Any]:
+    """Return settings that serve a fleet, and take back what is silent of one of its apps."""
+    return {
+        "dry_run": False,
+        "groups": {"tagged": True},
+        "releases": {
+            "bucket": BUCKET,
+            "key": TEMPLATE.text,
+            "apps": {takes_back: {"withdraw": {"silent": True}}},
+        },
+        "policy": policy,
+        "vpcs": {fleet.vpc: {"subnets": [fleet.subnet], "ports": [fleet.endpoints.port]}},
+    }
 
 
 @contextmanager

@@ -9,14 +9,13 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sandbox import fleet, store
-from sandbox.deployment import deployed
+from sandbox.deployment import deployed, settings_of
 from sandbox.fleet import API, Fleet
-from sandbox.store import BUCKET, TEMPLATE, Program
+from sandbox.store import BUCKET, Program
 from terminator import handlers
 
 BROKEN = "1.0.275"
@@ -61,17 +60,7 @@ def test_the_functions_take_back_what_never_answers_where_the_settings_say_so(
     silent_fleet: Fleet, tmp_path: Path
 ) -> None:
     local, log = silent_fleet, tmp_path / "log.jsonl"
-    settings: dict[str, Any] = {
-        "dry_run": False,
-        "groups": {"tagged": True},
-        "releases": {
-            "bucket": BUCKET,
-            "key": TEMPLATE.text,
-            "apps": {"api": {"withdraw": {"silent": True}}},
-        },
-        "policy": {"canary-retry": "1m"},
-        "vpcs": {local.vpc: {"subnets": [local.subnet], "ports": [local.endpoints.port]}},
-    }
+    settings = settings_of(local, "api", {"canary-retry": "1m"})
     end = time.monotonic() + SECONDS
     with deployed(local, settings, log, EVERY):
         while not (told := withdrawn(log)):

@@ -138,9 +138,10 @@ def _unclear(stored: Sequence[Stored]) -> Iterator[tuple[datetime, datetime]]:
     for key in {each.key for each in stored}:
         of = [each for each in stored if each.key == key]
         for one, other in pairwise(of):
-            later = [each.when for each in of if each.when > one.when]
-            if one.when == other.when and (one.data is None) != (other.data is None) and later:
-                yield one.when, min(later)
+            if one.when == other.when and (one.data is None) != (other.data is None):
+                later = [each.when for each in of if each.when > one.when]
+                if later:
+                    yield one.when, min(later)
 
 
 def _other_texts(app: str, last: Mapping[str, Stored], key: str) -> frozenset[str]:

@@ -1006,8 +1006,13 @@ def is_proven(seen: Seen, app: Iterable[Seen]) -> bool:
 
     Where members have drifted that is proof of what they drifted from too.
     """
+    return _has_proof(seen, app, exactly=seen.drifts)
+
+
+def _has_proof(seen: Seen, app: Iterable[Seen], *, exactly: bool) -> bool:
+    """Say whether one has proof of the same, and has baked: `exactly`, launched from the same."""
     proofs = [e for e in app if _is_same(e, seen) and e.proof and not e.bakes]
-    return any(not seen.drifts or e.launches == seen.launches for e in proofs)
+    return any(not exactly or e.launches == seen.launches for e in proofs)
 
 
 def _template(seen: Seen) -> object:
@@ -1015,12 +1020,6 @@ def _template(seen: Seen) -> object:
     if seen.launches is None:
         return None
     return seen.launches.origin.bare if seen.launches.origin else seen.launches
-
-
-def _is_settled(seen: Seen, app: Iterable[Seen]) -> bool:
-    """Say whether a group of the app has proof of all that this one is to be, and has baked."""
-    proofs = [e for e in app if _is_same(e, seen) and e.proof and not e.bakes]
-    return any(seen.launches is None or e.launches == seen.launches for e in proofs)
 
 
 def _is_same(one: Seen, other: Seen) -> bool:
@@ -1046,10 +1045,10 @@ def with_others(seen: Seen, app: Sequence[Seen]) -> Seen:
     others = [e for e in app if e.name != seen.name and _is_same(e, seen) and _acts(e)]
     if is_proven(seen, app):
         return seen
-    if any(_is_same(e, seen) and e.proof and not e.bakes for e in app):
+    if _has_proof(seen, app, exactly=False):
         # The release is proven. What is left to prove is what is launched.
         others = [e for e in others if _template(e) == _template(seen)]
-    others = [e for e in others if not _is_settled(e, app)]
+    others = [e for e in others if not _has_proof(e, app, exactly=e.launches is not None)]
     return replace(
         seen,
         first=tuple(e.name for e in others if _is_trying(e)),

@@ -748,7 +748,8 @@ def _read_activities(call: Call) -> Entered:
         elif text.split(".")[0] not in _ENTERS:
             continue
         elif row["StatusCode"] in {"Failed", "Cancelled"}:
-            failed += [row["EndTime"]] * text.startswith("Launching")  # no attachment is one
+            if text.startswith("Launching"):  # an attachment is no launch
+                failed.append(row["EndTime"])
         elif is_of:
             ended = row.get("EndTime")
             was = since.get(id_, ended)

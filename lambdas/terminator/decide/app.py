@@ -6,7 +6,7 @@ release that never comes up costs the app one instance, not one in each of its g
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -62,42 +62,37 @@ def is_proven(app: Sequence[Planned], state: GroupState) -> bool:
     Where something here has drifted, what proves it is launched from the same: one that follows
     releases alone has tried no image, and a bad one costs the app one instance.
     """
-    drifts = any(map(state.group.drifted, state.members))
+    return _has_proof(app, state, exactly=any(map(state.group.drifted, state.members)))
+
+
+def _has_proof(app: Sequence[Planned], state: GroupState, *, exactly: bool) -> bool:
+    """Say whether any group has proof of the same target and has baked.
+
+    Where that has to be so `exactly` it is launched from the same, too.
+    """
     return any(
-        not (drifts and each.state.group.launches != state.group.launches)
-        for each in _proofs(app, state)
+        each.state.proof
+        and each.state.baking <= _NOTHING
+        and _same(each.state, state)
+        and not (exactly and each.state.group.launches != state.group.launches)
+        for each in app
     )
 
 
-def _proofs(app: Sequence[Planned], state: GroupState) -> Iterator[Planned]:
-    """Yield the groups of the app that have proof of the same target and have baked."""
-    for each in app:
-        if each.state.proof and each.state.baking <= _NOTHING and _same(each.state, state):
-            yield each
+def _waits_for(
+    state: GroupState, other: Planned, app: Sequence[Planned], *, until_baked: bool
+) -> bool:
+    """Say whether a group has to wait for the canary of another.
 
-
-def _waited_for(app: Sequence[Planned], state: GroupState, *, until_baked: bool) -> list[str]:
-    """Return the names of the groups whose canary a group has to wait for.
-
-    That is for none whose own target another one has proved, with what it is launched from. Where
-    the release is proven it is for none that tries another template: what is left to prove is that.
+    That is for none whose own target any has proved, with what it is launched from. Where the
+    release is proven it is for none that tries another template: what is left to prove is that.
     """
-    is_known = next(_proofs(app, state), None) is not None
-    return [
-        each.name
-        for each in app
-        if each.name != state.group.name
-        and not (is_known and _bare(each.state) != _bare(state))
-        and each.tries(state, until_baked=until_baked)
-        and not _is_settled(app, each.state)
-    ]
-
-
-def _is_settled(app: Sequence[Planned], state: GroupState) -> bool:
-    """Say whether any group has proof of the target of this one, launches and all."""
-    launches = state.group.launches
-    proofs = _proofs(app, state)
-    return any(launches is None or each.state.group.launches == launches for each in proofs)
+    if other.name == state.group.name or not other.tries(state, until_baked=until_baked):
+        return False
+    follows_template = other.state.group.launches is not None
+    if _has_proof(app, other.state, exactly=follows_template):
+        return False
+    return _bare(other.state) == _bare(state) or not _has_proof(app, state, exactly=False)
 
 
 def _bare(state: GroupState) -> object:
@@ -123,7 +118,7 @@ def let_others_first(decision: Decision, planned: Planned, app: Sequence[Planned
     if decision.kind not in {"canary", "surge"} or is_proven(app, state):
         return decision
     spreads = not any(state.above_target(m) for m in state.outdated if not m.protected)
-    others = _waited_for(app, state, until_baked=spreads)
+    others = [each.name for each in app if _waits_for(state, each, app, until_baked=spreads)]
     return wait_for(others, state) if others else decision
 
 
@@ -173,7 +168,7 @@ def name_who_waits(decision: Decision, planned: Planned, app: Sequence[Planned])
         plain(each.name)
         for each in app
         if each.decision.kind in {"canary", "surge"}
-        and planned.name in _waited_for(app, each.state, until_baked=False)
+        and _waits_for(each.state, planned, app, until_baked=False)
     ]
     if not waiting:
         return decision

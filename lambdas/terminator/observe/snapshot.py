@@ -408,7 +408,7 @@ def _that_tell(
     for group in sorted((each for each in whole if each.app in apps), key=oldest):
         for of in targets(group):
             found.setdefault(of, group)
-    return list({each.name: each for each in found.values()}.values())
+    return list(found.values())
 
 
 def _oldest(groups: Iterable[OptedIn], app: str, seen: Snapshot) -> datetime:
