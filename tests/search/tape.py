@@ -594,7 +594,8 @@ class Run:
         serves = (shown["LifecycleState"], shown["HealthStatus"]) == ("InService", "Healthy")
         probed = "release" in tags(group).get("terminator:follow", "release").split()
         answer = look.answers.get(id_) if runs and serves and probed else None
-        said_of = [found for each in _balancers(group) if (found := look.health.get(each))]
+        asked = [look.health.get(each) for each in _balancers(group)]
+        said_of = [found for found in asked if found is not None]
         told = [(found.get(id_), found) for found in said_of if not _is_unused(found)]
         traffic: bool | None = all(of == ("healthy", "") for of, _ in told)
         if any(of is not None and of[1] == "unknown" for of, _ in told):
