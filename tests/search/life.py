@@ -1110,18 +1110,23 @@ class Life(RuleBasedStateMachine):
         promise(few, "boots that stay old cost few, at any size and period", len(before))
 
     def _costs_one(self, group: FakeGroup) -> None:
-        """Check that a release that never comes up, or dies while it bakes, costs its app one."""
+        """Check that a release that never comes up, or dies while it bakes, costs its app one.
+
+        What is above it does not wait for it to bake, once it has come up: that is a way back.
+        """
         version = self.cloud.release(group.app) if self.cloud.bucket else None
         how = self.cloud.comes_up.get((group.app, version or ""), "good")
-        bad = how == "dead" or (isinstance(how, Program) and how.dies == minutes(8))
+        dies = isinstance(how, Program) and how.dies == minutes(8)
         doubtful = self.disturbed or self.cloud.lag or self.cloud.skew
-        if not bad or doubtful or not self.cloud.versioned:
+        if not (dies or how == "dead") or doubtful or not self.cloud.versioned:
             return
         app = [each for each in self._of_app(group.app) if each.boots_releases]
         went = [m for each in app for m in self.lost.get(each.name, ())]
         # What was dead by then costs nothing: boots of this release or of another.
         when = {id_: at for at, _, id_ in self.cloud.kills}
         lost = [m for m in went if m.runs(when[m.id])]
+        if dies:
+            lost = [m for m in lost if RANKS[m.version or OLD] <= RANKS[version or OLD]]
         most = 1 + sum(self.held.get(each.name, 0) for each in app)
         COUNTS["instances lost to releases that never come up, or die"] += 1
         promise(
