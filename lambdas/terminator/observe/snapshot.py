@@ -169,10 +169,11 @@ class Scope:
 
 @dataclass(frozen=True)
 class OptedIn:
-    """A group that opted in, as described, with its policy."""
+    """A group that opted in, as described, with its policy, and its members as described."""
 
     described: AutoScalingGroupTypeDef
     policy: Policy
+    members: tuple[Instance, ...]
 
     @property
     def name(self) -> str:
@@ -190,11 +191,6 @@ class OptedIn:
         if self.policy.problems or not self.policy.follows_template:
             return []
         return specifications(self.described, aliases=self.policy.images)
-
-    @property
-    def members(self) -> list[Instance]:
-        """Its members, as Auto Scaling describes them."""
-        return [_instance(member) for member in self.described.get("Instances", ())]
 
 
 @dataclass(frozen=True)
@@ -269,9 +265,8 @@ def opted_in(
     policy = tags.for_group(name, its_tags, config.defaults, named=name in config.names)
     if config.bucket is not None:
         policy = replace(policy, order=config.bucket.order_of(policy.app))
-    group = OptedIn(described, policy)
-    group.members  # noqa: B018 - what cannot be read fails here, where it costs this group only
-    return group
+    members = tuple(map(_instance, described.get("Instances", ())))
+    return OptedIn(described, policy, members)
 
 
 def take_snapshot(
@@ -651,6 +646,12 @@ def _instance(
 ) -> Instance:
     id_ = member["InstanceId"]
     row = snapshot.instances.get(id_) if snapshot else None
+    known = activities if isinstance(activities, Activities) else None
+    since = (
+        known.entered_service(id_, row.created, snapshot.now)
+        if known and row and snapshot
+        else None
+    )
     instance = Instance(
         id=id_,
         zone=member.get("AvailabilityZone", ""),
@@ -658,18 +659,13 @@ def _instance(
         health=member.get("HealthStatus", ""),
         running=snapshot is None or (row is not None and row.running),
         created=row.created if row else None,
+        in_service_since=since,
+        taken_from_pool=known.from_pool.get(id_) if known else None,
+        began_leaving=known.leaving.get(id_) if known else None,
         protected=member.get("ProtectedFromScaleIn", False) or id_ in spared,
         weight=member.get("WeightedCapacity"),
         type=member.get("InstanceType", ""),
     )
     if row is not None and row.replace_after is not None:
-        instance = _tainted(instance, row.replace_after)
-    if snapshot is None or not isinstance(activities, Activities):
-        return instance
-    since = activities.entered_service(id_, row.created, snapshot.now) if row else None
-    return replace(
-        instance,
-        in_service_since=since,
-        taken_from_pool=activities.from_pool.get(id_),
-        began_leaving=activities.leaving.get(id_),
-    )
+        return _tainted(instance, row.replace_after)
+    return instance
