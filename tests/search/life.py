@@ -974,7 +974,9 @@ class Life(RuleBasedStateMachine):
             promise(here >= least, "truly, the minimum stays available", (group.name, here))
             return
         could = [m for m in group.counted() if _is_in_service(m, self.cloud.now)]
-        enough = len(could) >= least or (group.balanced and here == 0)
+        # One that its probe does not hear is spared, but counts for none.
+        heard = [m for m in self.cloud.serving(group) if not (m.unheard and group.boots_releases)]
+        enough = len(could) >= least or (group.balanced and not heard)
         promise(enough, "truly, the dead leave as many as could serve", (group.name, lost.id))
         serves = seen.silent and lost.runs(self.cloud.now)
         COUNTS["serving instances taken for dead"] += serves
