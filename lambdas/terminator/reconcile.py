@@ -463,7 +463,7 @@ def _confirm(run: Run, seen: Snapshot, served: Served) -> Served:
     if any(getattr(policy, name) != getattr(before, name) for name in _LOOKED_WITH):
         changed = "its settings have changed since this run began"
         return replace(served, decision=hold("group_changed", changed, state))
-    if now.specifications != served.opted_in.specifications:
+    if not policy.problems and now.specifications != served.opted_in.specifications:
         changed = "what it launches from has changed since this run began"
         return replace(served, decision=hold("group_changed", changed, state))
     group = as_seen(now.described, policy, seen, served.spared)

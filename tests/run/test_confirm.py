@@ -61,6 +61,14 @@ def test_what_changes_during_the_run_is_seen_right_before_acting(change: Any, re
     assert reason in Edit(cloud, group).run(change)
 
 
+def test_settings_that_become_unreadable_are_the_reason_whatever_the_group_follows() -> None:
+    cloud, [group] = fleet(tags={"terminator:follow": "release template"})
+    cloud.make_version("lt-web")
+    group.template = "lt-web"
+    unread = {"terminator:minimum": "most of them"}
+    assert "terminator:minimum" in Edit(cloud, group).run(lambda g: g.tags.update(unread))
+
+
 def test_a_group_that_goes_away_during_the_run_is_held() -> None:
     cloud, [group] = fleet()
     reason = Edit(cloud, group).run(lambda g: cloud.groups.pop(g.name))
