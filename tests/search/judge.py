@@ -317,7 +317,7 @@ class Judge:
         if left:
             return self._confirmed(first, left, spared)
         after = run.see(row, look, slept.at, spared)
-        again = oracle.chosen(after)
+        again = oracle.chosen(oracle.unguarded(after))
         if not again or after.is_doubted(again[0]):
             return Expected([], after, "looked twice")
         after = self._guarded(after)

@@ -526,7 +526,7 @@ class Seen:
         """Whether it came before the target became it, but within the doubt, or from a pool."""
         if self.since is None:
             return False
-        return self.since - self.doubt <= member.began < self.since or self._was_in_pool(member)
+        return self.since - self.doubt <= member.began < self.since or self.was_in_pool(member)
 
     def _is_lost(self, member: Member) -> bool:
         """Whether it may be of before, is away and overdue, and nothing proves the target.
@@ -565,7 +565,7 @@ class Seen:
 
     def _may_have_tried(self, member: Member) -> bool:
         """Whether it may be a boot of the target: where templates are followed one knows more."""
-        if self.is_overdue(member) and self._was_in_pool(member):
+        if self.is_overdue(member) and self.was_in_pool(member):
             return False
         if self.launches is None:
             return True
@@ -620,7 +620,7 @@ class Seen:
     @cached_property
     def tried(self) -> list[Member]:
         """The unavailable of those that came to run the target."""
-        stale = [m for m in self.stale if not self._was_in_pool(m)]
+        stale = [m for m in self.stale if not self.was_in_pool(m)]
         return [m for m in self.unavailable if m in self.canaries or m in stale]
 
     def wait(self, boots: Iterable[Member]) -> timedelta:
@@ -628,7 +628,7 @@ class Seen:
 
         For none, and for what a warm pool held when the target became it, there is no wait.
         """
-        came = max((m.began for m in boots if not self._was_in_pool(m)), default=None)
+        came = max((m.began for m in boots if not self.was_in_pool(m)), default=None)
         if came is None:
             return timedelta(0)
         retry = self.span("canary-retry")
@@ -641,7 +641,7 @@ class Seen:
         patience = min(max(came - reference, retry), _MOST_RETRIES * retry)
         return came + patience - self.now
 
-    def _was_in_pool(self, member: Member) -> bool:
+    def was_in_pool(self, member: Member) -> bool:
         """Whether it waited in a warm pool when the target became it, and was taken since.
 
         Where nobody knows when that was, it was when the zip was uploaded or, of what has drifted,
@@ -970,9 +970,7 @@ def _is_in_place(seen: Seen, member: Member) -> bool:
 
 def _free_of_alarms(seen: Seen, member: Member) -> bool:
     """Say whether the alarms that hold rang before the fix, and a member was there before it."""
-    before = seen.since is not None and (
-        not seen.since_then(member) or member.made <= seen.since + seen.doubt < member.began
-    )
+    before = seen.since is not None and (not seen.since_then(member) or seen.was_in_pool(member))
     rang = before and all(_rang_before(seen, alarm) for alarm in _holding(seen))
     return rang or _is_in_place(seen, member)
 

@@ -403,8 +403,10 @@ class Run:
                     reservations = (call.what or {}).get("Reservations", ())
                     found = {r["InstanceId"]: r for e in reservations for r in e["Instances"]}
                     described = described | ids if call.what else described - ids
-                    for id_ in ids - found.keys():
+                    running = {i for i, r in found.items() if r["State"]["Name"] == "running"}
+                    for id_ in ids - running:
                         answers.pop(id_, None)
+                    for id_ in ids - found.keys():
                         rows.pop(id_, None)
                     rows |= found
                 case "describe_target_health" | "describe_instance_health":
