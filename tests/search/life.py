@@ -944,7 +944,7 @@ class Life(RuleBasedStateMachine):
             self._image_costs_one(group)
             if not group.boots_releases:
                 continue
-            self._accuses_none(group, machine, answered=answered)
+            self._accuses_none(group, machine, answered=bool(seen.answers))
             self._keeps_distance(group, machine, answered=answered)
             self._costs_one(group)
         return done
@@ -1069,7 +1069,7 @@ class Life(RuleBasedStateMachine):
         promise(few, "a bad image costs one instance, and what pools held", imaged)
 
     def _accuses_none(self, group: FakeGroup, lost: Machine, *, answered: bool) -> None:
-        """Check that a boot of the release is not taken for dead, unless others came up."""
+        """Check that a silent boot of the release is not taken for dead, unless others came up."""
         if answered or not (self.cloud.bucket and self.cloud.versioned):
             return
         if not self._is_imaged(group) or "template" in group.follows:
