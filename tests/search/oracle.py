@@ -497,6 +497,12 @@ class Seen:
     def is_overdue(self, member: Member) -> bool:
         """Whether it has been in service for longer than any boot may take."""
         return self.served(member) > max(self.grace, self.warm_up, self.span("canary-retry"))
+    @cached_property
+    def first_launched(self) -> datetime | None:
+        """When the first of those came that is known to be launched from what is followed."""
+        on_target = [m for m in self.available if self.on_target(m)]
+        return min((m.began for m in on_target if m.origin is not None), default=None)
+
 
     @cached_property
     def overdue(self) -> list[Member]:
@@ -579,15 +585,19 @@ class Seen:
         outdated = [m for m in self.warm if self.is_outdated(m)]
         if self.since is not None:
             return [m for m in outdated if m.began > self.since + self.doubt]
-        first = self.first_on_target
+        return [m for m in outdated if self._is_late(m)]
+
+    def _is_late(self, member: Member) -> bool:
+        """Whether it came after the first that is what it should be, where nobody knows when."""
+        drifted = self.is_drifted(member)
+        first = self.first_launched if drifted else self.first_on_target
         if first is not None:
             # What is of a later version of the template was rolled back.
-            return [m for m in outdated if m.began > first and self.later(m) <= 0]
+            return member.began > first and self.later(member) <= 0
         # What is above the target was rolled back, what has drifted came before it was to be
         # launched; the rest booted after the zip was there.
         uploaded = self.released.uploaded + self.doubt if self.released else NOT_KNOWN
-        tried = [m for m in outdated if not self.above(m) and not self.is_drifted(m)]
-        return [m for m in tried if m.began > uploaded]
+        return not self.above(member) and not drifted and member.began > uploaded
 
     @cached_property
     def failed_boots(self) -> list[Member]:
@@ -694,7 +704,7 @@ class Seen:
             return False
         if self.since is not None:
             return not self.since_then(member)
-        first = self.first_on_target
+        first = self.first_launched
         return first is None or member.began < first or self.is_drifted(member)
 
     def _left_before(self, member: Member) -> bool:

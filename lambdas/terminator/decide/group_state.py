@@ -389,10 +389,11 @@ class GroupState:
             return False
         if self.since is not None:
             return began(instance) > self.since + self.doubt
-        if self._first_on_target is not None:
-            rolled_back = self.group.above_template(instance)
-            return began(instance) > self._first_on_target and not rolled_back
-        if self.released is None or self.above_target(instance) or self.group.drifted(instance):
+        drifted = self.group.drifted(instance)
+        first = self._first_launched if drifted else self._first_on_target
+        if first is not None:
+            return began(instance) > first and not self.group.above_template(instance)
+        if self.released is None or self.above_target(instance) or drifted:
             return False
         return began(instance) > self.released.release.modified + self.doubt
 
@@ -405,6 +406,15 @@ class GroupState:
         """Silent and overdue boots of a target that others run: something failed at boot.
 
         Where no other was created since, they are those that may be of before: after a rollback
+    @cached_property
+    def _first_launched(self) -> datetime | None:
+        """When the first on target was created that is known to be launched from what is followed.
+
+        One that was attached by hand has not drifted, but tells nothing of what launches use.
+        """
+        known = (i for i in self.available if i.origin is not None and self.on_target(i))
+        return min(map(began, known), default=None)
+
         they may boot the release that was taken back.
         """
         if self.since is None or not self.proof or self._is_long_out:
@@ -460,7 +470,7 @@ class GroupState:
         own date or the zip's upload stands for it, and for what has drifted the first that is on
         target.
         """
-        first = self._first_on_target
+        first = self._first_launched
         if self.group.drifted(instance) and first is not None:
             return created(instance) <= first < began(instance)
         if self.released is None:
