@@ -307,7 +307,8 @@ class Alarm:
 
     `state` is None where it does not exist. `changed` is when its state last changed, and
     `last_alarm` when it was last in ALARM as its history tells: until now, or until it left.
-    `at_since` says whether it was in ALARM when the target became the target.
+    `at_since` says whether it was in ALARM when the target became the target, or within the bake
+    time before, and has not been out of it for as long since.
     """
 
     name: str

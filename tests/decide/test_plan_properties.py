@@ -233,9 +233,10 @@ def test_without_proof_at_most_one_goes_and_none_of_since_then_that_may_yet_come
 
 
 @given(groups(), policies())
-def test_while_shut_only_bad_releases_and_their_last_boots_go_and_the_fix_of_an_old_alarm(
+def test_while_shut_only_bad_releases_go_and_their_last_boots_and_what_is_missed_goes_out(
     group: GuardedGroup, of: Policy
 ) -> None:
+    """That is the fix of what rings an old alarm, and what replaces the dead of a fleet in need."""
     state, decision, going = observed(group, of)
     alarms = [alarm for alarm in group.guards.alarms if alarm.name != "fine"]
     if of.bake_time == timedelta(0):
@@ -245,8 +246,10 @@ def test_while_shut_only_bad_releases_and_their_last_boots_go_and_the_fix_of_an_
     fix = of.window is None and all(alarm.at_since for alarm in alarms)
     for each in going if of.window or alarms else []:
         is_last = newest is None or (each.created is not None and each.created > newest)
-        is_bad = is_last if decision.look_again else state.above_target(each)
-        assert is_bad or (fix and not state.since_then(each))
+        dead = decision.look_again
+        is_bad = (is_last or state.lacks) if dead else state.above_target(each)
+        all_serve_it = of.window is None and dead and state.proof and not state.outdated
+        assert is_bad or ((fix or all_serve_it) and not state.since_then(each))
 
 
 @given(groups(), policies())

@@ -229,6 +229,25 @@ def test_a_release_that_makes_an_alarm_flap_does_not_spread(
     assert lives.lost == 1
 
 
+@pytest.mark.parametrize("desired", [4, 10])
+def test_an_alarm_that_was_quiet_since_the_release_and_rings_anew_holds_it(desired: int) -> None:
+    """It rang for three minutes as the release came, for another reason."""
+    lives = fleet(desired, tags=settings_of(alarms="web-5xx"))
+    lives.cloud.alarms["web-5xx"] = "ALARM"
+    lives.pass_minutes(3)
+    lives.release(NEW)
+    begun = lives.minute
+
+    def ring() -> None:
+        is_bad = lives.serving(NEW) > 0 and lives.minute - begun >= 30
+        lives.cloud.alarms["web-5xx"] = "ALARM" if is_bad else "OK"
+
+    lives.pass_hours(10, ring)
+    assert lives.lost <= 1 + desired // 4
+    assert lives.record.hold == "alarm"
+    assert lives.told
+
+
 @pytest.mark.parametrize(
     "desired", [10, pytest.param(50, marks=soak), pytest.param(100, marks=soak)]
 )

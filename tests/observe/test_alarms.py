@@ -161,9 +161,16 @@ def test_one_that_flaps_since_the_release_was_in_alarm_lately_but_not_at_since()
 @pytest.mark.parametrize("since", [31, 33, 37, 39])
 def test_one_that_flapped_at_since_was_in_alarm_then(since: float) -> None:
     """Also where it happened to be OK at that moment: one that flaps is in ALARM."""
-    cloudwatch = CloudWatch(flapping(10, 200))
-    assert seen(cloudwatch, since).at_since
-    assert cloudwatch.calls["DescribeAlarmHistory"] <= 2
+    assert seen(CloudWatch(flapping(10, 200)), since).at_since
+
+
+@pytest.mark.parametrize(("quiet", "at_since"), [(9, True), (10, False), (40, False)])
+def test_one_that_was_out_of_alarm_for_the_bake_time_since_then_rings_for_another_reason(
+    quiet: float, *, at_since: bool
+) -> None:
+    cloudwatch = CloudWatch([(100, "ALARM"), (58, "OK"), (58 - quiet, "ALARM")])
+    alarm = seen(cloudwatch)
+    assert (last(alarm), alarm.at_since) == (0, at_since)
 
 
 def test_one_that_was_ok_for_the_bake_time_at_since_was_not_in_alarm_then() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from tests.search.history import MINUTE, RANKS, Target
@@ -966,23 +967,36 @@ def _holding(seen: Seen) -> list[Alarm]:
 
 
 def _rang_before(seen: Seen, alarm: Alarm) -> bool:
-    """Say whether an alarm was in ALARM when the target became it, or within the bake time."""
+    """Say whether an alarm was in ALARM when the target became it, or within the bake time before.
+
+    It has not been out of it for as long since.
+    """
     since, bake = seen.since, seen.span("bake-time")
-    return since is not None and any(begin <= since <= end + bake for begin, end in alarm.spans)
+    if since is None:
+        return False
+    rang = [each for each in alarm.spans if each[0] <= since <= each[1] + bake]
+    later = [*rang[-1:], *(each for each in alarm.spans if each[0] > since)]
+    gaps = [begin - end for (_, end), (begin, _) in pairwise(later)]
+    return bool(rang) and all(gap < bake for gap in gaps)
 
 
 def _is_in_place(seen: Seen, member: Member) -> bool:
-    """Say whether a member keeps a bad release in place, which no window and no alarm holds."""
+    """Say whether no window and no alarm holds a member, which would keep a bad release in place.
+
+    Nor do they hold what is dead while fewer than the minimum are available.
+    """
     if member in seen.dead:
-        return all(member.made > other.made for other in seen.available)
+        newer = all(member.made > other.made for other in seen.available)
+        return newer or len(seen.available) < seen.minimum
     return seen.above(member)
 
 
 def _free_of_alarms(seen: Seen, member: Member) -> bool:
     """Say whether the alarms that hold rang before the fix, and a member was there before it."""
     before = seen.since is not None and (not seen.since_then(member) or seen.was_in_pool(member))
-    rang = before and all(_rang_before(seen, alarm) for alarm in _holding(seen))
-    return rang or _is_in_place(seen, member)
+    rang = all(_rang_before(seen, alarm) for alarm in _holding(seen))
+    lacks = member in seen.dead and seen.proof and not seen.outdated
+    return (before and (rang or lacks)) or _is_in_place(seen, member)
 
 
 # One canary for the app.

@@ -135,6 +135,11 @@ class GroupState:
         return self.policy.minimum_of(self.group.desired, self.group.healthy_percentage)
 
     @property
+    def lacks(self) -> bool:
+        """Whether fewer than the minimum are available."""
+        return len(self.available) < self.minimum
+
+    @property
     def max_unavailable(self) -> int:
         """The most that may be out at once."""
         return self.policy.max_unavailable_of(self.group.desired)

@@ -87,9 +87,13 @@ def _may_go_under(rule: HoldRule, state: GroupState, instance: Instance) -> bool
 
     The window and alarms hold neither an available instance above the target nor a dead one
     that was created after every available one: they must not keep a bad release, or its failed
-    boot, in place. That another app goes first holds no dead one at all. An alarm that was in
+    boot, in place. Nor do they hold any dead one while fewer than the minimum are available: a
+    fleet that is down comes back whatever rings for it, and at any hour.
+    That another app goes first holds no dead one at all. An alarm that was in
     ALARM when the target became the target holds nothing that was created before: the fix must be
-    able to go out to those that set it off, and to what a warm pool held of them.
+    able to go out to those that set it off, and to what a warm pool held of them. Nor does any
+    alarm hold a dead one of before where all that serves runs the target already: it may ring for
+    want of those.
     """
     if rule.name in {"instance_refresh", "zip_unreadable"}:
         return False
@@ -97,13 +101,15 @@ def _may_go_under(rule: HoldRule, state: GroupState, instance: Instance) -> bool
         return True
     if rule.name == "other_app_first":
         return instance in state.dead
-    newest = max(map(created, state.available), default=None)
-    if instance in state.dead and (newest is None or created(instance) > newest):
-        return True
+    if instance in state.dead:
+        newest = max(map(created, state.available), default=None)
+        if newest is None or created(instance) > newest or state.lacks:
+            return True
     of_before = not state.since_then(instance) or state.was_held(instance)
     if rule.name == "window_closed" or state.since is None or not of_before:
         return False
-    return all(alarm.at_since for alarm in holds.holding_alarms(state))
+    all_serve_it = instance in state.dead and state.proof and not state.outdated
+    return all_serve_it or all(alarm.at_since for alarm in holds.holding_alarms(state))
 
 
 def confirmed(before: Decision, now: Decision) -> Decision:

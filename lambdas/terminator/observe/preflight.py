@@ -121,24 +121,27 @@ def with_history(
         last_alarm = next((when for when, before in items if before in {"ALARM", ""}), None)
     if last_alarm is None or since is None:
         return replace(alarm, last_alarm=last_alarm)
-    at_since = since - bake_time > now - _HISTORY_KEPT and _was_in_alarm(
-        changes(cloudwatch, alarm.name, since - bake_time, "TimestampAscending"), since
+    at_since = since - bake_time > now - _HISTORY_KEPT and _rings_from(
+        changes(cloudwatch, alarm.name, since - bake_time, "TimestampAscending"), since, bake_time
     )
     return replace(alarm, last_alarm=last_alarm, at_since=at_since)
 
 
-def _was_in_alarm(changes: Iterable[tuple[datetime, str]], at: datetime) -> bool:
-    """Say whether an alarm was in ALARM at a time, or at most the bake time before.
+def _rings_from(
+    changes: Iterable[tuple[datetime, str]], at: datetime, bake_time: timedelta
+) -> bool:
+    """Say whether an alarm was in ALARM at a time, or at most the bake time before, and is still.
 
     `changes` are those since that long before, the oldest first, with the state before each.
-    One that flaps is in ALARM.
+    One that flaps is in ALARM; one that was out of it for the bake time rings for another reason.
     """
+    left: datetime | None = None
     for when, before in changes:
         if before == "ALARM":
-            return True
-        if when > at:
+            left = when
+        elif when > at and (left is None or when - left >= bake_time):
             return False
-    return False
+    return left is not None
 
 
 def changes(
