@@ -286,12 +286,14 @@ class Released:
         Within the doubt the later target counts, since what an instance runs is fetched after
         it was created. What was created before the zip first existed was of another one.
         """
-        first, last = created - self.doubt, created + self.doubt
+        last = created + self.doubt
         if self.first_existed is not None and last < self.first_existed:
             return True
-        if self.known_from is None or first < self.known_from:
-            return False
-        return any(begin <= last < end for begin, end in self.others)
+        return self.knows(created) and any(begin <= last < end for begin, end in self.others)
+
+    def knows(self, created: datetime) -> bool:
+        """Say whether it is known what was the target when an instance was created."""
+        return self.known_from is not None and created - self.doubt >= self.known_from
 
 
 @dataclass(frozen=True)
@@ -414,6 +416,8 @@ class Group:
     its instance maintenance policy's MinHealthyPercentage, each None where it has none. `operator`
     names a service that manages it, `unknown_sources` its traffic sources whose health cannot be
     known. `failed_launches` are when launches of it failed or were abandoned, the newest first.
+    `failed_checks` are when what it lost to a load balancer's health checks was launched. `taken`
+    are when the launch of what was terminated on request began, and its end.
     `load_balanced` says whether it has load balancers, and `health_checks` are its types of them.
     `max_size` is its MaxSize, and `refreshes` are its instance refreshes, the newest first: asked
     only where one may be started.
@@ -434,6 +438,8 @@ class Group:
     warm_pool: bool = False
     unknown_sources: tuple[str, ...] = ()
     failed_launches: tuple[datetime, ...] = ()
+    failed_checks: tuple[datetime, ...] = ()
+    taken: tuple[tuple[datetime, datetime], ...] = ()
     load_balanced: bool = False
     health_checks: frozenset[str] = frozenset()
     max_size: int = 0

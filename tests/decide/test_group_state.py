@@ -379,7 +379,7 @@ def test_what_is_older_than_the_first_release_of_all_is_presumed_outdated() -> N
         (member("i-x", None, up=100, traffic=SERVES), False),  # who sees it says it serves
         (member("i-x", None, up=100, taken_from_pool=ago(90)), True),
         (member("i-x", None, up=100, taken_from_pool=ago(40)), True),  # a warm pool held it then
-        (member("i-x", None, up=500, taken_from_pool=ago(90)), False),  # its zip of then is this
+        (member("i-x", None, up=500, taken_from_pool=ago(90)), True),  # of this, but none serves
         (member("i-x", None, created=None), False),
         (member("i-x", "1", up=100, traffic=ILL), True),
         (member("i-x", "1", up=20, served=100, traffic=ILL), True),
@@ -410,7 +410,7 @@ PROOF = [member("i-a", "2", up=200, traffic=SERVES), member("i-b", "2", up=100, 
         (PROOF, 300, 60, True),
         (PROOF, 300, 20, False),  # not overdue
         (PROOF, 300, 301, True),  # created within the doubt
-        (PROOF, 300, 310, False),  # it may have run the target all along
+        ([*PROOF, member("i-c", "2", up=400)], 300, 310, False),  # it may have run the target
         ([member("i-a", "2", up=200)], 1440, 60, False),  # a day ago, and nothing is outdated
         ([member("i-a", "2", up=200)], 1439, 60, True),
         ([member("i-a", "2", up=200), member("i-o", up=300)], 2000, 60, True),
@@ -451,7 +451,9 @@ def test_after_a_rollback_a_silent_boot_of_just_before_is_a_failed_one_although_
         ([], 60, 60.5, True),
         ([], 60, 59.5, False),
         ([], 60, 61, True),
-        ([], 60, 61.5, False),
+        ([], 60, 61.5, True),  # it was the target then too, but nothing of then serves
+        ([member("i-a", "1", up=80)], 60, 61.5, False),
+        ([member("i-a", "2", up=80)], 60, 61.5, False),  # what is above the target goes first
         ([], 2000, 2000.5, False),  # a reboot, a day later
         ([OLD], 60, 60.5, True),
         ([OLD], 60, 59.5, False),

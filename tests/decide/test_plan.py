@@ -264,8 +264,8 @@ def test_one_that_was_stopped_and_started_is_as_old_as_when_it_first_started() -
 def test_who_is_on_target_protected_aside_in_flight_or_unavailable_but_not_dead_stays(
     other: Instance,
 ) -> None:
-    target = released("1.0.274", since=15, others=())
-    of = group(*three().instances, other, desired=3, released=replace(target, first_existed=None))
+    target = replace(released("1.0.274", since=15), first_existed=None, known_from=None)
+    of = group(*three().instances, other, desired=3, released=target)
     decision = decide(of, minimum="0", max_unavailable="5", bake_time="0m")
     assert decision.to_terminate == ("i-01eb1b24b1e5d8a3e", "i-0ae0fbd754e6d71d9")
 

@@ -64,6 +64,7 @@ _FAILS_AGAIN = timedelta(minutes=10)
 _FAILED_CHECK = (
     "an instance was taken out of service in response to an ELB system health check failure"
 )
+_ON_REQUEST = "an instance was taken out of service in response to a user request"
 # How many of its past states a group keeps, for describes that lag.
 _REMEMBERED = 40
 
@@ -367,7 +368,7 @@ class Cloud:
         if machine.leaves is not None and not self.repeats:
             raise refusal("ScalingActivityInProgress", "it is terminating")
         if machine.leaves is None:
-            self.let_leave(group, machine)
+            self.let_leave(group, machine, _ON_REQUEST)
             self.kills.append((self.now, group.name, machine.id))
             if not self.lives:
                 self.launch(group)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+import zipfile
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from tests.incidents.fleets import (
     BARE,
     CHECKED,
     FIX,
+    KINDS,
     NEVER_UP,
     NEW,
     OLD,
@@ -248,3 +252,151 @@ def test_a_group_of_one_that_nobody_watches_says_that_its_minimum_keeps_the_dead
     lives.pass_hours(6)
     assert lives.lost == 0
     assert "could serve, minimum" in lives.record.reason
+
+
+def missing_hosts(lives: Fleet) -> Callable[[], None]:
+    """Return what lets all that run the release hang, and rings an alarm five minutes later.
+
+    It rings while fewer than three quarters of the group serve.
+    """
+    low = [0]
+
+    def crash() -> None:
+        for machine in lives.members(NEW):
+            machine.deaf = True
+        desired = lives.group.desired
+        low[0] = low[0] + 1 if lives.cloud.available(lives.group) * 4 < desired * 3 else 0
+        lives.cloud.alarms["hosts"] = "ALARM" if low[0] >= 5 else "OK"
+
+    return crash
+
+
+@pytest.mark.parametrize("desired", [3, 4, 10])
+@KINDS
+def test_an_alarm_that_rings_for_want_of_hosts_does_not_keep_the_fix_of_a_dead_fleet_out(
+    desired: int, stands: Mapping[str, Any]
+) -> None:
+    """The fix came before the alarm, which needs the hosts that wait for it."""
+    lives = all_on(NEW, Program(), desired, "50%", **stands)
+    lives.group.tags |= settings_of(alarms="hosts")
+    crash = missing_hosts(lives)
+    lives.pass_minutes(2, crash)
+    lives.release(FIX)
+    hours = lives.hours_until(lambda: lives.all_serve(FIX), most=2, meanwhile=crash)
+    assert hours is not None
+
+
+@pytest.mark.parametrize("desired", [3, 10])
+def test_a_fleet_that_is_down_does_not_wait_for_its_window_until_its_minimum_serves(
+    desired: int,
+) -> None:
+    lives = all_on(NEW, Program(), desired, "50%")
+    lives.pass_hours(2)
+    opens = lives.cloud.now + timedelta(hours=16)
+    closes = opens + timedelta(hours=4)
+    lives.group.tags["terminator:window"] = f"Mon-Sun {opens:%H:%M}-{closes:%H:%M} UTC"
+    for machine in lives.members():
+        machine.deaf = True
+    lives.pass_hours(1)
+    lives.release(FIX)
+    least = -(-desired // 2)
+    assert lives.hours_until(lambda: lives.serving(FIX) >= least, most=1) is not None
+    lives.pass_hours(8)
+    assert lives.serving(FIX) < desired
+    assert lives.record.hold == "window_closed"
+
+
+def rebuilt(version: str) -> bytes:
+    """Return a zip of a release with another content than before."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("program"), f"{version}, mended")
+    return buffer.getvalue()
+
+
+ANY_SIZE = pytest.mark.parametrize(
+    ("desired", "minimum"), [(1, "0"), (2, "50%"), (3, "50%"), (10, "50%")]
+)
+
+
+@ANY_SIZE
+@pytest.mark.parametrize("stands", [BARE, BALANCED], ids=["bare", "balanced"])
+@pytest.mark.parametrize("way", ["rebuilt", "back and forth"])
+def test_a_release_goes_out_that_was_mended_under_its_own_number(
+    desired: int, minimum: str, stands: Mapping[str, Any], way: str
+) -> None:
+    """Its canary of before hangs, and nothing else dates it; or what it needed works by now."""
+    lives = fleet(desired, tags=settings_of(minimum=minimum), **stands)
+    lives.release(NEW, NEVER_UP)
+    lives.pass_hours(1)
+    if way == "back and forth":
+        lives.cloud.point("web", OLD)
+        lives.pass_minutes(4)
+        lives.cloud.point("web", None)
+    lives.cloud.comes_up["web", NEW] = "good"
+    if way == "rebuilt":
+        lives.cloud.put(f"web/{NEW}.zip", rebuilt(NEW))
+    assert lives.hours_until(lambda: lives.all_serve(NEW), most=2) is not None
+    assert lives.lost == desired + 1
+
+
+@ANY_SIZE
+def test_a_fleet_that_is_down_is_back_once_its_release_was_mended_under_its_own_number(
+    desired: int, minimum: str
+) -> None:
+    lives = all_on(NEW, Program(), desired, minimum)
+    for machine in lives.members():
+        machine.deaf = True
+    lives.pass_hours(1)
+    lives.cloud.put(f"web/{NEW}.zip", rebuilt(NEW))
+    assert lives.hours_until(lambda: lives.all_serve(NEW), most=2) is not None
+
+
+@pytest.mark.parametrize("desired", [2, 3, 10])
+def test_in_a_converged_group_nothing_goes_where_the_same_number_is_built_again(
+    desired: int,
+) -> None:
+    """Two of them are silent for hours, and serve."""
+    lives = all_on(NEW, Program(), desired, "50%")
+    lives.forget()
+    for machine in lives.members()[: min(2, desired - 1)]:
+        machine.deaf = True
+    lives.cloud.put(f"web/{NEW}.zip", rebuilt(NEW))
+    lives.pass_hours(12)
+    assert lives.lost == 0
+
+
+@pytest.mark.parametrize("stands", [BARE, BALANCED], ids=["bare", "balanced"])
+def test_a_release_that_restarts_itself_for_ever_costs_few_a_day(stands: Mapping[str, Any]) -> None:
+    """It is up for four minutes of six, and an old one that is protected keeps the day open."""
+    lives = fleet(10, **stands)
+    lives.members()[0].protected = True
+    lives.release(NEW)
+
+    def restart() -> None:
+        for machine in lives.members(NEW):
+            minute = (lives.cloud.now - machine.launched) / timedelta(minutes=1) - 5.5
+            machine.deaf = minute >= 0 and minute % 6 >= 4
+
+    lives.pass_hours(24, restart)
+    assert lives.lost <= 10 + 6
+    before = lives.lost
+    lives.pass_hours(24, restart)
+    assert lives.lost - before <= 10
+
+
+@pytest.mark.parametrize("desired", [3, 10])
+@pytest.mark.parametrize("stands", [BARE, BALANCED], ids=["bare", "balanced"])
+def test_reboots_of_all_on_the_day_of_a_release_cost_few(
+    desired: int, stands: Mapping[str, Any]
+) -> None:
+    """One after the other, six minutes each, ten hours after the release."""
+    lives = all_on(NEW, Program(), desired, "50%", **stands)
+    lives.pass_hours(10)
+    lives.forget()
+    for machine in list(lives.members()):
+        if machine.leaves is None:
+            lives.cloud.reboot(machine, 6)
+        lives.pass_minutes(12)
+    lives.pass_hours(1)
+    assert lives.lost <= 2

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.cloud import refusal
-from tests.incidents.fleets import KINDS, NEW, fleet, settings_of
+from tests.incidents.fleets import CHECKED, KINDS, NEVER_UP, NEW, fleet, settings_of
 
 
 @pytest.mark.parametrize("text", ["True", "TRUE", "yes", "false", ""])
@@ -129,3 +129,27 @@ def test_an_alarm_whose_name_has_spaces_can_be_named() -> None:
     assert 'alarm "example alarm" is in ALARM' in lives.record.reason
     lives.cloud.alarms["example alarm"] = "OK"
     assert lives.hours_until(lambda: lives.all_serve(NEW), most=4) is not None
+
+
+@pytest.mark.parametrize("desired", [1, 3, 10])
+def test_where_auto_scaling_replaces_all_of_a_group_for_ever_a_person_is_told(desired: int) -> None:
+    """It was scaled to zero as a bad release came, and each boot goes before it is overdue."""
+    lives = fleet(desired, **CHECKED)
+    lives.group.desired = 0
+    lives.pass_hours(1)
+    lives.release(NEW, NEVER_UP)
+    lives.group.desired = desired
+    lives.pass_hours(2)
+    assert not lives.told
+    lives.pass_hours(2)
+    assert lives.told
+    assert lives.lost == 0
+
+
+@pytest.mark.parametrize("desired", [3, 10])
+def test_of_a_canary_that_auto_scaling_replaces_for_ever_a_person_is_told(desired: int) -> None:
+    lives = fleet(desired, **CHECKED)
+    lives.release(NEW, NEVER_UP)
+    lives.pass_hours(4)
+    assert lives.told
+    assert lives.lost == 1

@@ -192,6 +192,8 @@ class Seen:
     released: Target | None
     settled: bool = False
     failed: tuple[datetime, ...] = ()
+    refused: tuple[datetime, ...] = ()
+    taken: tuple[tuple[datetime, datetime], ...] = ()
     refresh: bool = False
     alarms: tuple[Alarm, ...] = ()
     zip_bad: bool = False
@@ -495,15 +497,15 @@ class Seen:
         """When the first came that runs the target and is available."""
         return min((m.began for m in self.available if self.on_target(m)), default=None)
 
-    def is_overdue(self, member: Member) -> bool:
-        """Whether it has been in service for longer than any boot may take."""
-        return self.served(member) > max(self.grace, self.warm_up, self.span("canary-retry"))
     @cached_property
     def first_launched(self) -> datetime | None:
         """When the first of those came that is known to be launched from what is followed."""
         on_target = [m for m in self.available if self.on_target(m)]
         return min((m.began for m in on_target if m.origin is not None), default=None)
 
+    def is_overdue(self, member: Member) -> bool:
+        """Whether it has been in service for longer than any boot may take."""
+        return self.served(member) > max(self.grace, self.warm_up, self.span("canary-retry"))
 
     @cached_property
     def overdue(self) -> list[Member]:
@@ -536,12 +538,24 @@ class Seen:
         return self.since - self.doubt <= member.began < self.since or self.was_in_pool(member)
 
     def _is_lost(self, member: Member) -> bool:
-        """Whether it may be of before, is away and overdue, and nothing proves the target.
+        """Whether it may be of before, is away and overdue, and nothing speaks for it.
 
-        It may be the canary of another release, and none of this one comes while that stands.
+        It may be the canary of another release, and none of this one comes while that stands; or
+        of this one, as it was before, of which none serves.
         """
-        away = self.is_overdue(member) and not self.on_target(member) and not self.proof
-        return away and self._is_under_way and self._may_be_of_before(member)
+        away = self.is_overdue(member) and not self.on_target(member)
+        if not away or not self._is_under_way or self.since is None:
+            return False
+        if member.unused and member.version:
+            return False
+        target = self.released
+        known = target is not None and target.known_from <= member.made - self.doubt
+        speaks = any(
+            self.above(m) or (self.on_target(m) and m.began < self.since) for m in self.available
+        )
+        if known and member.began < self.since - self.doubt and not speaks:
+            return True
+        return not self.proof and self._may_be_of_before(member)
 
     @cached_property
     def _is_under_way(self) -> bool:
@@ -652,13 +666,26 @@ class Seen:
         patience = min(max(came - reference, retry), _MOST_RETRIES * retry)
         return came + patience - self.now
 
+    @cached_property
+    def failed_wait(self) -> timedelta:
+        """How long the next of the tried has to wait where others came up.
+
+        Twice as long for each boot of the target that was taken, after the last of those.
+        """
+        wait = self.wait(self.tried)
+        lost = [end for began, end in self.taken if self.since and began >= self.since]
+        if not lost or all(map(self.was_in_pool, self.tried)):
+            return wait
+        longest = min(1 << len(lost), _MOST_RETRIES) * self.span("canary-retry")
+        return max(wait, max(lost) + longest - self.now)
+
     def was_in_pool(self, member: Member) -> bool:
         """Whether it waited in a warm pool when the target became it, and was taken since.
 
         Where nobody knows when that was, it was when the zip was uploaded or, of what has drifted,
         when the first came that is on target.
         """
-        first = self.first_on_target
+        first = self.first_launched
         if self.is_drifted(member) and first is not None:
             return member.made <= first < member.began
         if self.released is None or member.pooled is None:
@@ -705,7 +732,7 @@ class Seen:
             return False
         if self.since is not None:
             return not self.since_then(member)
-        first = self.first_launched
+        first = self.first_on_target
         return first is None or member.began < first or self.is_drifted(member)
 
     def _left_before(self, member: Member) -> bool:
@@ -1115,7 +1142,7 @@ def _failing_too_fast(seen: Seen, goes: Sequence[Member]) -> bool:
     """Say whether boots that failed go at once, or before the last of them had its time."""
     if not seen.proof or not any(m in seen.tried and m in seen.dead for m in goes):
         return False
-    return len(goes) > 1 or seen.busy or seen.wait(seen.tried) > timedelta(0)
+    return len(goes) > 1 or seen.busy or seen.failed_wait > timedelta(0)
 
 
 def _available(seen: Seen, goes: Sequence[Member]) -> list[Member]:
@@ -1367,14 +1394,24 @@ def needs_attention(seen: Seen, held: str | None) -> bool:
     if not seen.outdated and not seen.dead:
         away = [seen.served(m) for m in seen.overdue]
         lasting = [*away, *(seen.now - at for at in failing)]
+        lasting += [_replacing(seen)] if len(seen.available) < seen.minimum else []
         stuck = [m for m in seen.coming if m.state.startswith("Pending")]
         return any(each > 3 * HOUR for each in lasting) or any(
             seen.now - m.began > DAY for m in stuck
         )
     failed = any(each.replaced_nothing for _, each in seen.refresh_tries)
     trouble = failing or failed or any(seen.is_overdue(m) for m in seen.canaries)
+    trouble = trouble or _replacing(seen) > 3 * HOUR
     patience = 3 * HOUR if trouble and held not in _A_DAY else DAY
     return (behind := _behind(seen)) is not None and behind > patience
+
+
+def _replacing(seen: Seen) -> timedelta:
+    """Return for how long Auto Scaling has replaced, every few hours, what is refused."""
+    back = seen.now
+    for at in sorted(seen.refused, reverse=True):
+        back = at if back - at <= 3 * HOUR else back
+    return seen.now - back
 
 
 def _failing(seen: Seen) -> list[datetime]:

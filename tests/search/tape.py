@@ -227,6 +227,8 @@ class Entered:
     pooled: Mapping[str, datetime]
     left: Mapping[str, datetime]
     failed: tuple[datetime, ...]
+    refused: tuple[datetime, ...]
+    taken: tuple[tuple[datetime, datetime], ...]
 
     def entered(self, row: Mapping[str, Any] | None, id_: str, now: datetime) -> datetime | None:
         """Return since when an instance has been in service, None where that is unknown."""
@@ -515,7 +517,10 @@ class Run:
         name = row["AutoScalingGroupName"]
         said = self.entered(name)
         seen = replace(
-            self._shown(row, look, now, said, spared), failed=said.failed if said else ()
+            self._shown(row, look, now, said, spared),
+            failed=said.failed if said else (),
+            refused=said.refused if said else (),
+            taken=said.taken if said else (),
         )
         if seen.is_settled:
             return replace(seen, settled=True)
@@ -743,23 +748,32 @@ def _read_activities(call: Call) -> Entered:
     pooled: dict[str, datetime] = {}
     left: dict[str, datetime] = {}
     failed: list[datetime] = []
+    began: dict[str, datetime] = {}
+    refused: set[str] = set()
+    asked: set[str] = set()
     for row in sorted(call.what["Activities"], key=lambda row: row["StartTime"]):
         text, _, id_ = row["Description"].partition(": ")
         is_of = _INSTANCE.fullmatch(id_) is not None
         if text == "Terminating EC2 instance" and is_of:
             left[id_] = row["StartTime"]
+            refused |= {id_} if "ELB system health check" in row["Cause"] else set()
+            asked |= {id_} if "user request" in row["Cause"] else set()
         elif text.split(".")[0] not in _ENTERS:
             continue
         elif row["StatusCode"] in {"Failed", "Cancelled"}:
             if text.startswith("Launching"):  # an attachment is no launch
                 failed.append(row["EndTime"])
         elif is_of:
+            began.setdefault(id_, row["StartTime"])
             ended = row.get("EndTime")
             was = since.get(id_, ended)
             since[id_] = None if ended is None or was is None else max(was, ended)
             if text == _POOL:
                 pooled[id_] = row["StartTime"]
-    return Entered(datetime.fromisoformat(bound), since, pooled, left, tuple(failed))
+    lost = tuple(began[id_] for id_ in refused if since.get(id_))
+    read_from = datetime.fromisoformat(bound)
+    taken = tuple((began[id_], left[id_]) for id_ in asked if id_ in began)
+    return Entered(read_from, since, pooled, left, tuple(failed), lost, taken)
 
 
 def _answers(call: Call) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -407,11 +407,6 @@ class GroupState:
         return min((began(i) for i in self.available if self.on_target(i)), default=None)
 
     @cached_property
-    def failed_boots(self) -> tuple[Instance, ...]:
-        """Silent and overdue boots of a target that others run: something failed at boot.
-
-        Where no other was created since, they are those that may be of before: after a rollback
-    @cached_property
     def _first_launched(self) -> datetime | None:
         """When the first on target was created that is known to be launched from what is followed.
 
@@ -420,6 +415,11 @@ class GroupState:
         known = (i for i in self.available if i.origin is not None and self.on_target(i))
         return min(map(began, known), default=None)
 
+    @cached_property
+    def failed_boots(self) -> tuple[Instance, ...]:
+        """Silent and overdue boots of a target that others run: something failed at boot.
+
+        Where no other was created since, they are those that may be of before: after a rollback
         they may boot the release that was taken back.
         """
         if self.since is None or not self.proof or self._is_long_out:
@@ -490,14 +490,39 @@ class GroupState:
         )
 
     def _is_lost_before(self, instance: Instance) -> bool:
-        """Say whether this may be of before, has been away for too long, and nothing is proven.
+        """Say whether this may be of before, has been away for too long, and nothing speaks for it.
 
         It may be the canary of a release that was taken back, or mended, at once. It would stand
-        for a canary of this one that has not come up, and keep the fix out for ever.
+        for a canary of this one that has not come up, and keep the fix out for ever. So would one
+        of a release that was mended under its own name, or is the target once more: unless what
+        was created before then serves, none of those has come up.
         """
-        if self.proof or self._is_long_out or self.on_target(instance):
+        if self.since is None or self._is_long_out or not self.is_overdue(instance):
             return False
-        return self.is_overdue(instance) and self._may_be_of_before(instance)
+        if self.on_target(instance) or is_unused(instance):
+            return False
+        if self._ran_it_before(instance) and not self._serves_from_before:
+            return True
+        return not self.proof and self._may_be_of_before(instance)
+
+    def _ran_it_before(self, instance: Instance) -> bool:
+        """Say whether this began before the target became it, and yet while nothing else was."""
+        released = self.released
+        if released is None or self.since is None or began(instance) >= self.since - self.doubt:
+            return False
+        return released.knows(created(instance)) and not self._ran_another(instance)
+
+    @cached_property
+    def _serves_from_before(self) -> bool:
+        """Whether any runs the target that was created before it became it, or is above it.
+
+        What is above it goes first, and what ran before that may just be away for a while.
+        """
+        since = self.since
+        return since is not None and any(
+            self.above_target(each) or (self.on_target(each) and began(each) < since)
+            for each in self.available
+        )
 
     @property
     def _is_long_out(self) -> bool:
@@ -527,6 +552,20 @@ class GroupState:
             uploaded = self.released.release.modified if self.released else came
             reference = self._first_on_target or uploaded
         return self.patience(came, reference) - (self.now - came)
+
+    def failed_wait(self, boots: Collection[Instance]) -> timedelta:
+        """Return how long the next of these boots stays, which failed where others came up.
+
+        As long as `retry_wait` says, and for what the target has cost already: each boot of it that
+        was taken doubles the time from the newest of those to the next, up to 32 times
+        `canary-retry`. What comes up, and fails again and again, would not lengthen the other.
+        """
+        wait, since = self.retry_wait(boots), self.since
+        ends = [end for launched, end in self.group.taken if since and launched >= since]
+        if not ends or not self.tries(boots):
+            return wait
+        most = min(1 << len(ends), _MOST_RETRIES)
+        return max(wait, most * self.policy.canary_retry - (self.now - max(ends)))
 
     def patience(self, came: datetime, reference: datetime) -> timedelta:
         """Return how long a try has until the next one, which came so long after a reference.
@@ -641,6 +680,19 @@ class GroupState:
         last = max(entered, default=None)
         failed = [at for at in self.group.failed_launches if last is None or at > last]
         return min(failed, default=None) if self.in_flight else None
+
+    @cached_property
+    def refused_since(self) -> datetime | None:
+        """Since when Auto Scaling replaces one after the other that a load balancer refuses.
+
+        Each was launched within three hours of the next. None where it does not.
+        """
+        since = None
+        for launched in sorted(self.group.failed_checks, reverse=True):
+            if (since or self.now) - launched > TROUBLED:
+                break
+            since = launched
+        return since
 
 
 def created(instance: Instance) -> datetime:

@@ -92,22 +92,25 @@ def remedy(decision: Decision, group: str, app: str | None) -> str | None:
 def is_late(state: GroupState, patience: timedelta = TROUBLED) -> bool:
     """Say whether the group has not converged for so long that a person has to act.
 
-    That is a day behind its target, or `patience` where its launches fail, its canary is overdue
-    or a refresh has replaced nothing. A group that is on target but not whole is late where one
-    has been away, or launches have failed, for three hours, or one has been on its way in for a
-    day.
+    That is a day behind its target, or `patience` where its launches fail, its canary is overdue,
+    a refresh has replaced nothing, or Auto Scaling has replaced what a load balancer refuses for
+    three hours. A group that is on target but not whole is late where one has been away, or
+    launches have failed, for three hours, where Auto Scaling has replaced for as long and fewer
+    than the minimum are available, or one has been on its way in for a day.
     """
     if state.converged:
         return False
-    failing = state.failing_since
+    failing, refused = state.failing_since, state.refused_since
     if not state.outdated and not state.dead:
         lasting = [state.age(instance) for instance in state.overdue]
         lasting += [state.now - failing] if failing else []
+        lasting += [state.now - refused] if refused and state.lacks else []
         entering = (i for i in state.on_their_way if i.lifecycle.startswith("Pending"))
         stuck = any(state.now - began(instance) > DAY for instance in entering)
         return stuck or max(lasting, default=_NOTHING) > TROUBLED
     trouble = failing is not None or any(map(state.is_overdue, state.not_come_up))
     trouble |= any(refresh.replaced_nothing for _, refresh in state.refresh_tries)
+    trouble |= refused is not None and state.now - refused > TROUBLED
     return state.behind is not None and state.behind > (patience if trouble else DAY)
 
 

@@ -183,7 +183,7 @@ def _dead_that_may_go(
         waits = f"{state.in_flight} in flight and {others} others unavailable leave no room"
         if not old and room > 0:
             # Failed and stale boots, one at a time; those that are not dead yet count too.
-            wait = state.retry_wait(each for each in state.unavailable if each.id in tried)
+            wait = state.failed_wait([each for each in state.unavailable if each.id in tried])
             old, room = dead, int(not busy and wait <= timedelta(0))
             waits = f"{busy} in flight" if busy else f"the next one goes in {left(wait)}"
     else:

@@ -47,6 +47,7 @@ _LEAVES_SERVICE: Final = re.compile(
 
 # Why Auto Scaling took one out of service, in the words of
 # https://docs.aws.amazon.com/autoscaling/ec2/userguide/ts-as-healthchecks.html
+_ON_REQUEST: Final = re.compile(r"\bin response to a user request\b")
 _FAILED_CHECK: Final = re.compile(r"\b(ELB|Elastic Load Balanc\w+)\b.* health check")
 
 
@@ -209,9 +210,10 @@ class Activities:
     `in_service` maps instances to when Auto Scaling put them in service; those that it is still
     about to are in `entering`. `from_pool` maps them to when they were taken from a warm pool,
     `leaving` to when they began to be terminated, and `replaced` those that entered service and
-    were lost to a load balancer's health check to when their launch began. `failed_launches` are
-    when launches failed or were abandoned, the newest first. `read_from` is how far back
-    activities were read, and `cut` says that there were too many to read as far back as was asked.
+    were lost to a load balancer's health check to when their launch began. `taken` are when the
+    launch and the end of each began that was terminated on request. `failed_launches` are when
+    launches failed or were abandoned, the newest first. `read_from` is how far back activities
+    were read, and `cut` says that there were too many to read as far back as was asked.
     """
 
     read_from: datetime
@@ -221,6 +223,7 @@ class Activities:
     from_pool: Mapping[str, datetime] = field(default_factory=dict)
     leaving: Mapping[str, datetime] = field(default_factory=dict)
     replaced: Mapping[str, datetime] = field(default_factory=dict)
+    taken: tuple[tuple[datetime, datetime], ...] = ()
     failed_launches: tuple[datetime, ...] = ()
 
     def entered_service(self, instance: str, created: datetime, now: datetime) -> datetime | None:
@@ -251,6 +254,7 @@ def describe_activities(
     leaving: dict[str, datetime] = {}
     launched: dict[str, datetime] = {}
     refused: set[str] = set()
+    requested: set[str] = set()
     entering: set[str] = set()
     failed: list[datetime] = []
     number, oldest = 0, read_from
@@ -266,8 +270,10 @@ def describe_activities(
                 failed.append(ended or begun)
             if match and text.startswith("Terminating"):
                 leaving[match[0]] = max(begun, leaving.get(match[0], begun))
-                if _FAILED_CHECK.search(activity.get("Cause", "")):
+                if _FAILED_CHECK.search(cause := activity.get("Cause", "")):
                     refused.add(match[0])
+                if _ON_REQUEST.search(cause):
+                    requested.add(match[0])
             if match is None or not enters or status in _FAILED:
                 continue
             if "from warm pool" in text:
@@ -286,6 +292,7 @@ def describe_activities(
         from_pool=from_pool,
         leaving=leaving,
         replaced={id_: launched[id_] for id_ in sorted(refused & in_service.keys())},
+        taken=tuple((launched[id_], leaving[id_]) for id_ in sorted(requested & launched.keys())),
         failed_launches=tuple(sorted(failed, reverse=True)),
     )
 

@@ -603,6 +603,8 @@ def as_seen(
         warm_pool="WarmPoolConfiguration" in described,
         unknown_sources=tuple(str(each) for each in attached if not is_known(each)),
         failed_launches=activities.failed_launches if activities else (),
+        failed_checks=tuple(activities.replaced.values()) if activities else (),
+        taken=activities.taken if activities else (),
         load_balanced=bool(attached),
         health_checks=frozenset(described.get("HealthCheckType", "").split(",")),
         max_size=described.get("MaxSize", 0),
