@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from terminator.model import Group, Instance, NoRelease, Release, Released, Traffic
+from terminator.model import (
+    Group,
+    Instance,
+    Launches,
+    NoRelease,
+    Origin,
+    Release,
+    Released,
+    Traffic,
+)
 from terminator.version import Version
 from tests.decide.builders import (
     ALWAYS,
@@ -702,3 +711,21 @@ def test_after_three_hours_of_failing_launches_what_is_missing_is_no_canary(
 ) -> None:
     of = group(OLD, desired=2, failed_launches=(ago(failing),), released=released("2", since=500))
     assert state_of(of).canary_is_out is is_out
+
+
+def test_one_attached_by_hand_does_not_say_since_when_launches_are_of_the_template() -> None:
+    """It lists none, so it has not drifted: what drifted and is dead is no boot of after it."""
+    before = Origin("lt-1", 1)
+    of = group(
+        member("i-old", "1", up=900, origin=before),
+        member("i-attached", "1", up=2000),
+        member("i-x", None, up=700, origin=before),
+        launches=Launches(Origin("lt-1", 2), dated=ago(100)),
+        released=None,
+    )
+    state = state_of(of)
+    assert ids(state.stale) == []
+    assert ids(state.dead) == ["i-x"]
+    now = replace(of.instances[1], origin=Origin("lt-1", 2))
+    known = replace(of, instances=(of.instances[0], now, of.instances[2]))
+    assert ids(state_of(known).stale) == ["i-old", "i-x"]

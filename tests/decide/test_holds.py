@@ -496,3 +496,39 @@ def test_a_group_that_is_whole_never_needs_a_person() -> None:
     decision = decide(of, pause="freeze")
     assert (decision.kind, decision.needs_attention) == ("converged", False)
     assert not hold_of("group_changed", "why", state_of(of)).needs_attention
+
+
+@pytest.mark.parametrize(
+    ("launched", "is_late"),
+    [
+        ([10, 60, 170, 175], False),
+        ([10, 60, 175, 185], True),
+        ([10, 60, 250], False),  # nothing for three hours before that
+        ([190, 200], False),  # nor since
+    ],
+)
+@pytest.mark.parametrize("serving", [0, 2])
+def test_where_auto_scaling_replaces_what_is_refused_for_three_hours_a_person_is_told(
+    launched: list[float], serving: int, *, is_late: bool
+) -> None:
+    """But not where the minimum serves on the release."""
+    of = group(
+        *(member(f"i-{n}", "2", up=900) for n in range(serving)),
+        member("i-x", None, up=4),
+        desired=3,
+        grace=5,
+        failed_checks=tuple(map(ago, launched)),
+        released=released("2", since=20 * HOURS),
+    )
+    decision = decide(of, minimum="2", canary_retry="30m")
+    assert decision.kind == "hold"
+    assert decision.needs_attention is (is_late and serving == 0)
+
+
+@pytest.mark.parametrize(("last", "is_late"), [(170, False), (185, True)])
+def test_a_canary_that_auto_scaling_replaces_is_trouble_like_one_that_is_overdue(
+    last: float, *, is_late: bool
+) -> None:
+    checks = (ago(10), ago(100), ago(last))
+    of = group(*OLD, COMING, failed_checks=checks, released=released("2", since=4 * HOURS))
+    assert decide(of, **FAST).needs_attention is is_late

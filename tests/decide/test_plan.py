@@ -669,3 +669,29 @@ def test_the_rules_are_the_same_however_many_there_are() -> None:
 def test_one_that_has_changed_needs_attention_if_it_is_late(*, late: bool) -> None:
     now = replace(BATCH, to_terminate=("i-c",), needs_attention=late)
     assert confirmed(BATCH, now).needs_attention == late
+
+
+@pytest.mark.parametrize(
+    ("taken", "goes"),
+    [
+        ([], True),
+        ([(400, 35)], True),  # it was launched before the release
+        ([(290, 61)], True),
+        ([(290, 59)], False),  # one has gone: twice canary-retry
+        ([(290, 200), (190, 121)], True),
+        ([(290, 200), (190, 119)], False),
+        ([(290, 285), (280, 275), (270, 265), (260, 255), (250, 245), (240, 235)], False),
+    ],
+)
+def test_the_more_boots_of_a_target_have_gone_the_longer_the_next_failed_one_stays(
+    taken: list[tuple[float, float]], *, goes: bool
+) -> None:
+    of = group(
+        member("i-a", "1.0.274", up=290),
+        member("i-b", "1.0.274", up=280),
+        member("i-x", None, up=200),
+        taken=tuple((ago(launched), ago(end)) for launched, end in taken),
+        released=released("1.0.274", since=300),
+    )
+    decision = decide(of, minimum="1", canary_retry="30m")
+    assert decision.to_terminate == (("i-x",) if goes else ())

@@ -233,3 +233,28 @@ def test_time_is_asked_for_before_each_page() -> None:
     client: Any = Old(*[activity("Launching a new EC2 instance", 1, 1)] * 250)
     describe_activities(client, "web", READ_FROM, lambda: asked.append(None))
     assert len(asked) == 4
+
+
+@pytest.mark.parametrize(
+    ("causes", "is_taken"),
+    [
+        (["an instance was taken out of service in response to a user request."], True),
+        (
+            [
+                "a user request explicitly set group desired capacity, from 3 to 2.",
+                "an instance was taken out of service in response to a difference of capacities.",
+            ],
+            False,
+        ),
+        (["an instance was taken out of service in response to an EC2 health check."], False),
+    ],
+)
+def test_what_was_terminated_on_request_is_told_with_its_launch_and_its_end(
+    causes: list[str], *, is_taken: bool
+) -> None:
+    cause = "At 12:00Z " + " At 12:00Z ".join(causes)
+    found = read(
+        activity(f"Terminating EC2 instance: {ID}", 20, 19, Cause=cause),
+        activity(f"Launching a new EC2 instance: {ID}", 60, 58),
+    )
+    assert found.taken == (((ago(60), ago(20)),) if is_taken else ())
