@@ -1119,7 +1119,9 @@ class Life(RuleBasedStateMachine):
         version = self.cloud.release(group.app) if self.cloud.bucket else None
         how = self.cloud.comes_up.get((group.app, version or ""), "good")
         dies = isinstance(how, Program) and how.dies == minutes(8)
-        doubtful = self.disturbed or self.cloud.lag or self.cloud.skew
+        # What a bad image boots is no boot of the release.
+        disturbed = self.disturbed or not self._images_rest(group.app)
+        doubtful = disturbed or self.cloud.lag or self.cloud.skew
         if not (dies or how == "dead") or doubtful or not self.cloud.versioned:
             return
         app = [each for each in self._of_app(group.app) if each.boots_releases]
