@@ -89,11 +89,13 @@ def _may_go_under(rule: HoldRule, state: GroupState, instance: Instance) -> bool
     that was created after every available one: they must not keep a bad release, or its failed
     boot, in place. Nor do they hold any dead one while fewer than the minimum are available: a
     fleet that is down comes back whatever rings for it, and at any hour.
-    That another app goes first holds no dead one at all. An alarm that was in
-    ALARM when the target became the target holds nothing that was created before: the fix must be
-    able to go out to those that set it off, and to what a warm pool held of them. Nor does any
-    alarm hold a dead one of before where all that serves runs the target already: it may ring for
-    want of those.
+
+    An alarm that was in ALARM when the target became the target holds nothing that was created
+    before: the fix must be able to go out to those that set it off, and to what a warm pool held
+    of them. Nor does any alarm hold a dead one of before where all that serves runs the target
+    already: it may ring for want of those.
+
+    That another app goes first holds no dead one at all.
     """
     if rule.name in {"instance_refresh", "zip_unreadable"}:
         return False
