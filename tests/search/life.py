@@ -1063,10 +1063,15 @@ class Life(RuleBasedStateMachine):
         if not seen.get(imaged.boots):
             return
         COUNTS["instances lost to bad images"] += 1
-        # One group tries it of those that have the same target.
-        targets = {(each.app, each.follows) for each in users}
+        # One group tries it of those that have the same target: without a bucket its own highest.
+        targets = {(each.app, each.follows, self._highest(each)) for each in users}
         few = imaged.lost <= len(targets) + imaged.held
         promise(few, "a bad image costs one instance, and what pools held", imaged)
+
+    def _highest(self, group: FakeGroup) -> int | None:
+        """Return the rank of what a group runs that is highest, None where a bucket says more."""
+        ranks = (RANKS[each.version] for each in group.counted() if each.version)
+        return None if self.cloud.bucket else max(ranks, default=None)
 
     def _accuses_none(self, group: FakeGroup, lost: Machine, *, answered: bool) -> None:
         """Check that a silent boot of the release is not taken for dead, unless others came up."""

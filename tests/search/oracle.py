@@ -736,7 +736,8 @@ class Seen:
         return first is None or member.began < first or self.is_drifted(member)
 
     def _left_before(self, member: Member) -> bool:
-        if self.since is None or member.left is None:
+        # Of a group that rests nobody asks since when its target is that.
+        if self.settled or self.since is None or member.left is None:
             return False
         return member.left < self.since - self.doubt
 
