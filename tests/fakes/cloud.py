@@ -171,11 +171,11 @@ class Cloud:
 
     # Releases.
 
-    def upload(self, app: str, version: str, **more: Any) -> None:
-        """Upload a release."""
+    def upload(self, app: str, version: str, *, built: str | None = None, **more: Any) -> None:
+        """Upload a release; what is `built` tells one build of a version from another."""
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
-            archive.writestr(zipfile.ZipInfo("program"), version)
+            archive.writestr(zipfile.ZipInfo("program"), built or version)
         self.put(f"{app}/{version}.zip", buffer.getvalue(), **more)
 
     def point(self, app: str, version: str | None) -> None:

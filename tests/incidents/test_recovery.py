@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -306,14 +304,6 @@ def test_a_fleet_that_is_down_does_not_wait_for_its_window_until_its_minimum_ser
     assert lives.record.hold == "window_closed"
 
 
-def rebuilt(version: str) -> bytes:
-    """Return a zip of a release with another content than before."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(zipfile.ZipInfo("program"), f"{version}, mended")
-    return buffer.getvalue()
-
-
 ANY_SIZE = pytest.mark.parametrize(
     ("desired", "minimum"), [(1, "0"), (2, "50%"), (3, "50%"), (10, "50%")]
 )
@@ -335,7 +325,7 @@ def test_a_release_goes_out_that_was_mended_under_its_own_number(
         lives.cloud.point("web", None)
     lives.cloud.comes_up["web", NEW] = "good"
     if way == "rebuilt":
-        lives.cloud.put(f"web/{NEW}.zip", rebuilt(NEW))
+        lives.cloud.upload("web", NEW, built="mended")
     assert lives.hours_until(lambda: lives.all_serve(NEW), most=2) is not None
     assert lives.lost == desired + 1
 
@@ -348,7 +338,7 @@ def test_a_fleet_that_is_down_is_back_once_its_release_was_mended_under_its_own_
     for machine in lives.members():
         machine.deaf = True
     lives.pass_hours(1)
-    lives.cloud.put(f"web/{NEW}.zip", rebuilt(NEW))
+    lives.cloud.upload("web", NEW, built="mended")
     assert lives.hours_until(lambda: lives.all_serve(NEW), most=2) is not None
 
 
@@ -361,7 +351,7 @@ def test_in_a_converged_group_nothing_goes_where_the_same_number_is_built_again(
     lives.forget()
     for machine in lives.members()[: min(2, desired - 1)]:
         machine.deaf = True
-    lives.cloud.put(f"web/{NEW}.zip", rebuilt(NEW))
+    lives.cloud.upload("web", NEW, built="mended")
     lives.pass_hours(12)
     assert lives.lost == 0
 

@@ -497,6 +497,11 @@ class Seen:
         """When the first came that runs the target and is available."""
         return min((m.began for m in self.available if self.on_target(m)), default=None)
 
+    @property
+    def lacks(self) -> bool:
+        """Whether fewer than the minimum are available."""
+        return len(self.available) < self.minimum
+
     @cached_property
     def first_launched(self) -> datetime | None:
         """When the first of those came that is known to be launched from what is followed."""
@@ -543,10 +548,8 @@ class Seen:
         It may be the canary of another release, and none of this one comes while that stands; or
         of this one, as it was before, of which none serves.
         """
-        away = self.is_overdue(member) and not self.on_target(member)
+        away = self.is_overdue(member) and member in self.waited_for and not self.on_target(member)
         if not away or not self._is_under_way or self.since is None:
-            return False
-        if member.unused and member.version:
             return False
         target = self.released
         known = target is not None and target.known_from <= member.made - self.doubt
@@ -1015,7 +1018,7 @@ def _is_in_place(seen: Seen, member: Member) -> bool:
     """
     if member in seen.dead:
         newer = all(member.made > other.made for other in seen.available)
-        return newer or len(seen.available) < seen.minimum
+        return newer or seen.lacks
     return seen.above(member)
 
 
@@ -1395,7 +1398,7 @@ def needs_attention(seen: Seen, held: str | None) -> bool:
     if not seen.outdated and not seen.dead:
         away = [seen.served(m) for m in seen.overdue]
         lasting = [*away, *(seen.now - at for at in failing)]
-        lasting += [_replacing(seen)] if len(seen.available) < seen.minimum else []
+        lasting += [_replacing(seen)] if seen.lacks else []
         stuck = [m for m in seen.coming if m.state.startswith("Pending")]
         return any(each > 3 * HOUR for each in lasting) or any(
             seen.now - m.began > DAY for m in stuck

@@ -516,12 +516,9 @@ class Run:
     ) -> Seen:
         name = row["AutoScalingGroupName"]
         said = self.entered(name)
-        seen = replace(
-            self._shown(row, look, now, said, spared),
-            failed=said.failed if said else (),
-            refused=said.refused if said else (),
-            taken=said.taken if said else (),
-        )
+        seen = self._shown(row, look, now, said, spared)
+        if said:
+            seen = replace(seen, failed=said.failed, refused=said.refused, taken=said.taken)
         if seen.is_settled:
             return replace(seen, settled=True)
         dated = self.target(self.app(row), dated=True) if seen.by_bucket else None

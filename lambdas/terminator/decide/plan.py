@@ -101,16 +101,17 @@ def _may_go_under(rule: HoldRule, state: GroupState, instance: Instance) -> bool
         return False
     if instance in state.outdated and state.above_target(instance):
         return True
+    is_dead = instance in state.dead
     if rule.name == "other_app_first":
-        return instance in state.dead
-    if instance in state.dead:
+        return is_dead
+    if is_dead:
         newest = max(map(created, state.available), default=None)
         if newest is None or created(instance) > newest or state.lacks:
             return True
     of_before = not state.since_then(instance) or state.was_held(instance)
     if rule.name == "window_closed" or state.since is None or not of_before:
         return False
-    all_serve_it = instance in state.dead and state.proof and not state.outdated
+    all_serve_it = is_dead and state.proof and not state.outdated
     return all_serve_it or all(alarm.at_since for alarm in holds.holding_alarms(state))
 
 
