@@ -30,7 +30,7 @@ def test_plan_prints_a_record_for_each_group_and_terminates_nothing(
     printed = on.json("plan", "--local")
     assert [record["group"] for record in printed] == ["live_asg_api", "live_asg_web"]
     web = printed[1]
-    oldest = min(machine.id for machine in released.of("live_asg_web"))
+    oldest = released.of("live_asg_web")[0].id
     assert web["instances"][0].keys() == {
         "id",
         "zone",
