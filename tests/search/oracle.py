@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, wraps
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.search.history import MINUTE, RANKS, Target
 
@@ -835,6 +835,24 @@ class Seen:
         return self.launches is not None and self.launches.origin is None
 
 
+Answer = TypeVar("Answer")
+
+
+def _once(ask: Callable[[Seen], Answer]) -> Callable[[Seen], Answer]:
+    """Keep what is asked of a group again and again with the group, which never changes."""
+    name = f"{ask.__name__}()"
+
+    @wraps(ask)
+    def asked(seen: Seen) -> Answer:
+        kept = seen.__dict__
+        if name not in kept:
+            kept[name] = ask(seen)
+        answer: Answer = kept[name]
+        return answer
+
+    return asked
+
+
 def _rank(version: str) -> tuple[int, str]:
     return RANKS[version], version
 
@@ -892,6 +910,7 @@ def _template_rank(seen: Seen, member: Member) -> int:
 # What holds a group whatever runs on it.
 
 
+@_once
 def broken_settings(seen: Seen) -> bool:
     """Say whether a setting of the group cannot be read, so that nothing else is asked."""
     follows = seen.tags.get("follow", "release").split()
@@ -946,6 +965,7 @@ HOLDS: Mapping[str, Holds] = {
 }
 
 
+@_once
 def hold(seen: Seen) -> str | None:
     """Return the first hold that applies whoever might go."""
     return next((name for name, applies in HOLDS.items() if applies(seen)), None)
@@ -972,6 +992,7 @@ WAITING: Mapping[str, Holds] = {
 }
 
 
+@_once
 def waiting(seen: Seen) -> str | None:
     """Return why nothing available may go yet: no proof, or it still bakes."""
     if seen.proof:
@@ -1274,6 +1295,7 @@ def refreshed(seen: Seen) -> list[Member]:
     return [m for m in seen.outdated if spoiled(seen, [m]) is None]
 
 
+@_once
 def chosen(seen: Seen) -> list[Member]:
     """Return what must go, in order, by terminations or by an instance refresh."""
     return owed(seen) or refreshed(seen)
@@ -1321,8 +1343,12 @@ def _order(seen: Seen, goes: Sequence[Member], member: Member) -> tuple[Any, ...
     return (*tier, -left[member.zone], member.made, member.id)
 
 
+@_once
 def unguarded(seen: Seen) -> Seen:
     """Return a group as if its guards had nothing to say."""
+    said = seen.refresh or seen.zip_bad or seen.alarms or seen.first or seen.bakers or seen.moving
+    if not said and "window" not in seen.tags:
+        return seen
     tags = [tag for tag in seen.row["Tags"] if tag["Key"] != "terminator:window"]
     row = {**seen.row, "Tags": tags}
     return replace(

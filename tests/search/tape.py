@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -514,18 +514,14 @@ class Run:
     def _see(
         self, row: Mapping[str, Any], look: Look, now: datetime, spared: frozenset[str]
     ) -> Seen:
-        name = row["AutoScalingGroupName"]
-        said = self.entered(name)
-        seen = self._shown(row, look, now, said, spared)
-        if said:
-            seen = replace(seen, failed=said.failed, refused=said.refused, taken=said.taken)
+        seen = self._shown(row, look, now, self.entered(row["AutoScalingGroupName"]), spared)
         if seen.is_settled:
             return replace(seen, settled=True)
         dated = self.target(self.app(row), dated=True) if seen.by_bucket else None
         released = dated if isinstance(dated, Target) else None
-        if released and self._rested(name):  # nobody asked since when
+        if released and self._rested(seen.name):  # nobody asked since when
             released = replace(released, since=None)
-        asked = self.observed(name)
+        asked = self.observed(seen.name)
         listed = asked.what["InstanceRefreshes"] if asked and asked.what else ()
         return replace(seen, released=released, refreshes=tuple(map(_refresh, listed)))
 
@@ -539,16 +535,22 @@ class Run:
     ) -> Seen:
         """Return a group as shown, but for what its own history and that of the bucket say."""
         launches = self.launches(row)
-        bare = Seen(
+        by_bucket = self.config.bucket is not None and _is_probed(row)
+        target = self.target(self.app(row), dated=False) if by_bucket else None
+        key = ("members", id(row), id(look), said is None, spared)
+        if key not in self.known:
+            self.known[key] = tuple(self._members(row, look, said, spared))
+        return Seen(
             row,
-            tuple(self._member(each, row, look, said, spared) for each in row["Instances"]),
+            self.known[key],
             now,
             bucket=self.config.bucket is not None,
-            released=None,
+            released=target if isinstance(target, Target) else None,
+            failed=said.failed if said else (),
+            refused=said.refused if said else (),
+            taken=said.taken if said else (),
             launches=launches if isinstance(launches, Launches) else None,
         )
-        target = self.target(self.app(row), dated=False) if bare.by_bucket else None
-        return replace(bare, released=target if isinstance(target, Target) else None)
 
     def last_seen(self, name: str, id_: str) -> Member:
         """Return an instance that went, as it was shown in the last look before."""
@@ -584,51 +586,51 @@ class Run:
             i not in look.answers or not look.rows[i].get("PrivateIpAddress") for i in asked
         )
 
-    def _member(
+    def _members(
         self,
-        shown: Mapping[str, Any],
         group: Mapping[str, Any],
         look: Look,
         said: Entered | None,
         spared: frozenset[str],
-    ) -> Member:
-        id_ = shown["InstanceId"]
-        row = look.rows.get(id_)
-        runs = row is not None and row["State"]["Name"] == "running"
-        serves = (shown["LifecycleState"], shown["HealthStatus"]) == ("InService", "Healthy")
-        probed = "release" in tags(group).get("terminator:follow", "release").split()
-        answer = look.answers.get(id_) if runs and serves and probed else None
+    ) -> Iterator[Member]:
+        probed = _is_probed(group)
         asked = [look.health.get(each) for each in _balancers(group)]
-        said_of = [found for found in asked if found is not None]
-        told = [(found.get(id_), found) for found in said_of if not _is_unused(found)]
-        traffic: bool | None = all(of == ("healthy", "") for of, _ in told)
-        if any(of is not None and of[1] == "unknown" for of, _ in told):
-            traffic = None
-        states = [of[0] for of, _ in told if of is not None]
-        vouched = any(of is not None and of[0] == "healthy" for of, _ in told)
-        return Member(
-            id=id_,
-            zone=shown["AvailabilityZone"],
-            state=shown["LifecycleState"],
-            health=shown["HealthStatus"],
-            runs=runs,
-            made=_made(row),
-            entered=said.entered(row, id_, self.looked) if said else None,
-            pooled=said.pooled.get(id_) if said else None,
-            left=said.left.get(id_) if said else None,
-            version=answer["version"] if answer else None,
-            reason=answer["reason"] if answer else None,
-            traffic=traffic,
-            vouched=vouched,
-            refused=bool(told) and not vouched,
-            unhealthy=bool(states) and all(each == "unhealthy" for each in states),
-            unused=not traffic and all(of in _USED_OR_NOT for of, _ in told),
-            protected=shown["ProtectedFromScaleIn"] or id_ in spared,
-            weighted="WeightedCapacity" in shown,
-            probed=probed,
-            origin=_origin(shown, row),
-            taint=_taint(row),
-        )
+        used = [found for found in asked if found is not None and not _is_unused(found)]
+        for shown in group["Instances"]:
+            id_ = shown["InstanceId"]
+            row = look.rows.get(id_)
+            runs = row is not None and row["State"]["Name"] == "running"
+            serves = (shown["LifecycleState"], shown["HealthStatus"]) == ("InService", "Healthy")
+            answer = look.answers.get(id_) if runs and serves and probed else None
+            told = [found.get(id_) for found in used]
+            traffic: bool | None = all(of == ("healthy", "") for of in told)
+            if any(of is not None and of[1] == "unknown" for of in told):
+                traffic = None
+            states = [of[0] for of in told if of is not None]
+            vouched = "healthy" in states
+            yield Member(
+                id=id_,
+                zone=shown["AvailabilityZone"],
+                state=shown["LifecycleState"],
+                health=shown["HealthStatus"],
+                runs=runs,
+                made=_made(row),
+                entered=said.entered(row, id_, self.looked) if said else None,
+                pooled=said.pooled.get(id_) if said else None,
+                left=said.left.get(id_) if said else None,
+                version=answer["version"] if answer else None,
+                reason=answer["reason"] if answer else None,
+                traffic=traffic,
+                vouched=vouched,
+                refused=bool(told) and not vouched,
+                unhealthy=bool(states) and all(each == "unhealthy" for each in states),
+                unused=not traffic and all(of in _USED_OR_NOT for of in told),
+                protected=shown["ProtectedFromScaleIn"] or id_ in spared,
+                weighted="WeightedCapacity" in shown,
+                probed=probed,
+                origin=_origin(shown, row),
+                taint=_taint(row),
+            )
 
     def guarded(self, seen: Seen) -> Seen:
         """Return a group with what its guards said, wherever in the run they were asked."""
@@ -678,6 +680,10 @@ class Run:
 def tags(row: Mapping[str, Any]) -> dict[str, str]:
     """Return the tags of a group as described."""
     return {tag["Key"]: tag["Value"] for tag in row["Tags"]}
+
+
+def _is_probed(row: Mapping[str, Any]) -> bool:
+    return "release" in tags(row).get("terminator:follow", "release").split()
 
 
 def _surges(row: Mapping[str, Any]) -> bool:

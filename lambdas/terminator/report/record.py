@@ -390,6 +390,8 @@ def shown(text: str, longest: int = _LONGEST) -> str:
 
 
 def _plain(value: object) -> object:
+    if value is None or isinstance(value, str | int):  # nearly all of them
+        return value
     match value:
         case datetime():
             return value.astimezone(UTC).isoformat()
