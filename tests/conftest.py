@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -63,6 +64,12 @@ def old_fleet(shared_aws: LocalAws) -> Iterator[Fleet]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the folders whose tests take longest, so that none of them is left at the end."""
     items.sort(key=lambda item: item.path.parent.name not in {"sandbox", "search"})
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from what was imported: it would look through it at each pass."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
