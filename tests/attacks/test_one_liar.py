@@ -29,7 +29,7 @@ def test_who_lies_ever_higher_costs_a_few_at_doubling_distances_and_is_told(numb
     assert lives.record.decision == "hold"
     lives.pass_hours(15, lie)
     assert lives.record.needs_attention
-    lives.pass_hours(32, lie)
+    lives.pass_quiet_hours(32, lie)
     assert len(lives.lost_ids()) <= 5
     assert lives.lowest["web"] >= 1
 

@@ -1,6 +1,7 @@
 """Fleets that live through an incident: groups on an old release, and hours that pass.
 
-Time passes by the minute and reconcile runs every five, as the schedule has it.
+Time passes by the minute and reconcile runs every five, as the schedule has it; in hours in which
+nothing should happen it may run every half hour.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ NEW: Final = "1.1.0"
 FIX: Final = "1.2.0"
 NEVER_UP: Final = Program(hangs=1)
 STALE: Final = Program(stale=1)
+# How often reconcile runs in hours in which nothing should happen, in minutes: a prime, so that
+# its runs meet what repeats itself at every point of that.
+_QUIET: Final = 29
 # Members of a group were created so many minutes apart.
 _APART: Final = 7
 
@@ -104,6 +108,17 @@ class Fleet:
     def pass_hours(self, number: float, meanwhile: Callable[[], None] | None = None) -> None:
         """Let hours pass; `meanwhile` is done in each minute."""
         self.pass_minutes(60 * number, meanwhile)
+
+    def pass_quiet_hours(self, number: float, meanwhile: Callable[[], None] | None = None) -> None:
+        """Let hours pass in which little or nothing should happen, with a run every half hour.
+
+        No rule depends on the period (`test_periods`): what would go after hours of waiting goes
+        with such a run too. At the end there is a run more, so that the records are of then.
+        """
+        period, self.period = self.period, max(self.period, _QUIET)
+        self.pass_hours(number, meanwhile)
+        self.period = period
+        self.run()
 
     def hours_until(
         self,

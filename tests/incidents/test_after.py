@@ -57,7 +57,8 @@ def test_an_api_that_breaks_holds_the_web_and_the_way_back_lets_it_go(
     lives = pair(**stands)
     lives.release(NEW, NEVER_UP, app="api")
     lives.release(NEW)
-    lives.pass_hours(24)
+    lives.pass_hours(3)
+    lives.pass_quiet_hours(21)
     assert (len(lost_of(lives, "api-0")), lost_of(lives, "web")) == (1, [])
     assert lives.records["web"].hold == "other_app_first"
     assert lives.records["web"].reason.startswith("api goes first: api-0 has 2 outdated")

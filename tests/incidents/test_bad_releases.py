@@ -24,8 +24,8 @@ from tests.incidents.fleets import (
     settings_of,
 )
 
-SMALL = pytest.mark.parametrize("desired", [2, 3, 4, 10])
 soak = pytest.mark.soak
+SMALL = pytest.mark.parametrize("desired", [2, 3, pytest.param(4, marks=soak), 10])
 
 
 def dies(after: float) -> Program:
@@ -34,24 +34,25 @@ def dies(after: float) -> Program:
 
 
 @pytest.mark.parametrize(
-    ("desired", "minimum", "hours"),
+    ("desired", "minimum", "hours", "quiet"),
     [
-        (1, "0", 12),
-        (2, "50%", 12),
-        (3, "0", 12),
-        (10, "50%", 12),
-        pytest.param(1, "0", 24 * 7, marks=soak),
-        pytest.param(4, "0", 24 * 7, marks=soak),
-        pytest.param(50, "50%", 24 * 7, marks=soak),
+        (1, "0", 3, 9),
+        (2, "50%", 3, 9),
+        (3, "0", 3, 9),
+        (10, "50%", 3, 9),
+        pytest.param(1, "0", 24 * 7, 0, marks=soak),
+        pytest.param(4, "0", 24 * 7, 0, marks=soak),
+        pytest.param(50, "50%", 24 * 7, 0, marks=soak),
     ],
 )
 @KINDS
 def test_a_release_that_never_comes_up_costs_one(
-    desired: int, minimum: str, hours: float, stands: Mapping[str, Any]
+    desired: int, minimum: str, hours: float, quiet: float, stands: Mapping[str, Any]
 ) -> None:
     lives = fleet(desired, tags=settings_of(minimum=minimum), **stands)
     lives.release(NEW, NEVER_UP)
     lives.pass_hours(hours)
+    lives.pass_quiet_hours(quiet)
     assert lives.lost == 1
     assert lives.lowest["web"] == desired - 1
 
@@ -65,7 +66,8 @@ def test_a_release_that_never_comes_up_costs_its_app_one_instance_not_one_a_grou
     names = tuple(f"web-{number:02}" for number in range(groups))
     lives = fleet(2, names=names, **stands)
     lives.release(NEW, NEVER_UP)
-    lives.pass_hours(25)
+    lives.pass_hours(4)
+    lives.pass_quiet_hours(21)
     assert lives.lost == 1
     waiting = [record for record in lives.records.values() if record.hold == "another_group_first"]
     assert len(waiting) == groups - 1
@@ -81,7 +83,8 @@ def test_with_a_hook_that_never_lets_it_in_a_release_costs_one_and_somebody_is_t
     lives = fleet(desired, hook=LaunchHook(reports=True), **stands)
     lives.release(NEW, NEVER_UP)
     released = lives.cloud.now
-    lives.pass_hours(8)
+    lives.pass_hours(6)
+    lives.pass_quiet_hours(2)
     assert lives.lost == 1
     assert minutes(60) < lives.told["web"] - released < minutes(6 * 60)
 
@@ -96,7 +99,8 @@ def test_what_scales_out_while_the_canary_is_silent_costs_no_good_one_and_going_
     lives.release(NEW, NEVER_UP)
     lives.pass_minutes(20)
     lives.group.desired = 6
-    lives.pass_hours(6)
+    lives.pass_hours(2)
+    lives.pass_quiet_hours(4)
     assert (lives.lost, lives.serving(OLD)) == (1, 2)
     if back == "withdrawn":
         lives.cloud.put(f"web/{NEW}.zip", None)
@@ -119,7 +123,8 @@ def test_a_canary_that_its_group_marks_unhealthy_is_no_proof_and_nothing_else_go
             if machine.state(lives.cloud.now) == "InService":
                 machine.health = "Unhealthy"
 
-    lives.pass_hours(12, mark)
+    lives.pass_hours(4, mark)
+    lives.pass_quiet_hours(8, mark)
     assert lives.lost == 1
     assert lives.lowest["web"] == 3
 
@@ -132,7 +137,8 @@ def test_what_a_launch_hook_takes_is_no_part_of_the_grace_period(
     """Row 33: held for 20 minutes, it crashes 4 minutes after it entered service."""
     lives = fleet(desired, grace=10, hook=LaunchHook(holds=minutes(20)), **stands)
     lives.release(NEW, dies(4))
-    lives.pass_hours(12)
+    lives.pass_hours(4)
+    lives.pass_quiet_hours(8)
     assert lives.lost == 1
 
 
@@ -186,7 +192,8 @@ def test_a_pointer_written_anew_with_the_same_text_is_as_if_it_had_been_written_
             if writes and lives.minute % 20 == 0:
                 lives.cloud.point("web", NEW)
 
-        lives.pass_hours(24, write)
+        lives.pass_hours(4, write)
+        lives.pass_quiet_hours(20, write)
         losses.append(lives.lost)
     assert losses[0] == losses[1]
     assert losses[0] == 1 or how == STALE
@@ -225,7 +232,8 @@ def test_a_release_that_makes_an_alarm_flap_does_not_spread(
         is_bad = lives.serving(NEW) > 0 and lives.minute % 10 < 5
         lives.cloud.alarms["web-5xx"] = "ALARM" if is_bad else "OK"
 
-    lives.pass_hours(12, flap)
+    lives.pass_hours(4, flap)
+    lives.pass_quiet_hours(8, flap)
     assert lives.lost == 1
 
 
@@ -264,5 +272,6 @@ def test_a_release_that_its_load_balancer_refuses_costs_one(
         for machine in lives.members(OLD) if shared else ():
             machine.sick = lives.minute > 20
 
-    lives.pass_hours(24, refuse)
+    lives.pass_hours(4, refuse)
+    lives.pass_quiet_hours(20, refuse)
     assert lives.lost == 1

@@ -162,7 +162,8 @@ def test_where_none_is_wanted_there_is_nothing_to_do_although_one_is_in_standby(
     lives.members()[0].lifecycle = "Standby"
     lives.group.desired = 0
     lives.release(NEW)
-    lives.pass_hours(30)
+    lives.pass_hours(1)
+    lives.pass_quiet_hours(29)
     assert (lives.record.decision, lives.record.reason) == ("converged", "no instance is wanted")
     assert lives.lost == 0
     assert not lives.told
@@ -179,7 +180,8 @@ def test_what_no_load_balancer_uses_beside_others_that_are_used_is_not_counted_a
     used = desired * 2 // 3
     assert lives.record.available == used
     lives.release(NEW)
-    lives.pass_hours(12)
+    lives.pass_hours(5)
+    lives.pass_quiet_hours(7)
     least = -(-desired // 2) if minimum == "50%" else int(minimum)
     assert lives.lowest["web"] >= min(least, used)
     if used > least:
@@ -199,7 +201,8 @@ def test_in_a_group_with_a_zone_that_gets_no_traffic_a_bad_release_costs_one_tha
     tags = settings_of(minimum="0")
     lives = fleet(desired, tags=tags, served_zones=zones, replaces=False, **BALANCED)
     lives.release(NEW, Program(refused=True))
-    lives.pass_hours(24)
+    lives.pass_hours(4)
+    lives.pass_quiet_hours(20)
     assert lives.lost == desired // 3 + 1
     assert len(lives.lost_serving) == 1
 

@@ -38,14 +38,16 @@ def test_pinning_what_runs_already_makes_nothing_outdated_and_a_reboot_after_it_
     """Row 6: the instance is silent for four minutes; then for two hours."""
     tags = settings_of(minimum=minimum)
     lives = fleet(desired, tags=tags, days=days, account={"versioned": versioned})
-    lives.pass_hours(1)
+    lives.pass_minutes(10)
     lives.cloud.point("web", OLD)
     lives.pass_hours(1)
     reboot_one(lives, 4)
-    lives.pass_hours(2)
+    lives.pass_hours(1)
+    lives.pass_quiet_hours(1)
     assert lives.all_serve(OLD)
     reboot_one(lives, 120)
-    lives.pass_hours(4)
+    lives.pass_hours(1)
+    lives.pass_quiet_hours(3)
     assert lives.lost == 0
     assert lives.all_serve(OLD)
 
@@ -65,7 +67,8 @@ def test_in_a_converged_group_an_instance_that_reboots_is_left_alone(
     lives.pass_hours(1)
     lives.forget()
     reboot_one(lives, silent)
-    lives.pass_hours(5)
+    lives.pass_hours(2)
+    lives.pass_quiet_hours(3)
     assert lives.lost == 0
 
 
@@ -89,7 +92,8 @@ def test_what_changes_no_target_kills_nobody_whose_version_endpoint_hangs(
     else:
         parts = 2 if how.endswith("in parts") else 0
         lives.cloud.upload("web", NEW, parts=parts)
-    lives.pass_hours(4)
+    lives.pass_hours(1)
+    lives.pass_quiet_hours(3)
     lives.cloud.wait(60 * 20)
     lives.pass_hours(1)
     assert lives.lost == 0
@@ -110,7 +114,8 @@ def test_where_old_versions_of_the_pointer_expire_a_reboot_kills_nobody(
         cloud.wait(24 * 60)
     lives.pass_hours(1)
     reboot_one(lives, 180)
-    lives.pass_hours(6)
+    lives.pass_hours(2)
+    lives.pass_quiet_hours(4)
     assert lives.lost == 0
 
 

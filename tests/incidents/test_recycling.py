@@ -50,7 +50,7 @@ def test_six_past_their_age_go_one_by_one_in_the_window_and_none_outside(
     gaps = [later - one for one, later in pairwise(times)]
     assert min(gaps) >= minutes(15)
     assert all(14 <= at.hour < 18 for at in times)
-    lives.pass_hours(24)
+    lives.pass_quiet_hours(24)
     assert (lives.lost, lives.record.due) == (6, 0)
 
 
@@ -59,14 +59,16 @@ def test_six_past_their_age_go_one_by_one_in_the_window_and_none_outside(
 def test_a_group_that_cannot_boot_loses_one_to_age(desired: int, stands: Mapping[str, Any]) -> None:
     lives = fleet(desired, days=40, tags=settings_of(max_age="30d"), **stands)
     breaks(lives)
-    lives.pass_hours(48)
+    lives.pass_hours(4)
+    lives.pass_quiet_hours(44)
     assert lives.lost == 1
 
 
 def test_a_launch_that_fails_costs_age_one() -> None:
     lives = fleet(4, days=40, tags=settings_of(max_age="30d"))
     lives.group.launching = "fails"
-    lives.pass_hours(12)
+    lives.pass_hours(2)
+    lives.pass_quiet_hours(10)
     assert lives.lost == 1
 
 
@@ -85,7 +87,8 @@ def test_the_longest_due_goes_first_whatever_makes_it_due() -> None:
 def test_a_taint_that_is_no_time_or_long_ago_takes_nothing(text: str) -> None:
     lives = fleet(3)
     lives.members()[0].labels[TAG] = text
-    lives.pass_hours(6)
+    lives.pass_hours(1)
+    lives.pass_quiet_hours(5)
     assert (lives.lost, lives.record.decision, lives.failed) == (0, "converged", 0)
     assert ("tag terminator:replace-after says" in lives.record.reason) == (text != "0001-01-01")
 
@@ -109,7 +112,8 @@ def test_a_template_that_tags_each_new_instance_as_tainted_takes_none_for_ever()
             machine.labels.setdefault(TAG, text)
 
     tag()
-    lives.pass_hours(24, tag)
+    lives.pass_hours(4, tag)
+    lives.pass_quiet_hours(20, tag)
     assert lives.lost == 0
 
 
@@ -134,7 +138,8 @@ def test_groups_of_an_app_lose_one_to_age_where_nothing_boots() -> None:
     names = ("web-a", "web-b", "web-c")
     lives = fleet(3, names=names, days=40, tags=settings_of(max_age="30d"))
     breaks(lives)
-    lives.pass_hours(24)
+    lives.pass_hours(4)
+    lives.pass_quiet_hours(20)
     assert lives.lost == 1
     assert "another group of the app goes first: web-a" in lives.records["web-b"].reason
 
@@ -152,7 +157,8 @@ def test_a_protected_instance_is_not_taken_by_age() -> None:
     lives = fleet(2, days=40, tags=settings_of(max_age="30d"))
     for machine in lives.members():
         machine.protected = True
-    lives.pass_hours(6)
+    lives.pass_hours(1)
+    lives.pass_quiet_hours(5)
     assert lives.lost == 0
     assert "protected from scale-in" in lives.record.reason
 
@@ -181,8 +187,9 @@ def test_one_that_is_ill_is_replaced_where_that_is_asked_and_not_otherwise(
 @pytest.mark.parametrize(
     ("desired", "period", "days"),
     [
-        (10, 5, 2),
+        (10, 5, 1),
         (10, 60, 7),
+        pytest.param(10, 5, 7, marks=soak),
         pytest.param(10, 1, 7, marks=soak),
         pytest.param(200, 1, 7, marks=soak),
         pytest.param(200, 5, 7, marks=soak),
@@ -216,21 +223,24 @@ def test_an_ill_one_waits_where_another_group_of_the_app_has_lost_one_in_the_sam
 def test_too_many_that_are_ill_are_no_illness() -> None:
     lives = fleet(10, tags=settings_of(ill="replace"), days=9)
     fall_ill(lives, 3)
-    lives.pass_hours(24)
+    lives.pass_hours(3)
+    lives.pass_quiet_hours(21)
     assert lives.lost == 0
 
 
 def test_one_that_a_load_balancer_calls_healthy_is_not_ill() -> None:
     lives = fleet(5, tags=settings_of(ill="replace"), days=9, **BALANCED)
     lives.members()[0].unheard = True
-    lives.pass_hours(24)
+    lives.pass_hours(3)
+    lives.pass_quiet_hours(21)
     assert lives.lost == 0
 
 
 def test_the_last_that_was_created_is_never_ill() -> None:
     lives = fleet(5, tags=settings_of(ill="replace"), days=9)
     max(lives.members(), key=lambda machine: machine.launched).deaf = True
-    lives.pass_hours(24)
+    lives.pass_hours(3)
+    lives.pass_quiet_hours(21)
     assert lives.lost == 0
 
 
@@ -250,6 +260,7 @@ def test_what_is_not_asked_changes_nothing() -> None:
     """Instances as old as can be, of which one is silent: as before, nothing goes."""
     lives = fleet(5, days=400)
     fall_ill(lives)
-    lives.pass_hours(24)
+    lives.pass_hours(3)
+    lives.pass_quiet_hours(21)
     assert lives.lost == 0
     assert lives.record.hold == "nothing_outdated"

@@ -118,7 +118,7 @@ def test_the_way_back_is_as_fast_as_batches_allow(desired: int, stands: Mapping[
     lives = fleet(desired, grace=10, tags=settings_of(bake_time="2h"), **stands)
     lives.release(NEW)
     assert lives.hours_until(lambda: lives.all_serve(NEW), most=24) is not None
-    lives.pass_hours(24)
+    lives.pass_quiet_hours(24)
     lives.cloud.point("web", OLD)
     hours = lives.hours_until(lambda: not lives.members(NEW), most=12)
     batches = desired / max(1, desired // 4)

@@ -49,7 +49,8 @@ def test_a_group_of_one_says_that_its_minimum_lets_none_go(
     """Row 31, where it asks for no surge."""
     lives = fleet(1, tags=settings_of(minimum=minimum) if minimum else {}, **stands)
     lives.release(NEW)
-    lives.pass_hours(25)
+    lives.pass_hours(2)
+    lives.pass_quiet_hours(23)
     assert lives.lost == 0
     assert lives.record.hold == "no_budget"
     assert "1 available of 1 desired, minimum 1" in lives.record.reason
@@ -110,7 +111,8 @@ def test_where_the_maintenance_policy_keeps_all_healthy_nothing_goes_and_the_rea
     policy = {"InstanceMaintenancePolicy": {"MinHealthyPercentage": 100}}
     lives = fleet(desired, more=policy, **stands)
     lives.release(NEW)
-    lives.pass_hours(25)
+    lives.pass_hours(2)
+    lives.pass_quiet_hours(23)
     assert lives.lost == 0
     assert "its instance maintenance policy keeps 100% healthy" in lives.record.reason
     assert lives.record.needs_attention

@@ -36,7 +36,10 @@ def test_boots_that_stay_old_cost_few_in_two_days_at_every_size_and_somebody_is_
     lives = fleet(desired, tags=settings_of(minimum=minimum, max_unavailable="100%"))
     lives.release(NEW, STALE)
     released = lives.cloud.now
-    lives.pass_hours(48)
+    lives.pass_hours(6)
+    lives.pass_quiet_hours(17)
+    lives.pass_hours(2)
+    lives.pass_quiet_hours(23)
     assert 8 <= lives.lost <= 10
     assert lives.told["web"] - released <= timedelta(hours=24, minutes=5)
 
@@ -106,7 +109,8 @@ def test_a_warm_pool_adds_no_more_losses_than_it_holds(
         lives = fleet(size, pool=pool, **stands)
         lives.pass_hours(1)
         lives.release(NEW, how)
-        lives.pass_hours(48)
+        lives.pass_hours(6)
+        lives.pass_quiet_hours(42)
         lost[how] = lives.lost
         assert lives.lowest["web"] >= size - 1
     assert pool < lost[STALE] <= pool + 10
@@ -123,7 +127,8 @@ def test_one_on_a_version_that_nothing_boots_costs_a_batch_and_then_losses_doubl
     newest = max(lives.members(), key=lambda machine: machine.launched)
     newest.version = "999.0.0"
     began = lives.cloud.now
-    lives.pass_hours(48)
+    lives.pass_hours(8)
+    lives.pass_quiet_hours(40)
     batch = max(1, desired // 4)
     later = [(at - began) / minutes(1) for at, _, _ in lives.cloud.kills][batch:]
     assert lives.lost <= batch + 8

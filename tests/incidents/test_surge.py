@@ -52,7 +52,7 @@ def test_a_group_of_one_is_released_without_a_moment_in_which_nobody_serves(peri
     lives.release(NEW)
     assert lives.hours_until(lambda: lives.all_serve(NEW), most=3) is not None
     assert (lives.lowest["web"], lives.lost, lives.failed) == (1, 0, 0)
-    lives.pass_hours(24)
+    lives.pass_quiet_hours(24)
     [refresh] = lives.cloud.refreshed["web"].of
     assert refresh.status == "Successful"
     assert lives.record.decision == "converged"
@@ -90,7 +90,8 @@ def test_a_broken_release_costs_nothing_and_is_tried_at_doubling_distances(
 def test_the_fix_of_a_broken_release_goes_out_at_once() -> None:
     lives = one()
     lives.release(NEW, NEVER_UP)
-    lives.pass_hours(30)
+    lives.pass_hours(4)
+    lives.pass_quiet_hours(26)
     lives.release(FIX)
     hours = lives.hours_until(lambda: lives.all_serve(FIX), most=3)
     assert hours is not None
@@ -188,7 +189,8 @@ def test_of_an_app_one_group_tries_a_release_at_a_time() -> None:
         ]
         assert len(trying) <= 1
 
-    lives.pass_hours(24, look)
+    lives.pass_hours(4, look)
+    lives.pass_quiet_hours(20, look)
     assert lives.lost == 0
     assert all(lowest == 1 for lowest in lives.lowest.values())
 

@@ -21,7 +21,8 @@ from tests.incidents.fleets import (
     settings_of,
 )
 
-SIZES = pytest.mark.parametrize("desired", [2, 3, 4, 10])
+soak = pytest.mark.soak
+SIZES = pytest.mark.parametrize("desired", [2, 3, pytest.param(4, marks=soak), 10])
 REFUSED = Program(refused=True)
 
 
@@ -89,7 +90,8 @@ def test_a_bad_image_costs_one_instance(
 ) -> None:
     lives = imaged(desired, **stands)
     lives.cloud.make_version("lt-1", boots=how)
-    lives.pass_hours(25)
+    lives.pass_hours(3)
+    lives.pass_quiet_hours(22)
     assert lives.lost == 1
     assert len(on(lives, 1)) == desired - 1
     assert lives.record.needs_attention
@@ -99,7 +101,8 @@ def test_a_bad_image_costs_one_instance(
 def test_an_image_whose_launch_hook_never_lets_it_in_costs_one_instance(desired: int) -> None:
     lives = imaged(desired, hook=LaunchHook(reports=True))
     lives.cloud.make_version("lt-1", boots=NEVER_UP)
-    lives.pass_hours(12)
+    lives.pass_hours(4)
+    lives.pass_quiet_hours(8)
     assert lives.lost == 1
     assert len(on(lives, 1)) == desired - 1
 
@@ -173,7 +176,7 @@ def test_a_template_that_is_replaced_has_another_id_and_starts_at_one(
     assert lives.lost == 4
 
 
-@pytest.mark.parametrize("desired", [1, 2, 3, 10])
+@pytest.mark.parametrize("desired", [1, pytest.param(2, marks=soak), 3, 10])
 def test_where_no_boot_ever_matches_one_goes_each_canary_retry_and_a_person_is_told(
     desired: int,
 ) -> None:
@@ -319,13 +322,15 @@ def test_where_both_are_followed_a_bad_image_costs_one_and_a_bad_release_one(
 ) -> None:
     lives = imaged(desired, bucket=True, **stands)
     lives.cloud.make_version("lt-1", boots=NEVER_UP)
-    lives.pass_hours(6)
+    lives.pass_hours(2)
+    lives.pass_quiet_hours(4)
     assert lives.lost == 1
     lives.group.template_version = "1"
     assert lives.hours_until(lambda: is_out(lives, 1), 3) is not None
     lives.forget()
     lives.release("1.1.0", NEVER_UP)
-    lives.pass_hours(6)
+    lives.pass_hours(2)
+    lives.pass_quiet_hours(4)
     assert lives.lost == 1
 
 
@@ -405,7 +410,8 @@ def test_an_image_that_one_group_has_proved_goes_to_the_next_beside_one_that_tri
     lives.cloud.groups["web-b"].tags["terminator:pause"] = "later"
     lives.cloud.make_version("lt-1")
     assert lives.hours_until(lambda: is_out(lives, 2), 8) is not None
-    lives.pass_hours(24)
+    lives.pass_hours(2)
+    lives.pass_quiet_hours(22)
     del lives.cloud.groups["web-b"].tags["terminator:pause"]
     later = lives.cloud.groups["web-b"]
 
@@ -424,7 +430,8 @@ def test_an_image_goes_on_by_itself_beside_a_group_that_has_it_and_follows_relea
         machine.launched -= timedelta(days=9)
     lives.cloud.groups["web-a"].template_version = "1"
     lives.cloud.make_version("lt-1")
-    lives.pass_hours(24)
+    lives.pass_hours(2)
+    lives.pass_quiet_hours(22)
     for machine in other.counted():
         machine.launched -= timedelta(days=60)
     lives.cloud.groups["web-a"].template_version = "$Latest"
@@ -438,7 +445,8 @@ def test_a_bad_image_costs_one_of_two_groups_of_which_one_follows_parameters(fir
     lives.cloud.add_group("web-c", 2, **BALANCED)
     lives.pass_hours(1)
     lives.cloud.make_version("lt-1", boots=NEVER_UP)
-    lives.pass_hours(12)
+    lives.pass_hours(3)
+    lives.pass_quiet_hours(9)
     assert lives.lost == 1
     lives.cloud.make_version("lt-1")
 
@@ -458,7 +466,8 @@ def test_a_bad_image_costs_one_of_all_groups_whatever_those_without_it_prove() -
         machine.launched -= timedelta(days=9)
     lives.pass_hours(1)
     lives.cloud.make_version("lt-1", boots=NEVER_UP)
-    lives.pass_hours(12)
+    lives.pass_hours(3)
+    lives.pass_quiet_hours(9)
     assert lives.lost == 1
 
 

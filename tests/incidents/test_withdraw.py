@@ -120,7 +120,8 @@ def test_a_good_release_and_a_slow_one_go_out(stands: Mapping[str, Any], late: f
 def test_a_stale_boot_is_not_the_releases_silence() -> None:
     lives = fleet(3, withdraw=SILENT)
     lives.release(NEW, STALE)
-    lives.pass_hours(12)
+    lives.pass_hours(3)
+    lives.pass_quiet_hours(9)
     assert lives.withdrawals == []
 
 
@@ -137,7 +138,8 @@ def test_a_second_group_that_is_silent_for_its_own_reasons_takes_nothing_back(ho
         for machine in other.machines:
             machine.unheard = how == "wrong port"
 
-    lives.pass_hours(12, deafen)
+    lives.pass_hours(3, deafen)
+    lives.pass_quiet_hours(9, deafen)
     assert lives.serving(NEW, first) == 3
     assert is_there(lives)
     assert taken(lives) == []
@@ -218,7 +220,8 @@ def test_what_was_put_back_is_tried_cautiously_and_only_an_upload_may_be_taken_b
         lives.cloud.restore("web", NEW)
     else:
         lives.release(NEW, NEVER_UP)
-    lives.pass_hours(24)
+    lives.pass_hours(4)
+    lives.pass_quiet_hours(20)
     assert len(lives.lost_serving) == 1
     if back == "restored":
         assert taken(lives) == [NEW]

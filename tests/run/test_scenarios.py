@@ -50,7 +50,7 @@ def test_boots_that_stay_stale_get_rarer_up_to_sixteen_hours() -> None:
     group.boots = lambda _: "1.0.266"
     cloud.upload("web", "1.0.274")
     cloud.wait(1.5)
-    every(cloud, 5, 12 * 24 * 6)
+    every(cloud, 5, 12 * 24 * 4)
     gaps = [later - earlier for earlier, later in pairwise(kill_times(cloud))]
     assert gaps[0] == 30
     assert all(1.8 < later / earlier < 2.2 for earlier, later in pairwise(gaps[1:6]))
@@ -63,7 +63,8 @@ def test_a_canary_that_never_answers_is_the_only_one_lost() -> None:
     cloud, group = fleet()
     group.boots = lambda _: None
     cloud.upload("web", "1.0.274")
-    every(cloud, 5, 12 * 48)
+    every(cloud, 5, 12 * 6)
+    every(cloud, 29, 88)
     assert len(cloud.kills) == 1
     assert any("no proof yet: i-0004 entered service" in line for line in cloud.said())
 
