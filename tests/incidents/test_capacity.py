@@ -59,7 +59,7 @@ def test_members_that_have_been_leaving_for_hours_neither_block_a_release_nor_co
     lives = fleet(desired + leaving, leave=minutes(60 * 30), **stands)
     lives.group.desired = desired
     assert lives.hours_until(lambda: len(lives.members()) == desired, most=2) is not None
-    lives.pass_hours(3)
+    lives.pass_quiet_hours(3)
     lives.group.leave = minutes(1)
     lives.release(NEW)
     lives.pass_minutes(5)
@@ -227,7 +227,8 @@ def test_under_a_zonal_shift_the_minimum_is_of_those_that_take_traffic(
     lives.group.shifted = frozenset({"eu-west-1c"})
     lives.pass_minutes(10)
     lives.release(NEW)
-    lives.pass_hours(8)
+    lives.pass_hours(3)
+    lives.pass_quiet_hours(5)
     assert lives.lowest["web"] >= minimum
     lives.group.shifted = frozenset()
     assert lives.hours_until(lambda: lives.all_serve(NEW), most=12) is not None

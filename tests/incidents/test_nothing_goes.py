@@ -64,7 +64,7 @@ def test_in_a_converged_group_an_instance_that_reboots_is_left_alone(
     assert lives.hours_until(lambda: lives.all_serve(NEW), most=12) is not None
     lives.group.tags |= settings_of(minimum=minimum)
     lives.cloud.wait(60 * 72)
-    lives.pass_hours(1)
+    lives.pass_minutes(10)
     lives.forget()
     reboot_one(lives, silent)
     lives.pass_hours(2)
@@ -112,7 +112,7 @@ def test_where_old_versions_of_the_pointer_expire_a_reboot_kills_nobody(
     while cloud.now < began:
         cloud.point("web", OLD)
         cloud.wait(24 * 60)
-    lives.pass_hours(1)
+    lives.pass_minutes(10)
     reboot_one(lives, 180)
     lives.pass_hours(2)
     lives.pass_quiet_hours(4)

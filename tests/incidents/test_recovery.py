@@ -147,7 +147,7 @@ def test_a_warm_pool_that_holds_a_release_that_hangs_does_not_keep_the_fix_out(
 ) -> None:
     """Rows 5 and 39: what is taken from the pool is no canary of the fix."""
     lives = fleet(desired, pool=pool, tags=settings_of(minimum=minimum), **stands)
-    lives.pass_hours(1)
+    lives.pass_minutes(20)
     lives.release(NEW, how)
     lives.pass_hours(3)
     lives.pass_quiet_hours(3)

@@ -70,7 +70,7 @@ def test_a_warm_pool_that_holds_the_old_release_is_drained_and_the_release_out_i
 ) -> None:
     """Row 5: what fills it up anew holds the new one."""
     lives = fleet(size, pool=pool, **stands)
-    lives.pass_hours(1)
+    lives.pass_minutes(20)
     lives.release(NEW)
     said: set[str] = set()
 
@@ -91,7 +91,7 @@ def test_without_versions_in_the_bucket_a_warm_pool_is_drained_one_each_canary_r
 ) -> None:
     """Row 5, where nothing tells since when the release is the target."""
     lives = fleet(3, pool=pool, account={"versioned": False})
-    lives.pass_hours(1)
+    lives.pass_minutes(20)
     lives.release(NEW)
     hours = lives.hours_until(lambda: lives.all_serve(NEW), most=48)
     assert hours is not None
@@ -107,7 +107,7 @@ def test_a_warm_pool_adds_no_more_losses_than_it_holds(
     lost = {}
     for how in (STALE, NEVER_UP):
         lives = fleet(size, pool=pool, **stands)
-        lives.pass_hours(1)
+        lives.pass_minutes(20)
         lives.release(NEW, how)
         lives.pass_hours(6)
         lives.pass_quiet_hours(42)

@@ -61,7 +61,7 @@ def test_a_new_version_of_the_template_goes_out_one_first_and_then_in_batches(
     desired: int, stands: Mapping[str, Any]
 ) -> None:
     lives = imaged(desired, **stands)
-    lives.pass_hours(1)
+    lives.pass_minutes(20)
     assert (lives.record.decision, lives.lost) == ("converged", 0)
     lives.cloud.make_version("lt-1")
     lives.pass_minutes(6)
@@ -69,7 +69,7 @@ def test_a_new_version_of_the_template_goes_out_one_first_and_then_in_batches(
     assert lives.record.target == "lt-1:2"
     assert lives.hours_until(lambda: is_out(lives, 2), 8) is not None
     assert lives.lost == desired
-    lives.pass_hours(1)
+    lives.pass_minutes(30)
     assert lives.record.decision == "converged"
     assert lives.lowest["web"] >= desired // 2
     assert lives.cloud.calls["GetObject"] == lives.cloud.calls["ListObjectVersions"] == 0
@@ -116,7 +116,7 @@ def test_pinning_the_older_version_heals_as_does_its_deletion_or_a_fix(
 ) -> None:
     lives = imaged(desired, **stands)
     bad = lives.cloud.make_version("lt-1", boots=how)
-    lives.pass_hours(2)
+    lives.pass_hours(1)
     goal = 1
     if way == "pin":
         lives.group.template_version = "1"
@@ -138,7 +138,7 @@ def test_a_fleet_that_is_down_on_its_image_comes_back_with_the_one_before(
     lives = imaged(desired, tags=settings_of(minimum="0"), **stands)
     lives.cloud.make_version("lt-1")
     assert lives.hours_until(lambda: is_out(lives, 2), 8) is not None
-    lives.pass_hours(2)
+    lives.pass_quiet_hours(2)
     for machine in lives.group.counted():
         machine.sick = True
     lives.cloud.templates["lt-1"][-1] = Template("lt-1", 2, "ami-2", NOW, REFUSED)
@@ -186,6 +186,7 @@ def test_where_no_boot_ever_matches_one_goes_each_canary_retry_and_a_person_is_t
     """
     tags = settings_of(minimum="0", canary_retry="2h")
     lives = imaged(desired, tags=tags, **BALANCED)
+    lives.period = 15
     for name in ("lt-2", "lt-3"):
         lives.cloud.make_version(name)
 
@@ -205,7 +206,7 @@ def test_where_no_boot_ever_matches_one_goes_each_canary_retry_and_a_person_is_t
     assert len(times) == 13
     assert min(later - one for one, later in pairwise(times)) >= timedelta(hours=2)
     assert lives.record.hold == "launched_lately"
-    assert lives.told["web"] - NOW < timedelta(days=1, minutes=10)
+    assert lives.told["web"] - NOW < timedelta(days=1, minutes=20)
 
 
 def test_a_group_that_moves_from_a_launch_configuration_to_a_template_drifts_once() -> None:

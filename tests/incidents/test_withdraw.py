@@ -70,7 +70,8 @@ def test_a_release_that_never_comes_up_is_taken_back_and_the_fleet_is_whole_with
     whole = lives.hours_until(lambda: lives.all_serve(OLD), most=12)
     assert whole is not None
     assert hours + whole < (4 if period < 60 else 8)
-    lives.pass_hours(6)
+    lives.pass_hours(1)
+    lives.pass_quiet_hours(5)
     assert taken(lives) == [NEW]
     # The canary, and what it left behind: nobody that served went for it a second time.
     assert lives.lost <= 3
