@@ -54,7 +54,7 @@ def test_six_past_their_age_go_one_by_one_in_the_window_and_none_outside(
     assert (lives.lost, lives.record.due) == (6, 0)
 
 
-@pytest.mark.parametrize("desired", [2, 3, 10])
+@pytest.mark.parametrize("desired", [2, pytest.param(3, marks=soak), 10])
 @KINDS
 def test_a_group_that_cannot_boot_loses_one_to_age(desired: int, stands: Mapping[str, Any]) -> None:
     lives = fleet(desired, days=40, tags=settings_of(max_age="30d"), **stands)
