@@ -109,8 +109,8 @@ def test_a_warm_pool_adds_no_more_losses_than_it_holds(
         lives = fleet(size, pool=pool, **stands)
         lives.pass_minutes(20)
         lives.release(NEW, how)
-        lives.pass_hours(6)
-        lives.pass_quiet_hours(42)
+        lives.pass_hours(4)
+        lives.pass_quiet_hours(44)
         lost[how] = lives.lost
         assert lives.lowest["web"] >= size - 1
     assert pool < lost[STALE] <= pool + 10

@@ -59,23 +59,24 @@ def test_a_group_of_one_is_released_without_a_moment_in_which_nobody_serves(peri
 
 
 @pytest.mark.parametrize(
-    ("period", "how"),
+    ("period", "how", "quiet"),
     [
-        (5, NEVER_UP),
-        (60, REFUSED),
-        (60, DIES),
-        *(pytest.param(1, how, marks=soak) for how in (NEVER_UP, REFUSED, DIES)),
-        *(pytest.param(5, how, marks=soak) for how in (REFUSED, DIES)),
-        pytest.param(60, NEVER_UP, marks=soak),
+        (5, NEVER_UP, 48),
+        (60, REFUSED, 0),
+        (60, DIES, 0),
+        *(pytest.param(1, how, 0, marks=soak) for how in (NEVER_UP, REFUSED, DIES)),
+        *(pytest.param(5, how, 0, marks=soak) for how in (NEVER_UP, REFUSED, DIES)),
+        pytest.param(60, NEVER_UP, 0, marks=soak),
     ],
 )
 def test_a_broken_release_costs_nothing_and_is_tried_at_doubling_distances(
-    period: int, how: Program
+    period: int, how: Program, quiet: float
 ) -> None:
     lives = one(period)
     old = lives.members()[0].id
     lives.release(NEW, how)
-    lives.pass_hours(60)
+    lives.pass_hours(60 - quiet)
+    lives.pass_quiet_hours(quiet)
     assert (lives.lowest["web"], lives.lost) == (1, 0)
     assert [machine.id for machine in lives.members(OLD)] == [old]
     began = begun(lives)
