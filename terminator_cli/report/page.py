@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from importlib.resources import files
 from typing import Final, Generic, TypeVar
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from terminator.report.log_lines import withdrawal
@@ -111,17 +112,10 @@ def page(records: Iterable[Record]) -> str:
         f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
-    environment = Environment(
-        loader=PackageLoader("terminator_cli.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     # Those that need a person come first.
     groups = sorted(of.groups, key=lambda group: not group.records[-1].needs_attention)
     decisions = sum(len(group.records) for group in of.groups)
-    return environment.get_template("report.html.jinja").render(
+    return _template().render(
         views=[_view(f"g{n}", group, frames, fills) for n, group in enumerate(groups, 1)],
         style=Markup(style),  # noqa: S704 - our own
         policy=policy,
@@ -142,6 +136,19 @@ def page(records: Iterable[Record]) -> str:
         few=few,
         withdrawal=withdrawal,
     )
+
+
+@cache
+def _template() -> Template:
+    """Return the template, whose compiling takes longer than most pages."""
+    environment = Environment(
+        loader=PackageLoader("terminator_cli.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.jinja")
 
 
 def _view(
