@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shlex
 import signal
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -16,11 +19,6 @@ from sandbox.deployment import deployed, settings_of
 from sandbox.fleet import OLD, SETTLED, Fleet
 from sandbox.store import Program, pack
 
-# In real time here: nobody wants to wait for minutes.
-_BOOT: Final = timedelta(seconds=10)
-_GRACE_SECONDS: Final = 5
-_SCHEDULE_SECONDS: Final = 10
-_POLICY: Final = {"bake-time": "20s", "canary-retry": "1m"}
 _SYNC_SECONDS: Final = 0.2
 _FOLDER: Final = Path(".sandbox").resolve()
 _NEW, _BROKEN = "1.0.274", "1.0.275"
@@ -28,19 +26,52 @@ _NEW, _BROKEN = "1.0.274", "1.0.275"
 _TAKES_BACK: Final = "api"
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class _Pace:
+    """How long things take, in seconds, where all is `times` as fast as usual.
+
+    In real time here: nobody wants to wait for minutes.
+    """
+
+    times: int
+
+    @property
+    def boot(self) -> int:
+        return 10 // self.times
+
+    @property
+    def grace(self) -> int:
+        return max(1, 5 // self.times)  # the local AWS takes 0 for its default
+
+    @property
+    def schedule(self) -> int:
+        return 10 // self.times
+
+    @property
+    def policy(self) -> dict[str, str]:
+        return {"bake-time": f"{20 // self.times}s", "canary-retry": "1m"}
+
+    @property
+    def rollout(self) -> str:
+        return "a minute" if self.times == 1 else f"{60 // self.times} seconds"
+
+
+def main(arguments: Sequence[str]) -> None:
     """Run two groups on an old release, and say how to reach them, until interrupted."""
+    parser = argparse.ArgumentParser(prog="sandbox", description=__doc__)
+    parser.add_argument("--pace", type=int, choices=(1, 2, 5), default=1, help="times as fast")
+    pace = _Pace(parser.parse_args(arguments).pace)
     # SIGINT too: it is ignored in what a script has put in the background.
     for ends in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ends, signal.default_int_handler)
     environment = _FOLDER / "env"
     try:
         _say("starting a local AWS, a fleet, and Terminator on it (some seconds)")
-        with fleet.running(_BOOT, ahead=SETTLED) as local:
-            fleet.prepare(local, grace=_GRACE_SECONDS)
-            settings = _prepare(local, environment)
-            with deployed(local, settings, _FOLDER / "log.jsonl", _SCHEDULE_SECONDS):
-                _say(_instructions(environment))
+        with fleet.running(timedelta(seconds=pace.boot), ahead=SETTLED) as local:
+            fleet.prepare(local, grace=pace.grace)
+            settings = _prepare(local, environment, pace)
+            with deployed(local, settings, _FOLDER / "log.jsonl", pace.schedule):
+                _say(_instructions(environment, pace))
                 while True:
                     local.sync()
                     time.sleep(_SYNC_SECONDS)
@@ -50,14 +81,12 @@ def main() -> None:
         environment.unlink(missing_ok=True)
 
 
-def _prepare(local: Fleet, environment: Path) -> dict[str, Any]:
+def _prepare(local: Fleet, environment: Path, pace: _Pace) -> dict[str, Any]:
     """Write what the command line needs to reach the fleet; return the settings."""
     _FOLDER.mkdir(exist_ok=True)
-    settings = settings_of(local, _TAKES_BACK, _POLICY)
+    settings = settings_of(local, _TAKES_BACK, pace.policy)
     config = _FOLDER / "cdk.json"
-    document = {
-        "context": {"terminator": settings, "sandbox": {"schedule_seconds": _SCHEDULE_SECONDS}}
-    }
+    document = {"context": {"terminator": settings, "sandbox": {"schedule_seconds": pace.schedule}}}
     config.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     broken = Program(_BROKEN, "silent")
     for app, program in (("web", Program(_NEW)), ("web", broken), (_TAKES_BACK, broken)):
@@ -73,12 +102,12 @@ def _prepare(local: Fleet, environment: Path) -> dict[str, Any]:
     return settings
 
 
-def _instructions(environment: Path) -> str:
+def _instructions(environment: Path, pace: _Pace) -> str:
     """Return how to use it."""
     folder = _shown(_FOLDER)
     return f"""\
 
-Two groups of three instances run {OLD}, and Terminator looks at them every {_SCHEDULE_SECONDS} \
+Two groups of three instances run {OLD}, and Terminator looks at them every {pace.schedule} \
 seconds.
 In another terminal:
 
@@ -89,8 +118,8 @@ In another terminal:
     terminator history --since 10m
     terminator rollback --app web      # and back: terminator use --app web newest
 
-An instance boots in {_BOOT.seconds} seconds and a release bakes for {_POLICY["bake-time"]}, so a \
-rollout takes about a minute.
+An instance boots in {pace.boot} seconds and a release bakes for {pace.policy["bake-time"]}, so \
+a rollout takes about {pace.rollout}.
 One that never answers costs one instance:
 
     terminator use --app web newest
@@ -117,4 +146,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -12,12 +12,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 import boto3
+import botocore.session
+from botocore import loaders
 from botocore.config import Config
 
 from terminator.clients import Aws
@@ -32,12 +34,16 @@ CREDENTIALS: Final = {
     "AWS_DEFAULT_REGION": REGION,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+# It would look through all of its images for that of each instance; none here has one of them.
+_MOTO: Final = {"MOTO_ACCOUNT_ID": ACCOUNT, "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
 # The variable of a function that says where it is run: at this URL, followed by its name.
 FUNCTIONS_URL: Final = "SANDBOX_FUNCTIONS"
 # A busy machine answers for a thousand instances more slowly than AWS does.
 _CLIENT_CONFIG: Final = Config(read_timeout=60)
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _OFFSET: Final = struct.Struct("=d")
+# Reading the models of AWS's services takes longer than most of what a session is for.
+_loader: Final = cache(loaders.create_loader)
 
 
 class Clock:
@@ -109,7 +115,9 @@ class LocalAws:
 class _LocalSession(boto3.Session):
     def __init__(self, local: LocalAws) -> None:
         key, secret = CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"]
-        super().__init__(key, secret, region_name=REGION)
+        below = botocore.session.Session()
+        below.register_component("data_loader", _loader())
+        super().__init__(key, secret, region_name=REGION, botocore_session=below)
         self._local = local
 
     def client(  # type: ignore[override]
@@ -133,7 +141,7 @@ def started() -> Iterator[LocalAws]:
             stdout=subprocess.PIPE,
             text=True,
             cwd=_ROOT,
-            env={**os.environ, "PYTHONPATH": str(_ROOT), "MOTO_ACCOUNT_ID": ACCOUNT},
+            env={**os.environ, **_MOTO, "PYTHONPATH": str(_ROOT)},
         ) as process:
             try:
                 port = process.stdout.readline().strip() if process.stdout else ""

@@ -21,8 +21,9 @@ from terminator.report.record import Record
 from terminator.upload import verdicts
 from terminator.version import Order
 
-# On loopback an instance that has not answered in a second will not.
-_LIMITS: Final = Limits(read=1.0, whole=2.0, concurrency=64)
+# On loopback an instance that has not answered in so long will not. Waiting for those is most of
+# what a run takes; few at once, so that no answer is late because of the others.
+_LIMITS: Final = Limits(read=0.5, whole=2.0, concurrency=16)
 
 
 @dataclass(frozen=True)

@@ -59,9 +59,10 @@ def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 def deployed(local: Fleet, monkeypatch: pytest.MonkeyPatch) -> Functions:
     """Deploy the handlers: their environment, and clients for the fleet."""
     vpcs = {vpc["VpcId"]: "probe" for vpc in local.aws.ec2.describe_vpcs()["Vpcs"]}
-    aws, functions = Aws(local.local.session()), Functions()
+    functions = Functions()
     monkeypatch.setattr(Aws, "functions_within", lambda _aws, _seconds: functions)
-    lambda_like.deploy(monkeypatch, aws, SETTINGS, vpcs)
+    monkeypatch.setitem(vars(local.aws), "functions", functions)
+    lambda_like.deploy(monkeypatch, local.aws, SETTINGS, vpcs)
     return functions
 
 

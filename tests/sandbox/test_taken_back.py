@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -37,6 +38,9 @@ def silent_fleet(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
         changed = (*local.local.environment, *(f"TERMINATOR_{name}" for name in names))
         for name in (*changed, "POWERTOOLS_METRICS_DISABLED"):
             monkeypatch.setenv(name, "")
+        # Half a minute until the second look is put forward too, on the clock of all the others.
+        monkeypatch.setattr(handlers, "datetime", SimpleNamespace(now=lambda _: local.clock.now()))
+        monkeypatch.setattr(handlers, "time", local.clock)
         [handler] = logging.getLogger(handlers.SERVICE).handlers
         monkeypatch.setattr(handler, "stream", io.StringIO())
         fleet.prepare(local)
