@@ -65,14 +65,38 @@ ALARMS = (
 )
 minutes = st.sampled_from((0, 1, 4, 5, 20, 31, 45, 59.5, 60, 60.5, 61, 90, 600, 601, 900))
 
+# Made once, not for each thing that is drawn.
+kinds = st.sampled_from(("old", "old", "old", "old", "new", "new", "any"))
+ups = {
+    "old": st.sampled_from((61, 90, 600, 601, 900)),
+    "new": st.sampled_from((31, 45, 50)),
+    "any": minutes,
+}
+any_answer = st.sampled_from(ANSWERS)
+# By their text: versions that differ in their build alone are equal.
+mostly = {str(answer): st.sampled_from((answer,) * 9 + ANSWERS) for answer in ANSWERS}
+oddities = st.sampled_from(ODDITIES)
+alarms = st.sampled_from(ALARMS)
+targets = st.sampled_from(tuple(map(Version.parse, VERSIONS)))
+known_froms = st.sampled_from((ALWAYS, ALWAYS, ago(300), None))
+doubts = st.sampled_from((1, 1, 30))
+sizes = st.sampled_from((0, 1, 2, 2, 3, 4, 5, 6, 7, 8))
+odds = st.integers(0, 40)
+one_of_four = st.sampled_from((True, False, False, False))
+excesses = st.sampled_from((*(0,) * 8, 1, -1, -9))
+graces = st.sampled_from((0, 0, 5, 60))
+minimums = st.sampled_from(("0", "0", "1", "1", "2", "50%", "100%"))
+paces = st.sampled_from(("1", "2", "100%", "100%"))
+bakes = st.sampled_from(("0m", "0m", "10m"))
+windows = st.sampled_from((*("always",) * 4, "Sat-Sun 09:00-17:00 UTC"))
+
 
 @st.composite
 def instances(draw: st.DrawFn, number: int, old: Answer, new: Answer) -> Instance:
     """Return one of before that runs what is old, a boot of the target, or any other."""
-    kind = draw(st.sampled_from(("old", "old", "old", "old", "new", "new", "any")))
-    ups = {"old": st.sampled_from((61, 90, 600, 601, 900)), "new": st.sampled_from((31, 45, 50))}
-    up, served = draw(ups.get(kind, minutes)), draw(minutes)
-    answers = {"old": (old,) * 9 + ANSWERS, "new": (new,) * 9 + ANSWERS}
+    kind = draw(kinds)
+    up, served = draw(ups[kind]), draw(minutes)
+    answers = {"old": mostly[str(old)], "new": mostly[str(new)]}
     its = Instance(
         id=f"i-{number:02}",
         zone="abc"[number % 3],
@@ -80,19 +104,19 @@ def instances(draw: st.DrawFn, number: int, old: Answer, new: Answer) -> Instanc
         health="Healthy",
         created=ago(up),
         in_service_since=ago(min(up, served) if served < 5 else up),
-        answer=draw(st.sampled_from(answers.get(kind, ANSWERS))),
+        answer=draw(answers.get(kind, any_answer)),
     )
-    return replace(its, **draw(st.sampled_from(ODDITIES)))
+    return replace(its, **draw(oddities))
 
 
 @st.composite
 def releases(draw: st.DrawFn, version: Version) -> Released:
     ends = sorted([draw(minutes), draw(minutes), draw(minutes)], reverse=True)
-    known = draw(st.sampled_from((ALWAYS, ALWAYS, ago(300), None)))
+    known = draw(known_froms)
     return Released(
         Release(f"web/{version}.zip", version, ago(ends[0])),
         since=draw(st.sampled_from((ago(60), ago(60), ago(ends[2]), None))),
-        doubt=timedelta(minutes=draw(st.sampled_from((1, 1, 30)))),
+        doubt=timedelta(minutes=draw(doubts)),
         others=((ago(ends[0]), ago(ends[1])), (ago(ends[1]), ago(ends[2]))) if known else (),
         known_from=known,
         first_existed=ago(ends[2]) if known == ALWAYS else None,
@@ -101,14 +125,13 @@ def releases(draw: st.DrawFn, version: Version) -> Released:
 
 @st.composite
 def groups(draw: st.DrawFn) -> GuardedGroup:
-    size = draw(st.sampled_from((0, 1, 2, 2, 3, 4, 5, 6, 7, 8)))
-    odd = draw(st.integers(0, 40))
-    old, target = draw(st.sampled_from(ANSWERS)), Version.parse(draw(st.sampled_from(VERSIONS)))
-    released = draw(st.sampled_from((None, *(draw(releases(target)),) * 3)))
+    size, odd = draw(sizes), draw(odds)
+    old, target = draw(any_answer), draw(targets)
+    released = None if draw(one_of_four) else draw(releases(target))
     return GuardedGroup(
         name="live_asg_web",
-        desired=max(0, size + draw(st.sampled_from((*(0,) * 8, 1, -1, -9)))),
-        grace=timedelta(minutes=draw(st.sampled_from((0, 0, 5, 60)))),
+        desired=max(0, size + draw(excesses)),
+        grace=timedelta(minutes=draw(graces)),
         instances=tuple(draw(instances(number, old, target)) for number in range(size)),
         released=NoRelease("no release") if odd == 0 else released,
         warmup=timedelta(minutes=20) if odd == 1 else None,
@@ -117,7 +140,7 @@ def groups(draw: st.DrawFn) -> GuardedGroup:
         failed_launches=(ago(3), ago(200)) if odd == 4 else (),
         guards=Preflight(
             refresh="InProgress" if odd == 5 else None,
-            alarms=(draw(st.sampled_from(ALARMS)),) if odd > 25 else (),
+            alarms=(draw(alarms),) if odd > 25 else (),
         ),
     )
 
@@ -125,12 +148,12 @@ def groups(draw: st.DrawFn) -> GuardedGroup:
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
     its = policy(
-        minimum=draw(st.sampled_from(("0", "0", "1", "1", "2", "50%", "100%"))),
-        max_unavailable=draw(st.sampled_from(("1", "2", "100%", "100%"))),
-        bake_time=draw(st.sampled_from(("0m", "0m", "10m"))),
-        window=draw(st.sampled_from((*("always",) * 4, "Sat-Sun 09:00-17:00 UTC"))),
+        minimum=draw(minimums),
+        max_unavailable=draw(paces),
+        bake_time=draw(bakes),
+        window=draw(windows),
     )
-    return draw(st.sampled_from((its, its, its, replace(its, minimum=None))))
+    return replace(its, minimum=None) if draw(one_of_four) else its
 
 
 def observed(group: Group, of: Policy) -> tuple[GroupState, Decision, list[Instance]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tomllib
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +42,7 @@ def path_of(module: str) -> Path:
     return PACKAGE / f"{module.replace('.', '/')}.py"
 
 
+@cache
 def written_out(source: str) -> str:
     """Return the module with each property as a plain method, wrapped on a line of its own.
 
