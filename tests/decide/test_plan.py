@@ -695,3 +695,33 @@ def test_the_more_boots_of_a_target_have_gone_the_longer_the_next_failed_one_sta
     )
     decision = decide(of, minimum="1", canary_retry="30m")
     assert decision.to_terminate == (("i-x",) if goes else ())
+
+
+@pytest.mark.parametrize(
+    ("taken", "came_up", "goes"),
+    [
+        ((200, 190, 180, 61), (), False),
+        ((200, 190, 180, 121), (150,), True),
+        ((200, 190, 180, 119), (150,), False),
+        ((200, 190, 180, 121), (9,), False),  # it has not baked
+        ((200, 190, 180, 121), (201,), False),  # it was there before the first was taken
+        ((200, 190, 180, 61), (150, 140), True),
+        ((200, 190, 180, 59), (150, 140), False),
+        ((200, 198, 196, 194, 192, 121), (150, 140, 130, 120), True),  # four of eight are forgiven
+        ((200, 198, 196, 194, 192, 119), (150, 140, 130, 120), False),
+    ],
+)
+def test_boots_that_came_up_since_make_up_for_two_that_have_gone_each(
+    taken: tuple[float, ...], came_up: tuple[float, ...], *, goes: bool
+) -> None:
+    good = [member(f"i-{up}", "1.0.274", up=up) for up in came_up]
+    others = [member(f"i-o{number}", "1.0.274", up=290) for number in range(7 - len(good))]
+    of = group(
+        *good,
+        *others,
+        member("i-x", None, up=205),
+        taken=tuple((ago(250), ago(end)) for end in taken),
+        released=released("1.0.274", since=300),
+    )
+    decision = decide(of, minimum="1", canary_retry="30m")
+    assert decision.to_terminate == (("i-x",) if goes else ())

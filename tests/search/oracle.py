@@ -673,13 +673,18 @@ class Seen:
     def failed_wait(self) -> timedelta:
         """How long the next of the tried has to wait where others came up.
 
-        Twice as long for each boot of the target that was taken, after the last of those.
+        Twice as long for each boot of the target that was taken, after the last of those, but for
+        two for each that came later and serves well: for half of the group, and for 20, at most.
         """
         wait = self.wait(self.tried)
         lost = [end for began, end in self.taken if self.since and began >= self.since]
         if not lost or all(map(self.was_in_pool, self.tried)):
             return wait
-        longest = min(1 << len(lost), _MOST_RETRIES) * self.span("canary-retry")
+        bakes = self.grace + self.span("bake-time")
+        later = [m for m in self.available if m.began >= min(lost) and self.on_target(m)]
+        well = [m for m in later if self.served(m) >= bakes]
+        counts = max(len(lost) - min(2 * len(well), self.desired // 2, 20), 1)
+        longest = min(1 << counts, _MOST_RETRIES) * self.span("canary-retry")
         return max(wait, max(lost) + longest - self.now)
 
     def was_in_pool(self, member: Member) -> bool:

@@ -27,6 +27,8 @@ from terminator.version import Version
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _MOST_RETRIES: Final = 32
+# So many of its boots that were taken do not count against a target whose others come up.
+_MOST_FORGIVEN: Final = 20
 DAY: Final = timedelta(days=1)
 # What instances of a group are ordered by: all of them have a version, or none has.
 Rank = tuple[int] | tuple[Version, int]
@@ -556,15 +558,21 @@ class GroupState:
     def failed_wait(self, boots: Collection[Instance]) -> timedelta:
         """Return how long the next of these boots stays, which failed where others came up.
 
-        As long as `retry_wait` says, and for what the target has cost already: each boot of it that
-        was taken doubles the time from the newest of those to the next, up to 32 times
-        `canary-retry`. What comes up, and fails again and again, would not lengthen the other.
+        As long as `retry_wait` says, and for what the target has cost already, since what comes
+        up and fails again and again would not lengthen that: twice `canary-retry` from the newest
+        boot of it that was taken, and each of those doubles it, up to 32 times. Two are forgiven
+        for each boot since the first that came up and has baked, so that boots of which some fail,
+        or failed for hours, end: at most half as many as the group has, and at most 20.
         """
         wait, since = self.retry_wait(boots), self.since
         ends = [end for launched, end in self.group.taken if since and launched >= since]
         if not ends or not self.tries(boots):
             return wait
-        most = min(1 << len(ends), _MOST_RETRIES)
+        baked = self.group.grace + self.policy.bake_time
+        since_then = (each for each in self.available if began(each) >= min(ends))
+        came_up = sum(self.on_target(each) and self.age(each) >= baked for each in since_then)
+        forgiven = min(2 * came_up, self.group.desired // 2, _MOST_FORGIVEN)
+        most = min(1 << max(1, len(ends) - forgiven), _MOST_RETRIES)
         return max(wait, most * self.policy.canary_retry - (self.now - max(ends)))
 
     def patience(self, came: datetime, reference: datetime) -> timedelta:
