@@ -187,7 +187,6 @@ def test_where_no_boot_ever_matches_one_goes_each_canary_retry_and_a_person_is_t
     """
     tags = settings_of(minimum="0", canary_retry="2h")
     lives = imaged(desired, tags=tags, **BALANCED)
-    lives.period = 15
     for name in ("lt-2", "lt-3"):
         lives.cloud.make_version(name)
 
@@ -207,7 +206,7 @@ def test_where_no_boot_ever_matches_one_goes_each_canary_retry_and_a_person_is_t
     assert len(times) == 13
     assert min(later - one for one, later in pairwise(times)) >= timedelta(hours=2)
     assert lives.record.hold == "launched_lately"
-    assert lives.told["web"] - NOW < timedelta(days=1, minutes=20)
+    assert lives.told["web"] - NOW < timedelta(days=1, minutes=10)
 
 
 def test_a_group_that_moves_from_a_launch_configuration_to_a_template_drifts_once() -> None:
