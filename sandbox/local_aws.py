@@ -43,7 +43,7 @@ _CLIENT_CONFIG: Final = Config(read_timeout=60)
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _OFFSET: Final = struct.Struct("=d")
 # Reading the models of AWS's services takes longer than most of what a session is for.
-_loader: Final = cache(loaders.create_loader)
+loader: Final = cache(loaders.create_loader)
 
 
 class Clock:
@@ -116,7 +116,7 @@ class _LocalSession(boto3.Session):
     def __init__(self, local: LocalAws) -> None:
         key, secret = CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"]
         below = botocore.session.Session()
-        below.register_component("data_loader", _loader())
+        below.register_component("data_loader", loader())
         super().__init__(key, secret, region_name=REGION, botocore_session=below)
         self._local = local
 

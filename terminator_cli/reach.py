@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from terminator.report.log_lines import Line
 
 _IMPATIENT: Final = BotoConfig(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2})
-# Where the clients of a command are kept in its context.
-_KEPT: Final = "terminator.aws"
 # The deployed reconcile may take five minutes.
 _LONGEST_RUN: Final = 330
 
@@ -82,20 +80,11 @@ def aws(config: Config | None = None) -> Aws:
 
     The releases bucket of `config` has to be its account's or, without one, the caller's.
     """
-    account = config.bucket.account if config and config.bucket else None
-    context = click.get_current_context(silent=True)
-    # All that a command asks goes through the same clients: making them is no small part of it.
-    kept: dict[str | None, Aws] = context.meta.setdefault(_KEPT, {}) if context else {}
-    if account not in kept:
-        kept[account] = _aws(account)
-    return kept[account]
-
-
-def _aws(account: str | None) -> Aws:
     of = session()
 
     @cache
     def owner() -> str:
+        account = config.bucket.account if config and config.bucket else None
         return account or of.client("sts", config=_IMPATIENT).get_caller_identity()["Account"]
 
     here = Aws(of, invoke_seconds=_LONGEST_RUN, bucket_owner=owner)

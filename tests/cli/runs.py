@@ -16,16 +16,15 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
 
-from botocore import loaders
 from click.testing import CliRunner, Result
 
 from sandbox import store
 from sandbox.fleet import Fleet
+from sandbox.local_aws import loader
 from terminator_cli.main import main
 
 TERMINATOR: Final = str(Path(sys.executable).with_name("terminator"))
@@ -39,9 +38,6 @@ NOWHERE: Final = {
     "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-
-# Reading the models of AWS's services takes longer than most commands do.
-_loader: Final = cache(loaders.create_loader)
 
 
 def write(folder: Path, settings: Mapping[str, object] = SERVING) -> Path:
@@ -62,7 +58,7 @@ class Caller:
         """Run a command in this process."""
         asked = [*arguments, "--config", str(self.config)]
         environment = {**NOWHERE, **self.environment, **(env or {})}
-        with patch("botocore.session.create_loader", _loader):
+        with patch("botocore.session.create_loader", loader):
             return CliRunner().invoke(main, asked, env=environment)
 
     def json(self, *arguments: str, status: int = 0, env: Mapping[str, str] | None = None) -> Any:

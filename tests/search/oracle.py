@@ -240,6 +240,11 @@ class Seen:
         return timedelta(seconds=self.row["HealthCheckGracePeriod"])
 
     @cached_property
+    def trial(self) -> timedelta:
+        """How long one has to serve until what it runs has baked."""
+        return self.grace + self.span("bake-time")
+
+    @cached_property
     def warm_up(self) -> timedelta:
         """How long an instance in service takes to be warm."""
         if "warm-up" in self.tags:
@@ -438,7 +443,7 @@ class Seen:
         """Whether the last to be made have not been in service for grace and bake time."""
         last = max((m.made for m in self.available), default=None)
         newest = [m for m in self.available if last and _second(m.made) == _second(last)]
-        return any(self.served(m) < self.grace + self.span("bake-time") for m in newest)
+        return any(self.served(m) < self.trial for m in newest)
 
     @cached_property
     def ages_too_fast(self) -> bool:
@@ -447,7 +452,7 @@ class Seen:
             return False
         entered = [(m.made, m.entered) for m in self.available if m.entered]
         boots = [entry - made for made, entry in entered if entry > made]
-        each = self.grace + self.span("bake-time") + min(boots, default=timedelta(0))
+        each = self.trial + min(boots, default=timedelta(0))
         return self.max_age < self.desired * each
 
     @cached_property
@@ -534,7 +539,7 @@ class Seen:
         longest = max(
             (self.served(m) for m in self.available if self.on_target(m)), default=timedelta(0)
         )
-        return longest < self.grace + self.span("bake-time")
+        return longest < self.trial
 
     def _may_be_of_before(self, member: Member) -> bool:
         """Whether it came before the target became it, but within the doubt, or from a pool."""
@@ -680,9 +685,8 @@ class Seen:
         lost = [end for began, end in self.taken if self.since and began >= self.since]
         if not lost or all(map(self.was_in_pool, self.tried)):
             return wait
-        bakes = self.grace + self.span("bake-time")
         later = [m for m in self.available if m.began >= min(lost) and self.on_target(m)]
-        well = [m for m in later if self.served(m) >= bakes]
+        well = [m for m in later if self.served(m) >= self.trial]
         counts = max(len(lost) - min(2 * len(well), self.desired // 2, 20), 1)
         longest = min(1 << counts, _MOST_RETRIES) * self.span("canary-retry")
         return max(wait, max(lost) + longest - self.now)
@@ -805,7 +809,6 @@ class Seen:
     def preferences(self) -> dict[str, object]:
         """What a refresh of it has to ask for: above all that it launches before it terminates."""
         own = timedelta(seconds=max(0, self.row.get("DefaultInstanceWarmup", 0)))
-        bakes = self.grace + self.span("bake-time")
         told = zip(self.alarm_names, self.alarms, strict=False)
         watch = [name for name, alarm in told if alarm.state == "OK"][:_MOST_ALARMS]
         return {
@@ -814,7 +817,7 @@ class Seen:
             "SkipMatching": False,
             "ScaleInProtectedInstances": "Ignore",
             "StandbyInstances": "Ignore",
-            "InstanceWarmup": max(self.warm_up, own, bakes, _LEAST_WARM_UP).total_seconds(),
+            "InstanceWarmup": max(self.warm_up, own, self.trial, _LEAST_WARM_UP).total_seconds(),
             **({"AlarmSpecification": {"Alarms": watch}} if watch else {}),
         }
 

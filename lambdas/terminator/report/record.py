@@ -390,9 +390,9 @@ def shown(text: str, longest: int = _LONGEST) -> str:
 
 
 def _plain(value: object) -> object:
-    if value is None or isinstance(value, str | int):  # nearly all of them
-        return value
     match value:
+        case None | str() | int():  # nearly all of them
+            return value
         case datetime():
             return value.astimezone(UTC).isoformat()
         case InstanceRecord() | Canary():
