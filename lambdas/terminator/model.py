@@ -417,7 +417,7 @@ class Group:
     names a service that manages it, `unknown_sources` its traffic sources whose health cannot be
     known. `failed_launches` are when launches of it failed or were abandoned, the newest first.
     `failed_checks` are when what it lost to a load balancer's health checks was launched. `taken`
-    are when the launch of what was terminated on request began, and its end.
+    are when the launch of what was terminated on request began, at the latest, and its end.
     `load_balanced` says whether it has load balancers, and `health_checks` are its types of them.
     `max_size` is its MaxSize, and `refreshes` are its instance refreshes, the newest first: asked
     only where one may be started.

@@ -258,3 +258,11 @@ def test_what_was_terminated_on_request_is_told_with_its_launch_and_its_end(
         activity(f"Launching a new EC2 instance: {ID}", 60, 58),
     )
     assert found.taken == (((ago(60), ago(20)),) if is_taken else ())
+
+
+def test_what_was_terminated_on_request_was_launched_before_the_activities_that_do_not_tell() -> (
+    None
+):
+    """So it is with its launch read with activities of longer ago, or counts as one of then."""
+    found = read(activity(f"Terminating EC2 instance: {ID}", 20, 19))
+    assert found.taken == ((READ_FROM, ago(20)),)

@@ -159,6 +159,35 @@ def test_one_that_leaves_began_to_when_it_was_terminated() -> None:
     assert (seen.lifecycle, seen.began_leaving) == ("Terminating:Wait", cloud.now - minutes(60))
 
 
+# What has been terminated on request.
+
+
+@pytest.mark.parametrize("of_this", [True, False])
+@pytest.mark.parametrize(
+    ("terminated", "hangs", "listings"), [(True, True, 2), (False, True, 1), (True, False, 1)]
+)
+def test_what_a_target_of_long_ago_has_cost_is_read_back_to_when_it_became_it(
+    *, of_this: bool, terminated: bool, hangs: bool, listings: int
+) -> None:
+    """Where nothing was terminated, or all serve, it does not matter: one listing is enough."""
+    cloud, [group] = fleet()
+    cloud.wait(200)
+    machine = cloud.launch(group) if of_this else group.machines[0]
+    cloud.wait(5 * 24 * 60)
+    group.machines[1].deaf = hangs
+    if terminated:
+        cloud.terminate(group, machine)
+    cloud.wait(30)
+    cloud.calls.clear()
+    seen = group_in(cloud)
+    assert isinstance(seen.released, Released)
+    assert seen.released.since is not None
+    was_of_this = [launched >= seen.released.since for launched, _ in seen.taken]
+    if listings > 1:
+        assert was_of_this == [of_this]
+    assert cloud.calls["DescribeScalingActivities"] == listings
+
+
 # Members that are not asked, and what was not observed.
 
 

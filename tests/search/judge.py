@@ -14,12 +14,14 @@ from typing import Any
 from tests.search import oracle
 from tests.search.history import RANKS
 from tests.search.oracle import NOT_KNOWN, Member, Seen
-from tests.search.tape import ACTIVITIES, ALARMS, GROUPS, Call, Look, Run, tags
+from tests.search.tape import ACTIVITIES, ALARMS, GROUPS, Call, Look, Run, read_activities, tags
 
 _SECOND_LOOK = timedelta(seconds=30)
 _NEIGHBOURS = 10
 _PLENTY_OF_SECONDS = 300.0
 _LONGEST_HOOK = timedelta(days=2)
+# So long are scaling activities kept.
+_KEPT = timedelta(weeks=6)
 # Failures after which an instance may have been terminated all the same.
 _UNCLEAR = {"lost"}
 
@@ -131,9 +133,11 @@ class Judge:
         )
         for name, row in self.run.listing.items():
             asked = self.run.made(ACTIVITIES, name)
-            promise(len(asked) < 2, "scaling activities are listed once", name)
             if not asked:
                 continue
+            # Once more, back to since when the target is it, where any were terminated on request.
+            most = 2 if asked[0].what and read_activities(asked[0]).taken else 1
+            promise(len(asked) <= most, "scaling activities are listed once", name)
             app = [e for e in self.run.listing.values() if self.run.app(e) == self.run.app(row)]
             seen = [self.run.see(each, self.run.first_look, self.run.looked) for each in app]
             moves = [each for each in seen if not each.settled or each.has_due]
@@ -299,6 +303,10 @@ class Judge:
         entered = run.entered(name)
         reads = entered is not None and entered.read_from <= early
         promise(reads, "activities are read as far back as rules ask", name)
+        if entered is not None and entered.taken and seen.since and seen.dead:
+            early = max(seen.since, run.made(ACTIVITIES, name)[-1].at - _KEPT)
+            reads = entered.read_from <= early
+            promise(reads, "what a target has cost is read as far back as it is the target", name)
         return oracle.with_others(run.guarded(seen), self._app(name))
 
     def _looked_again(self, first: Seen, goes: Sequence[Member]) -> Expected | None:

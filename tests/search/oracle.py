@@ -1470,5 +1470,5 @@ def _behind(seen: Seen) -> timedelta | None:
 
 def longest_age(seen: Seen) -> timedelta:
     """Return the longest age in service that any rule asks."""
-    retry, bake = seen.span("canary-retry"), seen.span("bake-time")
-    return max(retry, seen.grace + bake, seen.warm_up)
+    longest_wait, bake = _MOST_RETRIES * seen.span("canary-retry"), seen.span("bake-time")
+    return max(longest_wait, seen.grace + bake, seen.warm_up)

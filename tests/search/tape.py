@@ -495,7 +495,7 @@ class Run:
 
     def _read_entered(self, name: str) -> Entered | None:
         asked = self.made(ACTIVITIES, name)
-        return _read_activities(asked[0]) if asked and asked[0].what else None
+        return read_activities(asked[-1]) if asked and asked[-1].what else None
 
     def see(
         self,
@@ -745,7 +745,8 @@ def _is_unused(found: Mapping[str, tuple[str, str]]) -> bool:
     return bool(found) and all(state == "unused" for state, _ in found.values())
 
 
-def _read_activities(call: Call) -> Entered:
+def read_activities(call: Call) -> Entered:
+    """Return what a listing of scaling activities says."""
     [[bound]] = [f["Values"] for f in call.asked["Filters"] if f["Name"] == "StartTimeLowerBound"]
     since: dict[str, datetime | None] = {}
     pooled: dict[str, datetime] = {}
@@ -775,7 +776,7 @@ def _read_activities(call: Call) -> Entered:
                 pooled[id_] = row["StartTime"]
     lost = tuple(began[id_] for id_ in refused if since.get(id_))
     read_from = datetime.fromisoformat(bound)
-    taken = tuple((began[id_], left[id_]) for id_ in asked if id_ in began)
+    taken = tuple((began.get(id_, read_from), left[id_]) for id_ in asked)
     return Entered(read_from, since, pooled, left, tuple(failed), lost, taken)
 
 

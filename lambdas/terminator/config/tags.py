@@ -30,6 +30,8 @@ _QUARTER: Final = Amount(25, percent=True)
 # A quarter of two thousand instances: no fleet waits for it, but a mistake does.
 _MOST_TERMINATIONS: Final = 500
 _HIGHEST_TERMINATIONS: Final = 100_000
+# So many times `canary-retry` is the longest wait between two tries.
+MOST_RETRIES: Final = 32
 
 
 class SettingError(ValueError):
@@ -120,6 +122,11 @@ class Policy:
         """Say whether an instance is due to be replaced."""
         at = self.due_at(created, replace_after)
         return at is not None and at <= now
+
+    @property
+    def longest_retry(self) -> timedelta:
+        """The longest that the next try of what failed again and again has to wait."""
+        return MOST_RETRIES * self.canary_retry
 
     @property
     def alarm_names(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from operator import itemgetter
 from typing import Final
 
-from terminator.config.tags import Policy
+from terminator.config.tags import MOST_RETRIES, Policy
 from terminator.model import (
     CLOCK_DOUBT,
     Group,
@@ -26,7 +26,6 @@ from terminator.model import (
 from terminator.version import Version
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
-_MOST_RETRIES: Final = 32
 # So many of its boots that were taken do not count against a target whose others come up.
 _MOST_FORGIVEN: Final = 20
 DAY: Final = timedelta(days=1)
@@ -572,7 +571,7 @@ class GroupState:
         since_then = (each for each in self.available if began(each) >= min(ends))
         came_up = sum(self.on_target(each) and self.age(each) >= baked for each in since_then)
         forgiven = min(2 * came_up, self.group.desired // 2, _MOST_FORGIVEN)
-        most = min(1 << max(1, len(ends) - forgiven), _MOST_RETRIES)
+        most = min(1 << max(1, len(ends) - forgiven), MOST_RETRIES)
         return max(wait, most * self.policy.canary_retry - (self.now - max(ends)))
 
     def patience(self, came: datetime, reference: datetime) -> timedelta:
@@ -580,8 +579,7 @@ class GroupState:
 
         As long as that, at least `canary-retry` and at most 32 times that.
         """
-        retry = self.policy.canary_retry
-        return min(max(came - reference, retry), _MOST_RETRIES * retry)
+        return min(max(came - reference, self.policy.canary_retry), self.policy.longest_retry)
 
     # Instance refreshes.
 

@@ -211,7 +211,8 @@ class Activities:
     about to are in `entering`. `from_pool` maps them to when they were taken from a warm pool,
     `leaving` to when they began to be terminated, and `replaced` those that entered service and
     were lost to a load balancer's health check to when their launch began. `taken` are when the
-    launch and the end of each began that was terminated on request. `failed_launches` are when
+    launch and the end of each began that was terminated on request: `read_from` for the launch
+    that is not among them. `failed_launches` are when
     launches failed or were abandoned, the newest first. `read_from` is how far back activities
     were read, and `cut` says that there were too many to read as far back as was asked.
     """
@@ -284,15 +285,16 @@ def describe_activities(
             else:
                 entering.add(match[0])
         before_each()
+    back_to = max(read_from, oldest) if number >= _MOST_ACTIVITIES else read_from
     return Activities(
-        read_from=max(read_from, oldest) if number >= _MOST_ACTIVITIES else read_from,
+        read_from=back_to,
         cut=number >= _MOST_ACTIVITIES,
         in_service=in_service,
         entering=frozenset(entering),
         from_pool=from_pool,
         leaving=leaving,
         replaced={id_: launched[id_] for id_ in sorted(refused & in_service.keys())},
-        taken=tuple((launched[id_], leaving[id_]) for id_ in sorted(requested & launched.keys())),
+        taken=tuple((launched.get(id_, back_to), leaving[id_]) for id_ in sorted(requested)),
         failed_launches=tuple(sorted(failed, reverse=True)),
     )
 

@@ -85,6 +85,8 @@ Result = TypeVar("Result")
 GROUP_SECONDS: Final = 45.0
 # No launch hook keeps an instance for longer.
 _LONGEST_HOOK: Final = timedelta(days=2)
+# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeScalingActivities.html
+_ACTIVITIES_KEPT: Final = timedelta(weeks=6)
 # By no more than this do the dates of zips and of instances differ.
 _LONGEST_DOUBT: Final = timedelta(hours=1)
 # The longest that listing one app may take: whoever may write under its prefix can fill it.
@@ -307,13 +309,6 @@ def take_snapshot(
     due = [each for each in whole if _has_due(each, seen, now)]
     before_those = {app for each in moving for app in each.policy.after}
     awaited = [each for each in whole if each.app in before_those]
-    groups = [*moving, *due, *awaited, *_that_tell(whole, moving, seen)]
-    activities = {
-        name: what
-        for name, what in _read_activities(world, groups, now).items()
-        # One that has converged does not fail for want of them.
-        if isinstance(what, Activities) or not settled[name]
-    }
     surging = [each.name for each in moving if each.policy.surge]
     refreshes = _ask_each(world, surging, partial(describe_refreshes, world.aws.autoscaling))
     apps_that_move = {each.app for each in moving}
@@ -325,15 +320,22 @@ def take_snapshot(
         since = target.since if isinstance(target, Released) else None
         reaches[app] = replace(reaches[app], supposed_since=since or now)
     dates = _date_releases(world, config, targets, listings, reaches)
-    return replace(
+    groups = [*moving, *due, *awaited, *_that_tell(whole, moving, seen)]
+    seen = replace(
         seen,
-        activities=activities,
         released={**targets, **dates},
         whole=frozenset(each.name for each in whole),
         undated=targets,
         refreshes=refreshes,
         now=now,
     )
+    activities = {
+        name: what
+        for name, what in _read_activities(world, groups, seen).items()
+        # One that has converged does not fail for want of them.
+        if isinstance(what, Activities) or not settled[name]
+    }
+    return replace(seen, activities=activities)
 
 
 def _in_time_to_list(world: World, prefix: str, apps: int) -> Callable[[int], None]:
@@ -414,21 +416,43 @@ def _oldest(groups: Iterable[OptedIn], app: str, seen: Snapshot) -> datetime:
 
 
 def _read_activities(
-    world: World, groups: Iterable[OptedIn], now: datetime
+    world: World, groups: Iterable[OptedIn], seen: Snapshot
 ) -> dict[str, Activities | Unobserved]:
-    """Read the scaling activities of groups, by name, as far back as the rules ask."""
+    """Read the scaling activities of groups, by name, as far back as the rules ask.
+
+    Where a boot has failed that is to when the target became the target: what it has cost counts.
+    """
     by_name = {each.name: each for each in groups}
 
     def read(name: str) -> Activities:
         policy, described = by_name[name].policy, by_name[name].described
         grace = timedelta(seconds=described.get("HealthCheckGracePeriod", 0))
         warmup = timedelta(seconds=max(0, described.get("DefaultInstanceWarmup", 0)))
-        longest = max(policy.canary_retry, grace + policy.bake_time, policy.warm_up or warmup)
+        longest = max(policy.longest_retry, grace + policy.bake_time, policy.warm_up or warmup)
         in_time = partial(world.require, GROUP_SECONDS, "its scaling activities were read")
-        read_from = now - _LONGEST_HOOK - longest
+        read_from = seen.now - _LONGEST_HOOK - longest
+        found = describe_activities(world.aws.autoscaling, name, read_from, in_time)
+        target = seen.released.get(policy.app) if policy.follows_release else None
+        since = target.since if isinstance(target, Released) else None
+        if since is None or since >= read_from or not found.taken:
+            return found
+        if not _has_failed(by_name[name], seen):
+            return found
+        read_from = max(since - _LONGEST_DOUBT, seen.now - _ACTIVITIES_KEPT)
         return describe_activities(world.aws.autoscaling, name, read_from, in_time)
 
     return _ask_each(world, by_name, read)
+
+
+def _has_failed(opted_in: OptedIn, seen: Snapshot) -> bool:
+    """Say whether any member does not serve that is older than a canary may take."""
+    try:
+        group = as_seen(opted_in.described, opted_in.policy, seen)
+    except UnobservedError:  # nothing of it goes
+        return False
+    latest = seen.now - opted_in.policy.canary_retry
+    away = (each for each in group.instances if each.in_service and not each.serves)
+    return any(each.created is not None and each.created <= latest for each in away)
 
 
 def _date_releases(
