@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 # An instance is in service at once here, and gone at once.
 _LAUNCHED = "Launching a new EC2 instance: {}"
 _TERMINATED = "Terminating EC2 instance: {}"
+_DIFFERENCE = "in response to a difference between desired and actual capacity."
+_STARTED = f"an instance was started {_DIFFERENCE}"
+_SURPLUS = f"an instance was taken out of service {_DIFFERENCE}"
+_ON_REQUEST = "an instance was taken out of service in response to a user request."
 
 # A tag of the sandbox's instances: from when on a load balancer finds one healthy, or never.
 SERVES_FROM = "sandbox:serves-from"
@@ -111,15 +115,19 @@ def _activities(group: FakeAutoScalingGroup) -> list[dict[str, Any]]:
     noted: list[dict[str, Any]] = group.__dict__.setdefault("activities", [])
     before: set[str] = group.__dict__.setdefault("members", set())
     now = {state.instance.id: state.instance.launch_time for state in group.instance_states}
-    changed = [(_LAUNCHED, id_, at) for id_, at in now.items() if id_ not in before]
+    requested: set[str] = group.autoscaling_backend.__dict__.setdefault("requested", set())
+    changed = [(_LAUNCHED, id_, at, _STARTED) for id_, at in now.items() if id_ not in before]
     gone = moto.core.utils.utcnow()
-    changed += [(_TERMINATED, id_, gone) for id_ in before - now.keys()]
-    for description, id_, at in changed:
+    changed += [
+        (_TERMINATED, id_, gone, _ON_REQUEST if id_ in requested else _SURPLUS)
+        for id_ in before - now.keys()
+    ]
+    for description, id_, at, cause in changed:
         activity = {
             "ActivityId": str(uuid.uuid4()),
             "AutoScalingGroupName": group.name,
             "Description": description.format(id_),
-            "Cause": "a difference between desired and actual capacity",
+            "Cause": f"At {at:%Y-%m-%dT%H:%M:%SZ} {cause}",
             "StartTime": at,
             "EndTime": at,
             "StatusCode": "Successful",
@@ -168,7 +176,8 @@ def _describe_alarm_history(self: CloudWatchResponse) -> ActionResult:
 
 
 def _terminate(backend: AutoScalingBackend, instance_id: str, *rest: bool) -> object:
-    """Answer as AWS does when the instance to terminate is in no group; moto answers 500."""
+    """Note who goes on request; answer as AWS does where it is in no group: moto answers 500."""
+    backend.__dict__.setdefault("requested", set()).add(instance_id)
     try:
         return _terminate_instance(backend, instance_id, *rest)
     except StopIteration:

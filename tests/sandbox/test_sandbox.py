@@ -107,6 +107,8 @@ def test_scaling_activities_tell_who_came_and_went_and_when(old_fleet: Fleet) ->
     launched = old_fleet.machines[came].launched
     assert timedelta(0) <= read.in_service[came] - launched < timedelta(seconds=1)
     assert begun <= read.leaving[gone] < begun + FIVE
+    [(launched, end)] = read.taken
+    assert (launched < begun, end) == (True, read.leaving[gone])
     assert describe_activities(aws, "live_asg_web", begun).in_service.keys() == {came}
 
 
