@@ -416,11 +416,11 @@ class Group:
     its instance maintenance policy's MinHealthyPercentage, each None where it has none. `operator`
     names a service that manages it, `unknown_sources` its traffic sources whose health cannot be
     known. `failed_launches` are when launches of it failed or were abandoned, the newest first.
-    `failed_checks` are when what it lost to a load balancer's health checks was launched. `taken`
-    are when the launch of what was terminated on request began, at the latest, and its end.
-    `load_balanced` says whether it has load balancers, and `health_checks` are its types of them.
-    `max_size` is its MaxSize, and `refreshes` are its instance refreshes, the newest first: asked
-    only where one may be started.
+    `failed_checks` are when what it lost to health checks was launched: to a load balancer's, or
+    soon to others. `taken` are when the launch of what was terminated on request began, at the
+    latest, and its end. `load_balanced` says whether it has load balancers, and `health_checks`
+    are its types of them. `max_size` is its MaxSize, and `refreshes` are its instance refreshes,
+    the newest first: asked only where one may be started.
     """
 
     name: str

@@ -65,6 +65,10 @@ _FAILS_AGAIN = timedelta(minutes=10)
 _FAILED_CHECK = (
     "an instance was taken out of service in response to an ELB system health check failure"
 )
+_FOUND_GONE = (
+    "an instance was taken out of service in response to an EC2 health check indicating it has "
+    "been terminated or stopped"
+)
 _ON_REQUEST = "an instance was taken out of service in response to a user request"
 # How many of its past states a group keeps, for describes that lag.
 _REMEMBERED = 40
@@ -541,14 +545,16 @@ class Cloud:
             return
         for machine in group.staying():
             hook, held = group.hook, machine.waits_from
-            if group.replaces and machine.ill_since is not None:
+            replaces = group.replaces and not group.suspends("ReplaceUnhealthy")
+            if replaces and machine.ill_since is not None:
                 leaves = self.now - machine.ill_since >= _ILL_FOR
             else:
                 waits = machine.state(self.now) == "Pending:Wait" and machine.lifecycle is None
                 leaves = bool(waits and hook and held and self.now >= held + hook.timeout)
             if leaves:
-                ill = machine.ill_since is not None and machine.ec2_since is None
-                self.let_leave(group, machine, _FAILED_CHECK if ill else "")
+                is_gone = machine.ec2_since is not None
+                cause = _FOUND_GONE if is_gone else _FAILED_CHECK
+                self.let_leave(group, machine, cause if machine.ill_since is not None else "")
 
     def _fill_pool(self, group: FakeGroup) -> None:
         warm = [m for m in group.staying() if (m.lifecycle or "").startswith("Warmed:")]

@@ -210,3 +210,12 @@ def fleet(  # noqa: PLR0913 - what incidents differ in
     cloud.tick()
     withdraws = {"web": withdraw} if withdraw else {}
     return Fleet(cloud, cloud_api.settings(bucket=cloud.bucket, withdraws=withdraws))
+
+
+def all_on(version: str, how: Program, desired: int, minimum: str, **stands: Any) -> Fleet:
+    """Return a fleet on which a release has been proven and is everywhere."""
+    lives = fleet(desired, tags=settings_of(minimum="0"), **stands)
+    lives.release(version, how)
+    assert lives.hours_until(lambda: lives.all_serve(version), most=12) is not None
+    lives.group.tags |= settings_of(minimum=minimum)
+    return lives

@@ -9,14 +9,18 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.groups import Program, minutes
+from tests.fakes.groups import Machine, Program, minutes
 from tests.incidents.fleets import (
     BALANCED,
     BARE,
+    BEHIND_ONE,
     CHECKED,
+    FIX,
     KINDS,
+    NEVER_UP,
     NEW,
     OLD,
+    Fleet,
     fleet,
     settings_of,
 )
@@ -232,6 +236,88 @@ def test_under_a_zonal_shift_the_minimum_is_of_those_that_take_traffic(
     assert lives.lowest["web"] >= minimum
     lives.group.shifted = frozenset()
     assert lives.hours_until(lambda: lives.all_serve(NEW), most=12) is not None
+
+
+@pytest.mark.parametrize("every", [30, 60])
+@pytest.mark.parametrize("desired", [3, 8, 20])
+def test_what_others_terminate_to_shrink_the_group_is_no_cost_of_the_release(
+    desired: int, every: int
+) -> None:
+    """A cluster autoscaler scales out and in day and night, and one boot hangs (row 36)."""
+    lives = fleet(desired)
+    lives.release(NEW)
+    assert lives.hours_until(lambda: lives.serving(NEW) >= 1, most=4) is not None
+    lives.cloud.comes_up["web", NEW] = NEVER_UP
+
+    def hung() -> list[Machine]:
+        return [each for each in lives.members() if each.version is None]
+
+    assert lives.hours_until(lambda: bool(hung()), most=4) is not None
+    lives.cloud.comes_up["web", NEW] = "good"
+
+    def scale() -> None:
+        if lives.minute % every == 0:
+            lives.group.desired += 1
+        serving = lives.cloud.serving(lives.group)
+        if lives.minute % every == 25 and lives.group.desired > desired and serving:
+            shrinks = "in response to a user request, shrinking the capacity"
+            newest = max(serving, key=lambda machine: (machine.launched, machine.id))
+            lives.cloud.let_leave(lives.group, newest, shrinks)
+            lives.group.desired -= 1
+
+    def is_out() -> bool:
+        return not (lives.members(OLD) or hung())
+
+    assert lives.hours_until(is_out, most=12, meanwhile=scale) is not None
+
+
+def all_run(lives: Fleet, version: str) -> bool:
+    """Say whether all members run a version, whether their zone gets traffic or not."""
+    return {machine.version for machine in lives.members()} == {version}
+
+
+@pytest.mark.parametrize("desired", [6, 9, 30])
+@BEHIND_ONE
+def test_a_release_goes_out_under_a_zonal_shift_of_days(
+    desired: int, stands: Mapping[str, Any]
+) -> None:
+    """Auto Scaling launches there too: what boots there proves nothing, and holds nothing."""
+    lives = fleet(desired, **stands)
+    lives.group.shifted = frozenset({"eu-west-1a"})
+    lives.pass_hours(1)
+    lives.release(NEW)
+    assert lives.hours_until(lambda: all_run(lives, NEW), most=4) is not None
+    assert lives.lost == desired
+    lives.cloud.point("web", OLD)
+    assert lives.hours_until(lambda: all_run(lives, OLD), most=4) is not None
+
+
+@pytest.mark.parametrize("desired", [6, 9, 30])
+@BEHIND_ONE
+def test_a_release_that_never_comes_up_costs_few_under_a_zonal_shift(
+    desired: int, stands: Mapping[str, Any]
+) -> None:
+    lives = fleet(desired, **stands)
+    lives.group.shifted = frozenset({"eu-west-1a"})
+    lives.pass_hours(1)
+    lives.release(NEW, Program(refused=True))
+    lives.pass_hours(12)
+    assert lives.lost == 1
+
+
+@pytest.mark.parametrize("desired", [6, 9, 30])
+@BEHIND_ONE
+def test_a_fleet_that_is_down_gets_the_fix_under_a_zonal_shift(
+    desired: int, stands: Mapping[str, Any]
+) -> None:
+    lives = fleet(desired, **stands)
+    lives.release(NEW, Program(dies=minutes(60)))
+    assert lives.hours_until(lambda: lives.all_serve(NEW), most=8) is not None
+    lives.pass_minutes(70)
+    lives.group.shifted = frozenset({"eu-west-1a"})
+    lives.pass_hours(1)
+    lives.release(FIX)
+    assert lives.hours_until(lambda: all_run(lives, FIX), most=4) is not None
 
 
 @pytest.mark.parametrize("minute", range(0, 60, 7))

@@ -19,6 +19,7 @@ from tests.incidents.fleets import (
     NEW,
     OLD,
     Fleet,
+    all_on,
     fleet,
     settings_of,
 )
@@ -37,15 +38,6 @@ DOWN = [
     pytest.param(200, "50%", BARE, id="200", marks=soak),
     pytest.param(200, "50%", BALANCED, id="200 balanced", marks=soak),
 ]
-
-
-def all_on(version: str, how: Program, desired: int, minimum: str, **stands: Any) -> Fleet:
-    """Return a fleet on which a release has been proven and is everywhere."""
-    lives = fleet(desired, tags=settings_of(minimum="0"), **stands)
-    lives.release(version, how)
-    assert lives.hours_until(lambda: lives.all_serve(version), most=12) is not None
-    lives.group.tags |= settings_of(minimum=minimum)
-    return lives
 
 
 @pytest.mark.parametrize(("desired", "minimum", "stands"), DOWN)

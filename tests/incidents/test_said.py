@@ -8,7 +8,19 @@ from typing import Any
 import pytest
 
 from tests.fakes.cloud import refusal
-from tests.incidents.fleets import CHECKED, KINDS, NEVER_UP, NEW, fleet, settings_of
+from tests.fakes.groups import Program, minutes
+from tests.incidents.fleets import (
+    CHECKED,
+    FIX,
+    KINDS,
+    NEVER_UP,
+    NEW,
+    OLD,
+    Fleet,
+    all_on,
+    fleet,
+    settings_of,
+)
 
 
 @pytest.mark.parametrize("text", ["True", "TRUE", "yes", "false", ""])
@@ -153,5 +165,75 @@ def test_of_a_canary_that_auto_scaling_replaces_for_ever_a_person_is_told(desire
     lives = fleet(desired, **CHECKED)
     lives.release(NEW, NEVER_UP)
     lives.pass_hours(4)
+    assert lives.told
+    assert lives.lost == 1
+
+
+def suspend(lives: Fleet, process: str) -> None:
+    """Suspend a process of the first group."""
+    lives.group.more["SuspendedProcesses"] = [{"ProcessName": process}]
+
+
+@pytest.mark.parametrize("desired", [3, 10])
+def test_where_nobody_replaces_what_is_unhealthy_a_person_is_told_at_once_and_why(
+    desired: int,
+) -> None:
+    """All are down, the fix is there, and ReplaceUnhealthy was suspended to look at them."""
+    lives = all_on(NEW, Program(dies=minutes(60)), desired, "50%", **CHECKED)
+    suspend(lives, "ReplaceUnhealthy")
+    lives.pass_hours(2)
+    lives.release(FIX)
+    lives.pass_minutes(10)
+    assert lives.record.needs_attention
+    assert "ReplaceUnhealthy is suspended: nobody replaces i-" in lives.record.reason
+    suspend(lives, "AZRebalance")
+    assert lives.hours_until(lambda: lives.all_serve(FIX), most=2) is not None
+
+
+@pytest.mark.parametrize("desired", [3, 10])
+def test_one_that_nobody_replaces_does_not_stop_a_release_and_is_told(desired: int) -> None:
+    lives = fleet(desired, **CHECKED)
+    suspend(lives, "ReplaceUnhealthy")
+    lives.members()[0].sick = True
+    lives.pass_minutes(15)
+    lives.release(NEW)
+    lives.pass_hours(2)
+    assert lives.record.needs_attention
+    assert f"nobody replaces {lives.members(OLD)[0].id}" in lives.record.reason
+    assert lives.serving(NEW) == (0 if desired == 3 else desired - 1)
+
+
+def power_off(lives: Fleet) -> None:
+    """Let each boot that does not answer power its instance off, as scripts do that fail."""
+    for machine in lives.members():
+        boots = machine.ec2 == "running" and machine.version is None
+        if boots and lives.cloud.now - machine.launched >= minutes(3):
+            lives.cloud.stop(machine)
+
+
+@pytest.mark.parametrize("desired", [1, 3, 10])
+@KINDS
+def test_where_each_boot_of_a_group_powers_itself_off_a_person_is_told(
+    desired: int, stands: Mapping[str, Any]
+) -> None:
+    """EC2's health check replaces them, whatever stands before the group."""
+    lives = fleet(desired, **stands)
+    lives.group.desired = 0
+    lives.pass_hours(1)
+    lives.release(NEW, NEVER_UP)
+    lives.group.desired = desired
+    lives.pass_hours(2, lambda: power_off(lives))
+    assert not lives.told
+    lives.pass_hours(2, lambda: power_off(lives))
+    assert lives.told
+
+
+@KINDS
+def test_of_a_canary_that_powers_itself_off_for_ever_a_person_is_told(
+    stands: Mapping[str, Any],
+) -> None:
+    lives = fleet(3, **stands)
+    lives.release(NEW, NEVER_UP)
+    lives.pass_hours(4, lambda: power_off(lives))
     assert lives.told
     assert lives.lost == 1

@@ -247,6 +247,7 @@ def test_time_is_asked_for_before_each_page() -> None:
             False,
         ),
         (["an instance was taken out of service in response to an EC2 health check."], False),
+        (["it was taken out of service in response to a user request, shrinking it to 4."], False),
     ],
 )
 def test_what_was_terminated_on_request_is_told_with_its_launch_and_its_end(
@@ -266,3 +267,32 @@ def test_what_was_terminated_on_request_was_launched_before_the_activities_that_
     """So it is with its launch read with activities of longer ago, or counts as one of then."""
     found = read(activity(f"Terminating EC2 instance: {ID}", 20, 19))
     assert found.taken == ((READ_FROM, ago(20)),)
+
+
+ELB_CHECK = "an ELB system health check failure."
+EC2_CHECK = "an EC2 health check indicating it has been terminated or stopped."
+
+
+@pytest.mark.parametrize(
+    ("cause", "life", "is_told"),
+    [
+        (ELB_CHECK, 10, True),
+        (ELB_CHECK, 600, True),
+        (EC2_CHECK, 59, True),
+        (EC2_CHECK, 61, False),
+        ("an EC2 instance status checks failure.", 10, True),
+        ("a user health-check.", 10, True),
+        ("a user request.", 10, False),
+        ("a difference between desired and actual capacity, shrinking it from 3 to 2.", 10, False),
+    ],
+)
+def test_boots_that_a_health_check_took_are_told_with_their_launch(
+    cause: str, life: float, *, is_told: bool
+) -> None:
+    """A spot instance that served for long before EC2 took it tells nothing of boots."""
+    text = f"At 12:00Z an instance was taken out of service in response to {cause}"
+    found = read(
+        activity(f"Terminating EC2 instance: {ID}", 20, 19, Cause=text),
+        activity(f"Launching a new EC2 instance: {ID}", life + 22, life + 20),
+    )
+    assert found.replaced == ({ID: ago(life + 22)} if is_told else {})

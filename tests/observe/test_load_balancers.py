@@ -70,7 +70,16 @@ def refused(why: str, **more: bool) -> Traffic:
                 "no traffic from target group web: a zonal shift has moved traffic away from its "
                 "zone",
                 healthy=True,
+                unused=True,
             ),
+        ),
+        (
+            target("i-1", "initial", "Elb.InitialHealthChecking", override="zonal_shift_active"),
+            refused("Elb.InitialHealthChecking"),
+        ),
+        (
+            target("i-1", "unhealthy", "Target.Timeout", override="zonal_shift_active"),
+            refused("Target.Timeout", unhealthy=True),
         ),
         (
             target("i-1", "unhealthy", "Target.Timeout"),

@@ -277,7 +277,10 @@ def _renew_image(cloud: Cloud, group: FakeGroup, _number: int) -> None:
             cloud.parameters[name] = f"ami-{group.template}-{cloud.rounds}"
 
 
-_PROCESSES = ("Launch", "Terminate", "HealthCheck", "AddToLoadBalancer", "AZRebalance")
+_PROCESSES = (
+    *("Launch", "Terminate", "HealthCheck", "AddToLoadBalancer", "AZRebalance"),
+    "ReplaceUnhealthy",
+)
 
 CHANGES: Mapping[str, Change] = {
     "vanish": _to_one(_vanish),

@@ -931,8 +931,11 @@ def broken_settings(seen: Seen) -> bool:
 
 
 def _suspended(seen: Seen) -> bool:
-    processes = {each["ProcessName"] for each in seen.row.get("SuspendedProcesses", ())}
-    return bool(processes & {"Launch", "Terminate", "HealthCheck", "AddToLoadBalancer"})
+    return bool(_processes(seen) & {"Launch", "Terminate", "HealthCheck", "AddToLoadBalancer"})
+
+
+def _processes(seen: Seen) -> set[str]:
+    return {each["ProcessName"] for each in seen.row.get("SuspendedProcesses", ())}
 
 
 def _weighted(seen: Seen) -> bool:
@@ -1428,6 +1431,8 @@ def needs_attention(seen: Seen, held: str | None) -> bool:
         return True
     if seen.converged:
         return bool(seen.due) and seen.ages_too_fast
+    if "ReplaceUnhealthy" in _processes(seen) and any(m.health != "Healthy" for m in seen.counted):
+        return True
     failing = _failing(seen)
     if not seen.outdated and not seen.dead:
         away = [seen.served(m) for m in seen.overdue]

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
@@ -69,7 +69,7 @@ _ENTERS = (
     "Attaching an existing EC2 instance",
 )
 _POOL = _ENTERS[1]
-_USED_OR_NOT = {("healthy", ""), ("unused", ""), ("unused", "shifted")}
+_USED_OR_NOT = {("healthy", ""), ("healthy", "shifted"), ("unused", ""), ("unused", "shifted")}
 
 
 @dataclass(frozen=True)
@@ -754,14 +754,16 @@ def read_activities(call: Call) -> Entered:
     failed: list[datetime] = []
     began: dict[str, datetime] = {}
     refused: set[str] = set()
+    gone: set[str] = set()
     asked: set[str] = set()
     for row in sorted(call.what["Activities"], key=lambda row: row["StartTime"]):
         text, _, id_ = row["Description"].partition(": ")
         is_of = _INSTANCE.fullmatch(id_) is not None
         if text == "Terminating EC2 instance" and is_of:
             left[id_] = row["StartTime"]
+            gone |= {id_} if "health check" in row["Cause"] else set()
             refused |= {id_} if "ELB system health check" in row["Cause"] else set()
-            asked |= {id_} if "user request" in row["Cause"] else set()
+            asked |= {id_} if row["Cause"].endswith("user request") else set()
         elif text.split(".")[0] not in _ENTERS:
             continue
         elif row["StatusCode"] in {"Failed", "Cancelled"}:
@@ -774,7 +776,12 @@ def read_activities(call: Call) -> Entered:
             since[id_] = None if ended is None or was is None else max(was, ended)
             if text == _POOL:
                 pooled[id_] = row["StartTime"]
-    lost = tuple(began[id_] for id_ in refused if since.get(id_))
+    up = {id_: at for id_ in gone if (at := since.get(id_))}
+    lost = tuple(
+        began[id_]
+        for id_, at in up.items()
+        if id_ in refused or left[id_] - at <= timedelta(hours=1)
+    )
     read_from = datetime.fromisoformat(bound)
     taken = tuple((began.get(id_, read_from), left[id_]) for id_ in asked)
     return Entered(read_from, since, pooled, left, tuple(failed), lost, taken)

@@ -122,6 +122,13 @@ class GroupState:
         """Return for how long the instance has been in service."""
         return self.now - (instance.in_service_since or self.now)
 
+    @cached_property
+    def kept_unhealthy(self) -> tuple[Instance, ...]:
+        """The members that are marked Unhealthy where Auto Scaling is kept from replacing them."""
+        if "ReplaceUnhealthy" not in self.group.suspended:
+            return ()
+        return tuple(each for each in self.members if each.health != "Healthy")
+
     # How many may go.
 
     @property

@@ -92,14 +92,17 @@ def remedy(decision: Decision, group: str, app: str | None) -> str | None:
 def is_late(state: GroupState, patience: timedelta = TROUBLED) -> bool:
     """Say whether the group has not converged for so long that a person has to act.
 
-    That is a day behind its target, or `patience` where its launches fail, its canary is overdue,
-    a refresh has replaced nothing, or Auto Scaling has replaced what a load balancer refuses for
-    three hours. A group that is on target but not whole is late where one has been away, or
-    launches have failed, for three hours, where Auto Scaling has replaced for as long and fewer
-    than the minimum are available, or one has been on its way in for a day.
+    That is at once where nobody replaces what is unhealthy, a day behind its target, or
+    `patience` where its launches fail, its canary is overdue, a refresh has replaced nothing, or
+    Auto Scaling has replaced boots that fail its health checks for three hours. A group that is
+    on target but not whole is late where one has been away, or launches have failed, for three
+    hours, where Auto Scaling has replaced for as long and fewer than the minimum are available,
+    or one has been on its way in for a day.
     """
     if state.converged:
         return False
+    if state.kept_unhealthy:
+        return True
     failing, refused = state.failing_since, state.refused_since
     if not state.outdated and not state.dead:
         lasting = [state.age(instance) for instance in state.overdue]
@@ -174,7 +177,7 @@ def _nothing_available(state: GroupState) -> str | None:
     if state.available or state.dead or state.group.desired == 0:
         return None
     seen = f": {_why(state.unavailable)}" if state.unavailable else ""
-    return f"nothing is available and nothing is dead{seen}"
+    return f"nothing is available and nothing is dead{seen}{_kept(state)}"
 
 
 def _nothing_outdated(state: GroupState) -> str | None:
@@ -182,7 +185,7 @@ def _nothing_outdated(state: GroupState) -> str | None:
         return None
     waiting = [f"{state.in_flight} in flight"] if state.in_flight else []
     waiting += [f"unavailable {_why(state.unavailable)}"] if state.unavailable else []
-    return f"nothing is outdated, but {' and '.join(waiting)}"
+    return f"nothing is outdated, but {' and '.join(waiting)}{_kept(state)}"
 
 
 def _protected(state: GroupState) -> str | None:
@@ -306,7 +309,7 @@ def no_budget(state: GroupState) -> str:
     if state.policy.minimum is None and state.group.healthy_percentage is not None:
         percentage = f"{state.group.healthy_percentage}%"
         figures[1] += f" (its instance maintenance policy keeps {percentage} healthy)"
-    return f"no budget: {', '.join(figures)}{_pool(state)}"
+    return f"no budget: {', '.join(figures)}{_pool(state)}{_kept(state)}"
 
 
 def _window_closed(state: GroupState) -> str | None:
@@ -589,6 +592,11 @@ def _runs(instance: Instance) -> str:
 
 def _pool(state: GroupState) -> str:
     return " (replacements come from its warm pool)" if state.group.warm_pool else ""
+
+
+def _kept(state: GroupState) -> str:
+    kept = state.kept_unhealthy
+    return f" (ReplaceUnhealthy is suspended: nobody replaces {_ids(kept)})" if kept else ""
 
 
 def _ids(instances: Sequence[Instance]) -> str:

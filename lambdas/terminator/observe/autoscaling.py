@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
@@ -47,8 +47,11 @@ _LEAVES_SERVICE: Final = re.compile(
 
 # Why Auto Scaling took one out of service, in the words of
 # https://docs.aws.amazon.com/autoscaling/ec2/userguide/ts-as-healthchecks.html
-_ON_REQUEST: Final = re.compile(r"\bin response to a user request\b")
-_FAILED_CHECK: Final = re.compile(r"\b(ELB|Elastic Load Balanc\w+)\b.* health check")
+_ON_REQUEST: Final = re.compile(r"\bin response to a user request\b(?!, shrinking)")
+_FAILED_CHECK: Final = re.compile(r"\b(health[ -]|status )check")
+_OF_BALANCER: Final = re.compile(r"\b(ELB|Elastic Load Balanc\w+)\b")
+# What EC2 finds gone may have been a spot instance: that boots fail is told by their short lives.
+_SHORT_LIFE: Final = timedelta(hours=1)
 
 
 class ListedInPartError(KnownError):
@@ -210,8 +213,9 @@ class Activities:
     `in_service` maps instances to when Auto Scaling put them in service; those that it is still
     about to are in `entering`. `from_pool` maps them to when they were taken from a warm pool,
     `leaving` to when they began to be terminated, and `replaced` those that entered service and
-    were lost to a load balancer's health check to when their launch began. `taken` are when the
-    launch and the end of each began that was terminated on request: `read_from` for the launch
+    were lost to a load balancer's health check, or within an hour to any other, to when their
+    launch began. `taken` are when the launch and the end of each began that was terminated on
+    request, but to shrink the group: `read_from` for the launch
     that is not among them. `failed_launches` are when
     launches failed or were abandoned, the newest first. `read_from` is how far back activities
     were read, and `cut` says that there were too many to read as far back as was asked.
@@ -254,7 +258,7 @@ def describe_activities(
     from_pool: dict[str, datetime] = {}
     leaving: dict[str, datetime] = {}
     launched: dict[str, datetime] = {}
-    refused: set[str] = set()
+    failed_check: dict[str, bool] = {}
     requested: set[str] = set()
     entering: set[str] = set()
     failed: list[datetime] = []
@@ -272,7 +276,7 @@ def describe_activities(
             if match and text.startswith("Terminating"):
                 leaving[match[0]] = max(begun, leaving.get(match[0], begun))
                 if _FAILED_CHECK.search(cause := activity.get("Cause", "")):
-                    refused.add(match[0])
+                    failed_check[match[0]] = bool(_OF_BALANCER.search(cause))
                 if _ON_REQUEST.search(cause):
                     requested.add(match[0])
             if match is None or not enters or status in _FAILED:
@@ -285,6 +289,11 @@ def describe_activities(
             else:
                 entering.add(match[0])
         before_each()
+    replaced = {
+        id_: launched[id_]
+        for id_, of_balancer in sorted(failed_check.items())
+        if id_ in in_service and (of_balancer or leaving[id_] - in_service[id_] <= _SHORT_LIFE)
+    }
     back_to = max(read_from, oldest) if number >= _MOST_ACTIVITIES else read_from
     return Activities(
         read_from=back_to,
@@ -293,7 +302,7 @@ def describe_activities(
         entering=frozenset(entering),
         from_pool=from_pool,
         leaving=leaving,
-        replaced={id_: launched[id_] for id_ in sorted(refused & in_service.keys())},
+        replaced=replaced,
         taken=tuple((launched.get(id_, back_to), leaving[id_]) for id_ in sorted(requested)),
         failed_launches=tuple(sorted(failed, reverse=True)),
     )

@@ -40,9 +40,9 @@ class Health:
     """What a load balancer says of its instances, by id.
 
     `healthy` and `unhealthy` are those that it calls so. `refused` maps those to which it sends
-    no traffic to why, `unused` are those of them whose zone it does not serve, and `unknown` those
-    of which it does not know. `silent`: no load balancer uses the target group, so it says nothing
-    of anybody.
+    no traffic to why, `unused` are those of them that it refuses for their zone alone, which it
+    does not serve or which a zonal shift has left, and `unknown` those of which it does not know.
+    `silent`: no load balancer uses the target group, so it says nothing of anybody.
     """
 
     healthy: frozenset[str] = frozenset()
@@ -99,10 +99,12 @@ def _of_targets(targets: Sequence[TargetHealthDescriptionTypeDef]) -> Health:
             healthy.add(id_)
             if override == _SHIFTED:
                 refused.setdefault(id_, "a zonal shift has moved traffic away from its zone")
+            else:
+                used.add(id_)
         elif state != "unavailable":
             refused[id_] = each["TargetHealth"].get("Reason", state)
-        if state != "unused":
-            used.add(id_)
+            if state != "unused":
+                used.add(id_)
         if state.startswith("unhealthy"):
             unhealthy.add(id_)
         if state == "unavailable" or override == _UNKNOWN:
