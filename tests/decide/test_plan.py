@@ -454,6 +454,53 @@ def test_with_proof_no_more_dead_go_than_the_minimum_allows() -> None:
     assert decision.to_terminate == ("i-d0", "i-d1")
 
 
+@pytest.mark.parametrize(
+    ("failed", "taken", "others", "goes"),
+    [
+        (None, None, [], False),  # whoever is missing may be on its way
+        (301, None, [], True),
+        (299, None, [], False),  # launches fail since the release
+        (400, 299, [], False),  # one has gone, and nothing came in its place
+        (400, 301, [], True),
+        (400, None, [unasked("i-p", "Pending")], False),
+        (400, None, [member("i-a", "1", up=950)], True),
+        (400, None, [member("i-a", "1", up=950), member("i-b", "1", up=950)], False),
+    ],
+)
+def test_without_proof_one_dead_goes_where_others_cannot_be_launched_and_too_few_serve(
+    failed: float | None, taken: float | None, others: list[Instance], *, goes: bool
+) -> None:
+    dead = [member(f"i-d{number}", None, up=900, traffic=ILL) for number in range(4)]
+    of = group(
+        *dead,
+        *others,
+        desired=len(dead) + len(others) + 2,
+        failed_launches=(ago(failed),) if failed else (),
+        taken=((ago(500), ago(taken)),) if taken else (),
+        released=released("2", since=300),
+    )
+    decision = decide(of, minimum="2")
+    assert decision.to_terminate == (("i-d0",) if goes else ())
+
+
+@pytest.mark.parametrize(
+    ("serve", "failing", "goes"), [(2, True, 2), (2, False, 0), (3, True, 0), (3, False, 0)]
+)
+def test_with_proof_the_dead_do_not_wait_for_what_cannot_be_launched_while_too_few_serve(
+    serve: int, goes: int, *, failing: bool
+) -> None:
+    dead = [member(f"i-d{number}", None, up=900, traffic=ILL) for number in range(5)]
+    of = group(
+        *dead,
+        *(member(f"i-n{number}", "2", up=100 + number) for number in range(serve)),
+        desired=len(dead) + serve + 2,
+        failed_launches=(ago(50),) if failing else (),
+        released=released("2", since=300),
+    )
+    decision = decide(of, minimum="3", max_unavailable="2")
+    assert len(decision.to_terminate) == goes
+
+
 def test_baking_does_not_hold_the_dead() -> None:
     of = group(*fleet(corpse(), member("i-n", "2", up=5)), released=released("2", since=35))
     assert decide(of, **{**TIGHT, "bake_time": "1h"}).to_terminate == ("i-dead",)

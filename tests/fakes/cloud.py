@@ -276,8 +276,9 @@ class Cloud:
         return self.template_version(group.template or "", group.template_version)
 
     def can_launch(self, group: FakeGroup) -> bool:
-        """Say whether what the group launches from exists."""
-        return group.template is None or self.launched_from(group) is not None
+        """Say whether what the group launches from exists, and there is room for one more."""
+        exists = group.template is None or self.launched_from(group) is not None
+        return exists and len(group.counted()) < group.room
 
     # Groups and their instances.
 

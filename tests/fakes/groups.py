@@ -167,12 +167,12 @@ class FakeGroup:
     takes `leave` to go. `boots` says what is booted where a release should be run, None for a
     program that never comes up; without a releases bucket `image` is booted, and stale boots run
     `baked`. `pool` is how many instances its warm pool holds, stopped. `launching` says what
-    becomes of a launch, `replaces` whether unhealthy members are; `checks` says whether what its
-    load balancer calls unhealthy is. That balancer gets traffic in `served_zones` (None: all)
-    that no zonal shift has left (`shifted`). `waits_for_warmup` says whether scaling activities
-    end with the warm-up. It launches from a version of a template, if it has a `template`: a
-    number, `$Latest` or `$Default`. `max_size` is its MaxSize. `more` is what a describe shows
-    besides.
+    becomes of a launch, and there is `room` for so many members; `replaces` whether unhealthy ones
+    are; `checks` says whether what its load balancer calls unhealthy is. That balancer gets
+    traffic in `served_zones` (None: all) that no zonal shift has left (`shifted`).
+    `waits_for_warmup` says whether scaling activities end with the warm-up. It launches from a
+    version of a template, if it has a `template`: a number, `$Latest` or `$Default`. `max_size` is
+    its MaxSize. `more` is what a describe shows besides.
     """
 
     name: str
@@ -200,6 +200,7 @@ class FakeGroup:
     image: tuple[str, Boots] = (OLD, "good")
     baked: str = OLD
     launching: Literal["works", "fails", "hangs"] = "works"
+    room: int = 1000
     replaces: bool = True
 
     @property

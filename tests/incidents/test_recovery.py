@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.groups import Program
+from tests.fakes.groups import Program, minutes
 from tests.incidents.fleets import (
     BALANCED,
     BARE,
@@ -409,3 +409,38 @@ def test_reboots_of_all_on_the_day_of_a_release_cost_few(
         lives.pass_minutes(12)
     lives.pass_hours(1)
     assert lives.lost <= 2
+
+
+@pytest.mark.parametrize(
+    ("desired", "minimum", "serve"),
+    [(1, "0", 1), (4, "50%", 3), (10, "50%", 10), (30, "50%", 30)],
+)
+@KINDS
+def test_a_fleet_that_is_down_gets_the_fix_where_it_cannot_be_as_large_as_is_desired(
+    desired: int, minimum: str, serve: int, stands: Mapping[str, Any]
+) -> None:
+    """It was scaled out when it fell silent, and there is no capacity for the others.
+
+    The minimum serves again and, where more may be out than are missing, all that there is.
+    """
+    lives = all_on(NEW, Program(dies=minutes(60)), desired, minimum, **stands)
+    lives.group.room = desired
+    lives.group.desired += 2
+    lives.pass_hours(3)
+    lives.release(FIX)
+    assert lives.hours_until(lambda: lives.serving(FIX) >= serve, most=3) is not None
+
+
+@pytest.mark.parametrize("desired", [4, 10])
+def test_where_nothing_at_all_can_be_launched_one_of_a_fleet_that_is_down_goes(
+    desired: int,
+) -> None:
+    lives = all_on(NEW, Program(dies=minutes(60)), desired, "50%")
+    lives.group.room = 0
+    lives.group.desired += 2
+    lives.pass_hours(3)
+    lives.forget()
+    lives.release(FIX)
+    lives.pass_hours(12)
+    assert lives.lost <= 1
+    assert lives.told

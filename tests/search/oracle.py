@@ -721,6 +721,27 @@ class Seen:
         return bool(self.arriving or self.missing)
 
     @cached_property
+    def cannot_come(self) -> int:
+        """How many that are missing hold back no dead one: too few serve, and launches fail.
+
+        Without proof they failed before the target came, and nothing was taken since it did.
+        """
+        failing = _failing(self)
+        if not failing or not (self.lacks or not self.available):
+            return 0
+        if not self.proof:
+            if self.since is None or min(failing) >= self.since:
+                return 0
+            if any(end >= self.since for _, end in self.taken):
+                return 0
+        return self.missing
+
+    @cached_property
+    def awaits(self) -> bool:
+        """Whether the dead wait for what is on its way in, or missing."""
+        return bool(self.arriving or self.missing > self.cannot_come)
+
+    @cached_property
     def could_serve(self) -> int:
         """How many would serve if all came back that have had their time to boot."""
         return min(len(self.available) + len(self.overdue), self.desired)
@@ -1165,12 +1186,12 @@ def _dead_below_minimum(seen: Seen, goes: Sequence[Member]) -> bool:
 def _dead_without_proof(seen: Seen, goes: Sequence[Member]) -> bool:
     dead = any(m in seen.dead for m in goes)
     tried = any(m in seen.tried for m in goes)
-    return dead and not seen.proof and bool(tried or seen.busy or seen.canaries)
+    return dead and not seen.proof and bool(tried or seen.awaits or seen.canaries)
 
 
 def _too_many_dead(seen: Seen, goes: Sequence[Member]) -> bool:
     others = [m for m in seen.waited_for if m not in seen.dead]
-    room = seen.max_unavailable - seen.in_flight - len(others)
+    room = seen.max_unavailable - (seen.in_flight - seen.cannot_come) - len(others)
     return any(m in seen.dead for m in goes) and seen.proof and len(goes) > room
 
 
@@ -1178,7 +1199,7 @@ def _failing_too_fast(seen: Seen, goes: Sequence[Member]) -> bool:
     """Say whether boots that failed go at once, or before the last of them had its time."""
     if not seen.proof or not any(m in seen.tried and m in seen.dead for m in goes):
         return False
-    return len(goes) > 1 or seen.busy or seen.failed_wait > timedelta(0)
+    return len(goes) > 1 or seen.awaits or seen.failed_wait > timedelta(0)
 
 
 def _available(seen: Seen, goes: Sequence[Member]) -> list[Member]:

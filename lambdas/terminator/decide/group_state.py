@@ -99,6 +99,22 @@ class GroupState:
         return max(len(self.on_their_way), self.group.desired - len(self.past_warmup))
 
     @cached_property
+    def unfilled(self) -> int:
+        """How many are missing for whom the dead do not wait.
+
+        Those that cannot be launched, while fewer than the minimum are available. Without proof
+        they could not be before the target became it either, and nothing has gone since: then one
+        goes, and shows whether what it leaves can be filled.
+        """
+        failing, since = self.failing_since, self.since
+        if failing is None or (self.available and not self.lacks):
+            return 0
+        tried = (
+            since is None or failing >= since or any(end >= since for _, end in self.group.taken)
+        )
+        return self.missing if self.proof or not tried else 0
+
+    @cached_property
     def coming(self) -> tuple[Instance, ...]:
         """Those on their way of since then; where nobody knows since when, all.
 

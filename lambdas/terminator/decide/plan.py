@@ -178,12 +178,13 @@ def _dead_that_may_go(
     """
     tried = {each.id for each in (*state.not_come_up, *state.tries(state.stale))}
     old: Sequence[Instance] = [each for each in dead if each.id not in tried]
-    busy = len(state.coming) or state.missing
+    busy = len(state.coming) or state.missing - state.unfilled
+    in_flight = state.in_flight - state.unfilled
     if state.proof:
         dead_ids = {each.id for each in state.dead}
         others = sum(i.id not in dead_ids and not is_unused(i) for i in state.unavailable)
-        room = state.max_unavailable - state.in_flight - others
-        waits = f"{state.in_flight} in flight and {others} others unavailable leave no room"
+        room = state.max_unavailable - in_flight - others
+        waits = f"{in_flight} in flight and {others} others unavailable leave no room"
         if not old and room > 0:
             # Failed and stale boots, one at a time; those that are not dead yet count too.
             wait = state.failed_wait([each for each in state.unavailable if each.id in tried])
