@@ -772,3 +772,46 @@ def test_boots_that_came_up_since_make_up_for_two_that_have_gone_each(
     )
     decision = decide(of, minimum="1", canary_retry="30m")
     assert decision.to_terminate == (("i-x",) if goes else ())
+
+
+@pytest.mark.parametrize(
+    ("taken", "ended", "goes"),
+    [
+        (0, 0, 2),
+        (4, 5, 2),
+        (5, 5, 1),  # as many as the group has
+        (6, 61, 1),
+        (6, 59, 0),
+        (7, 121, 1),
+        (7, 119, 0),
+        (99, 959, 0),
+        (99, 961, 1),
+    ],
+)
+def test_where_others_come_up_each_stale_boot_after_as_many_as_the_group_has_doubles_the_wait(
+    taken: int, ended: float, goes: int
+) -> None:
+    of = group(
+        member("i-a", "2", up=290),
+        member("i-b", "2", up=15),
+        *(member(f"i-s{number}", "1", up=100 + number) for number in range(4)),
+        taken=tuple((ago(250), ago(ended + number)) for number in range(taken)),
+        released=released("2", since=300),
+    )
+    decision = decide(of, minimum="1", max_unavailable="2", canary_retry="30m")
+    assert len(decision.to_terminate) == goes
+    assert decision.hold == (None if goes else "boots_stale")
+
+
+@pytest.mark.parametrize("protected", [False, True])
+def test_where_others_come_up_stale_boots_go_after_those_of_before(*, protected: bool) -> None:
+    of = group(
+        member("i-a", "2", up=240),
+        member("i-o", "1", up=400, protected=protected),
+        member("i-s", "1", up=250),
+        taken=tuple((ago(250), ago(20)) for _ in range(3)),
+        released=released("2", since=300),
+    )
+    decision = decide(of, minimum="1", max_unavailable="2")
+    assert decision.to_terminate == (() if protected else ("i-o",))
+    assert decision.hold == ("boots_stale" if protected else None)

@@ -322,10 +322,10 @@ class Cloud:
         template = self.launched_from(group)
         version, how = what or self._booted(group, template)
         program = PROGRAMS[how] if isinstance(how, str) else how
-        id_ = f"i-{self._launches:04}"
+        id_, zone = f"i-{self._launches:04}", self._zone(group)
         if self._happens(program.hangs, id_, "hangs"):
             version = None
-        elif self._happens(program.stale, id_, "stale"):
+        elif zone == program.stale_in or self._happens(program.stale, id_, "stale"):
             version, program = group.baked, Program()
         machine = Machine(
             id=id_,
@@ -333,7 +333,7 @@ class Cloud:
             in_service=at,
             up=at,
             version=version,
-            zone=self._zone(group),
+            zone=zone,
             flaps=program.flaps,
             sick=program.refused,
             program=program,

@@ -35,7 +35,8 @@ class Program:
     It answers `late` after what its group's boots take, and `dies` so long after it answers in
     service; None: never. `refused` says that its load balancer calls it unhealthy although it
     answers; where it `flaps` it misses every third question. `hangs` is the chance that a boot
-    never answers, `stale` that it runs what its group's image has baked in.
+    never answers, `stale` that it runs what its group's image has baked in, as all do in the zone
+    `stale_in`.
     """
 
     late: timedelta = timedelta(0)
@@ -44,6 +45,7 @@ class Program:
     flaps: bool = False
     hangs: float = 0
     stale: float = 0
+    stale_in: str | None = None
 
 
 PROGRAMS: Mapping[Boots, Program] = {

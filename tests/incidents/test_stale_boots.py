@@ -135,6 +135,34 @@ def test_one_on_a_version_that_nothing_boots_costs_a_batch_and_then_losses_doubl
     assert all(b - a >= 0.9 * a or b - a >= 955 for a, b in pairwise(later))
 
 
+@pytest.mark.parametrize("desired", [3, 6, 12, pytest.param(40, marks=soak)])
+@pytest.mark.parametrize("every", [1, 6, 12])
+@KINDS
+def test_boots_of_one_zone_that_stay_old_cost_few_whatever_else_is_launched(
+    desired: int, every: int, stands: Mapping[str, Any]
+) -> None:
+    """Spot instances are reclaimed every few hours; what comes elsewhere is no new start."""
+    lives = fleet(desired, **stands)
+    lives.release(NEW, Program(stale_in="eu-west-1c"))
+    gone = 0
+
+    def reclaim() -> None:
+        nonlocal gone
+        if lives.minute % (60 * every) == 30:
+            gone += 1
+            serving = lives.cloud.serving(lives.group)
+            lives.cloud.reclaim(
+                sorted(serving, key=lambda machine: machine.id)[gone % len(serving)]
+            )
+
+    lives.pass_hours(24, reclaim)
+    first = lives.lost
+    assert first <= 2 * desired + 6
+    lives.pass_hours(24, reclaim)
+    lives.pass_quiet_hours(3 * 24, reclaim)
+    assert lives.lost - first <= 4 * 24 / 16 + 5
+
+
 def test_where_three_boots_in_ten_are_stale_a_release_is_out_within_half_a_day() -> None:
     """Row 59."""
     for seed in range(3):

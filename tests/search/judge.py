@@ -303,7 +303,7 @@ class Judge:
         entered = run.entered(name)
         reads = entered is not None and entered.read_from <= early
         promise(reads, "activities are read as far back as rules ask", name)
-        if entered is not None and entered.taken and seen.since and seen.dead:
+        if entered is not None and entered.taken and seen.since and (seen.dead or seen.stale):
             early = max(seen.since, run.made(ACTIVITIES, name)[-1].at - _KEPT)
             reads = entered.read_from <= early
             promise(reads, "what a target has cost is read as far back as it is the target", name)

@@ -681,15 +681,49 @@ class Seen:
         Twice as long for each boot of the target that was taken, after the last of those, but for
         two for each that came later and serves well: for half of the group, and for 20, at most.
         """
-        wait = self.wait(self.tried)
-        lost = [end for began, end in self.taken if self.since and began >= self.since]
-        if not lost or all(map(self.was_in_pool, self.tried)):
+        wait, boots = self.wait(self.tried), self.tried
+        if not self.lost or all(map(self.was_in_pool, boots)):
             return wait
-        later = [m for m in self.available if m.began >= min(lost) and self.on_target(m)]
+        later = [m for m in self.available if m.began >= min(self.lost) and self.on_target(m)]
         well = [m for m in later if self.served(m) >= self.trial]
-        counts = max(len(lost) - min(2 * len(well), self.desired // 2, 20), 1)
+        counts = max(len(self.lost) - min(2 * len(well), self.desired // 2, 20), 1)
         longest = min(1 << counts, _MOST_RETRIES) * self.span("canary-retry")
-        return max(wait, max(lost) + longest - self.now)
+        return max(wait, max(self.lost) + longest - self.now)
+
+    @cached_property
+    def lost(self) -> list[datetime]:
+        """When boots of the target were taken on request."""
+        return [end for began, end in self.taken if self.since and began >= self.since]
+
+    @property
+    def free(self) -> int:
+        """How many of those that came up with something else cost no time where others come up."""
+        return min(self.desired, 40)
+
+    @cached_property
+    def stale_wait(self) -> timedelta:
+        """How long the next has to wait for boots of something else.
+
+        Where others run the target it is twice as long for each that was taken, but for the free.
+        """
+        wait = timedelta(0) if self.proof else self.wait(self.stale)
+        too_many = len(self.lost) - self.free
+        if not self.lost or too_many < 0 or not any(map(self.on_target, self.available)):
+            return wait
+        longest = min(2 << too_many, _MOST_RETRIES) * self.span("canary-retry")
+        return max(wait, max(self.lost) + longest - self.now)
+
+    @cached_property
+    def comes_back(self) -> list[Member]:
+        """The available that came up with something else than a target that is proven."""
+        if not self.proof or self.since is None:
+            return []
+        return [m for m in self.stale if m in self.available and not self.was_in_pool(m)]
+
+    @cached_property
+    def of_before(self) -> list[Member]:
+        """The available and outdated that may go and did not come up with something else."""
+        return [m for m in self.outdated if not m.protected and m not in self.comes_back]
 
     def was_in_pool(self, member: Member) -> bool:
         """Whether it waited in a warm pool when the target became it, and was taken since.
@@ -1019,7 +1053,7 @@ WAITING: Mapping[str, Holds] = {
     "members_in_flight": lambda s: s.busy,
     "proof_on_its_way": _on_its_way,
     "canary_not_come_up": lambda s: bool(s.canaries),
-    "boots_stale": lambda s: s.wait(s.stale) > timedelta(0),
+    "boots_stale": lambda s: s.stale_wait > timedelta(0),
     "launched_lately": _lately,
 }
 
@@ -1202,6 +1236,14 @@ def _failing_too_fast(seen: Seen, goes: Sequence[Member]) -> bool:
     return len(goes) > 1 or seen.awaits or seen.failed_wait > timedelta(0)
 
 
+def _stale_too_fast(seen: Seen, goes: Sequence[Member]) -> bool:
+    """Say whether boots of something else go at once, too soon, or before others."""
+    if not any(m in seen.comes_back for m in goes):
+        return False
+    too_many = len(goes) > max(1, seen.free - len(seen.lost))
+    return too_many or bool(seen.of_before) or seen.stale_wait > timedelta(0)
+
+
 def _available(seen: Seen, goes: Sequence[Member]) -> list[Member]:
     return [m for m in goes if m in seen.available]
 
@@ -1228,6 +1270,7 @@ PROMISES: tuple[tuple[str, Broken], ...] = (
     ("without proof the dead wait for the last try", _dead_without_proof),
     ("the dead fit max-unavailable", _too_many_dead),
     ("boots that fail go at growing distances", _failing_too_fast),
+    ("stale boots go at growing distances where others come up", _stale_too_fast),
     ("the minimum stays available", _over_minimum),
     ("what is out fits max-unavailable", lambda s, goes: len(_available(s, goes)) > s.budget),
     ("without proof one goes", lambda s, goes: not s.proof and len(goes) > 1),
@@ -1399,8 +1442,11 @@ def reason(seen: Seen) -> str:
     if all(m.protected for m in seen.outdated):
         return "dead_wait"
     held = waiting(seen)
-    if held == "baking" and any(seen.above(m) and not m.protected for m in seen.outdated):
+    free = seen.of_before or [m for m in seen.comes_back if not m.protected]
+    if held == "baking" and any(map(seen.above, free)):
         held = None  # what is above the target does not wait for it to bake
+    if held is None and seen.proof and not seen.of_before and seen.budget:
+        held = "boots_stale"
     return held or _for_want_of_budget(seen)
 
 

@@ -28,6 +28,8 @@ from terminator.version import Version
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 # So many of its boots that were taken do not count against a target whose others come up.
 _MOST_FORGIVEN: Final = 20
+# And so many that came up with something else, which costs nothing but their boots.
+_MOST_STALE: Final = 40
 DAY: Final = timedelta(days=1)
 # What instances of a group are ordered by: all of them have a version, or none has.
 Rank = tuple[int] | tuple[Version, int]
@@ -426,6 +428,13 @@ class GroupState:
             return False
         return began(instance) > self.released.release.modified + self.doubt
 
+    @property
+    def proven_stale(self) -> tuple[Instance, ...]:
+        """Available stale boots of a target that is proven: others of it came up."""
+        if not self.proof or self.since is None:
+            return ()
+        return tuple(each for each in self.tries(self.stale) if each.serves)
+
     @cached_property
     def _first_on_target(self) -> datetime | None:
         return min((began(i) for i in self.available if self.on_target(i)), default=None)
@@ -586,16 +595,49 @@ class GroupState:
         for each boot since the first that came up and has baked, so that boots of which some fail,
         or failed for hours, end: at most half as many as the group has, and at most 20.
         """
-        wait, since = self.retry_wait(boots), self.since
-        ends = [end for launched, end in self.group.taken if since and launched >= since]
-        if not ends or not self.tries(boots):
+        wait = self.retry_wait(boots)
+        if not self.taken_of_target or not self.tries(boots):
             return wait
         baked = self.group.grace + self.policy.bake_time
-        since_then = (each for each in self.available if began(each) >= min(ends))
+        first = min(self.taken_of_target)
+        since_then = (each for each in self.available if began(each) >= first)
         came_up = sum(self.on_target(each) and self.age(each) >= baked for each in since_then)
         forgiven = min(2 * came_up, self.group.desired // 2, _MOST_FORGIVEN)
-        most = min(1 << max(1, len(ends) - forgiven), MOST_RETRIES)
-        return max(wait, most * self.policy.canary_retry - (self.now - max(ends)))
+        return max(wait, self._doubled(max(1, len(self.taken_of_target) - forgiven)))
+
+    @cached_property
+    def stale_wait(self) -> timedelta:
+        """How long the next canary beside stale boots, or of these the next, has to wait.
+
+        Without proof as long as `retry_wait` says. Where others came up that alone would not end:
+        each of those is a new reference. So as many boots of the target as the group has may be
+        taken, and at most 40, and each after those doubles the time to the next.
+        """
+        wait = timedelta(0) if self.proof else self.retry_wait(self.stale)
+        over = len(self.taken_of_target) - self._most_stale
+        if over < 0 or not self.taken_of_target or not any(map(self.on_target, self.available)):
+            return wait
+        return max(wait, self._doubled(over + 1))
+
+    @property
+    def stale_at_once(self) -> int:
+        """How many stale boots may go in a run, where others came up."""
+        return max(1, self._most_stale - len(self.taken_of_target))
+
+    @cached_property
+    def taken_of_target(self) -> tuple[datetime, ...]:
+        """When each boot of since then was taken that was terminated on request."""
+        since = self.since
+        return tuple(end for began, end in self.group.taken if since and began >= since)
+
+    @property
+    def _most_stale(self) -> int:
+        return min(self.group.desired, _MOST_STALE)
+
+    def _doubled(self, times: int) -> timedelta:
+        """Return for how long still nothing goes: `canary-retry`, doubled, since the last went."""
+        retries = min(1 << times, MOST_RETRIES)
+        return retries * self.policy.canary_retry - (self.now - max(self.taken_of_target))
 
     def patience(self, came: datetime, reference: datetime) -> timedelta:
         """Return how long a try has until the next one, which came so long after a reference.

@@ -265,12 +265,13 @@ def _boots_stale(state: GroupState) -> str | None:
     if not boots:
         return None
     newest = max(boots, key=lambda instance: (began(instance), instance.id))
-    wait = state.retry_wait(boots)
+    wait = state.stale_wait
     if wait <= _NOTHING:
         return None
+    proof, goes = ("", "one goes") if state.proof else ("no proof yet: ", "canary")
     return (
-        f"no proof yet: {newest.id} created {ago(state.now - began(newest))} still "
-        f"{_runs(newest)}{_pool(state)}; next canary in {left(wait)}"
+        f"{proof}{newest.id} created {ago(state.now - began(newest))} still "
+        f"{_runs(newest)}{_pool(state)}; next {goes} in {left(wait)}"
     )
 
 
@@ -449,6 +450,7 @@ STANDING: Final = (
         _protected,
     ),
 )
+BOOTS_STALE: Final = HoldRule("boots_stale", f"{_WHAT_BOOTS}, or go back: {_GO_BACK}", _boots_stale)
 WITHOUT_PROOF: Final = (
     HoldRule(
         "members_in_flight",
@@ -469,7 +471,7 @@ WITHOUT_PROOF: Final = (
         _canary_not_come_up,
         canary=_not_up,
     ),
-    HoldRule("boots_stale", f"{_WHAT_BOOTS}, or go back: {_GO_BACK}", _boots_stale),
+    BOOTS_STALE,
     HoldRule("launched_lately", f"{_WHAT_BOOTS}, or go back: {_GO_BACK}", _launched_lately),
 )
 WITH_PROOF: Final = (

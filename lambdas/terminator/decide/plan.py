@@ -157,6 +157,10 @@ def _chosen(state: GroupState, dead: Sequence[Instance], outdated: Sequence[Inst
         return _replace_dead(state, going)
     if dead and not outdated:
         return hold("dead_wait", f"{dead[0].id} is dead, but {waits}", state)
+    boots = state.proven_stale
+    only_boots = all(i in boots or i.protected for i in state.outdated)
+    if not only_boots:
+        outdated = [i for i in outdated if i not in boots]
     if held := holds.first(holds.WITH_PROOF if state.proof else holds.WITHOUT_PROOF, state):
         # Baking keeps a release from spreading; it must not keep a bad one in place.
         outdated = [i for i in outdated if state.proof and state.above_target(i)]
@@ -164,6 +168,9 @@ def _chosen(state: GroupState, dead: Sequence[Instance], outdated: Sequence[Inst
             return held
     if not outdated or not state.budget:
         return hold("no_budget", holds.no_budget(state), state)
+    if only_boots and boots:
+        # Each may come back as another: together they would go for ever.
+        return holds.first([holds.BOOTS_STALE], state) or _replace_stale(state, outdated)
     return _replace_outdated(state, outdated)
 
 
@@ -222,6 +229,13 @@ def _replace_outdated(state: GroupState, candidates: Sequence[Instance]) -> Deci
     fit = "fits" if len(chosen) == 1 else "fit"
     outdated = count(len(state.outdated), "outdated instance")
     return _act(state, "replace", f"{len(chosen)} of {outdated} {fit} the budget", chosen)
+
+
+def _replace_stale(state: GroupState, candidates: Sequence[Instance]) -> Decision:
+    at_once = min(state.budget, state.stale_at_once)
+    chosen = list(islice(_in_order(state, candidates), at_once))
+    reason = f"{few([each.id for each in chosen])} came up stale, where others did not"
+    return _act(state, "replace", reason, chosen)
 
 
 def _act(state: GroupState, kind: Kind, reason: str, chosen: Sequence[Instance]) -> Decision:

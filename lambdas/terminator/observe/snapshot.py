@@ -433,26 +433,25 @@ def _read_activities(
         read_from = seen.now - _LONGEST_HOOK - longest
         found = describe_activities(world.aws.autoscaling, name, read_from, in_time)
         target = seen.released.get(policy.app) if policy.follows_release else None
-        since = target.since if isinstance(target, Released) else None
-        if since is None or since >= read_from or not found.taken:
+        if not isinstance(target, Released) or target.since is None or not found.taken:
             return found
-        if not _has_failed(by_name[name], seen):
+        if target.since >= read_from or not _has_failed(by_name[name], target, seen):
             return found
-        read_from = max(since - _LONGEST_DOUBT, seen.now - _ACTIVITIES_KEPT)
+        read_from = max(target.since - _LONGEST_DOUBT, seen.now - _ACTIVITIES_KEPT)
         return describe_activities(world.aws.autoscaling, name, read_from, in_time)
 
     return _ask_each(world, by_name, read)
 
 
-def _has_failed(opted_in: OptedIn, seen: Snapshot) -> bool:
-    """Say whether any member does not serve that is older than a canary may take."""
+def _has_failed(opted_in: OptedIn, target: Released, seen: Snapshot) -> bool:
+    """Say whether any member does not run the target that is older than a canary may take."""
     try:
         group = as_seen(opted_in.described, opted_in.policy, seen)
     except UnobservedError:  # nothing of it goes
         return False
     latest = seen.now - opted_in.policy.canary_retry
-    away = (each for each in group.instances if each.in_service and not each.serves)
-    return any(each.created is not None and each.created <= latest for each in away)
+    old = (i for i in group.instances if i.in_service and i.created and i.created <= latest)
+    return any(not (i.serves and i.version and target.is_run_by(i.version)) for i in old)
 
 
 def _date_releases(
