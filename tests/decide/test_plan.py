@@ -815,3 +815,29 @@ def test_where_others_come_up_stale_boots_go_after_those_of_before(*, protected:
     decision = decide(of, minimum="1", max_unavailable="2")
     assert decision.to_terminate == (() if protected else ("i-o",))
     assert decision.hold == ("boots_stale" if protected else None)
+
+
+@pytest.mark.parametrize(
+    ("canaries", "others", "goes"),
+    [
+        ([corpse("i-x", 31)], [], False),  # it came 269 minutes after the release
+        ([corpse("i-x", 150)], [], True),
+        ([corpse("i-x", 149)], [], False),
+        ([corpse("i-x", 290), corpse("i-y", 151)], [], True),
+        ([corpse("i-x", 290), corpse("i-y", 149)], [], False),  # the newest counts
+        ([corpse("i-x", 290, served=31)], [], True),
+        ([corpse("i-x", 290, served=29)], [], False),  # it may come up yet
+        ([corpse("i-x", 290, traffic=SERVES)], [], False),  # a load balancer says it serves
+        ([member("i-x", "2", up=290, traffic=ILL)], [], False),  # that is no matter of the host
+        ([corpse("i-x", 290)], [unasked("i-p", "Pending")], False),
+        ([corpse("i-x", 290)], [member("i-a", "1", up=950)], True),  # fewer than the minimum
+        ([corpse("i-x", 290)], [member(f"i-a{n}", "1", up=950) for n in range(2)], False),
+    ],
+)
+def test_of_a_group_that_is_down_the_next_goes_where_the_first_canary_was_lost(
+    canaries: list[Instance], others: list[Instance], *, goes: bool
+) -> None:
+    dead = [member(f"i-d{number}", None, up=900, traffic=ILL) for number in range(3)]
+    of = group(*dead, *canaries, *others, released=released("2", since=300))
+    decision = decide(of, minimum="2", canary_retry="30m")
+    assert decision.to_terminate == (("i-d0",) if goes else ())

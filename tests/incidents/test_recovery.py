@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -444,3 +445,63 @@ def test_where_nothing_at_all_can_be_launched_one_of_a_fleet_that_is_down_goes(
     lives.pass_hours(12)
     assert lives.lost <= 1
     assert lives.told
+
+
+@pytest.mark.parametrize("duds", [1, 2])
+@pytest.mark.parametrize(
+    ("desired", "minimum"), [(3, "0"), (4, "50%"), (10, "50%"), pytest.param(40, "50%", marks=soak)]
+)
+@pytest.mark.parametrize("stands", [BARE, BALANCED], ids=["bare", "balanced"])
+def test_a_fleet_that_is_down_is_back_although_the_first_boots_of_the_fix_hang(
+    desired: int, minimum: str, stands: Mapping[str, Any], duds: int
+) -> None:
+    """A bad host, or what a boot needs is away for minutes."""
+    lives = all_on(NEW, Program(dies=minutes(60)), desired, minimum, **stands)
+    lives.pass_hours(2)
+    lives.release(FIX, NEVER_UP)
+
+    def hung() -> bool:
+        return sum(machine.version is None for machine in lives.members()) >= duds
+
+    assert lives.hours_until(hung, most=3) is not None
+    lives.cloud.comes_up["web", FIX] = "good"
+    assert lives.hours_until(lambda: lives.serving(FIX) >= desired // 2, most=6) is not None
+
+
+@pytest.mark.parametrize("desired", [3, 10, 40])
+@pytest.mark.parametrize("stands", [BARE, BALANCED], ids=["bare", "balanced"])
+def test_where_the_fix_never_comes_up_either_the_dead_go_at_doubling_distances(
+    desired: int, stands: Mapping[str, Any]
+) -> None:
+    lives = all_on(NEW, Program(dies=minutes(60)), desired, "0", **stands)
+    lives.pass_hours(2)
+    lives.forget()
+    lives.release(FIX, NEVER_UP)
+    began = lives.cloud.now
+    lives.pass_hours(24)
+    assert lives.lost <= min(desired, 7)
+    lives.pass_quiet_hours(3 * 24)
+    assert lives.lost <= min(desired, 7 + 5)
+    later = [(at - began) / minutes(1) for at, _, _ in lives.cloud.kills][1:]
+    assert all(b - a >= 0.9 * a or b - a >= 955 for a, b in pairwise(later))
+    assert lives.told
+
+
+@pytest.mark.parametrize("desired", [3, 6])
+def test_a_group_that_stays_down_keeps_no_other_group_of_its_app_from_the_fix(desired: int) -> None:
+    """All of `web-a` lie in a zone that is dark; `web-b` is down because of the release."""
+    lives = fleet(desired, names=("web-a", "web-b"), tags=settings_of(minimum="0"))
+    lives.release(NEW, Program(dies=minutes(60)))
+    assert lives.hours_until(lambda: lives.all_serve(NEW), most=12) is not None
+    dark, other = lives.cloud.by_name()
+    lives.pass_hours(2)
+    lives.release(FIX)
+
+    def darken() -> None:
+        for machine in dark.staying():
+            machine.deaf = True
+
+    def is_back() -> bool:
+        return lives.cloud.available(other) == desired
+
+    assert lives.hours_until(is_back, most=4, meanwhile=darken) is not None

@@ -507,6 +507,11 @@ class Seen:
         """Whether fewer than the minimum are available."""
         return len(self.available) < self.minimum
 
+    @property
+    def is_down(self) -> bool:
+        """Whether nothing is available, or fewer than the minimum."""
+        return not self.available or self.lacks
+
     @cached_property
     def first_launched(self) -> datetime | None:
         """When the first of those came that is known to be launched from what is followed."""
@@ -591,6 +596,13 @@ class Seen:
             and (not self.runs_another(m) or m in self.stale)
             and not self._is_lost(m)
         ]
+
+    @cached_property
+    def gave_up(self) -> bool:
+        """Whether the canaries of a fleet that is down, as others are of before, had their time."""
+        if not (self.is_down and self.since and self.dead and self.canaries):
+            return False
+        return all(self.is_overdue(m) and m.silent and not m.vouched for m in self.canaries)
 
     def _may_have_tried(self, member: Member) -> bool:
         """Whether it may be a boot of the target: where templates are followed one knows more."""
@@ -761,7 +773,7 @@ class Seen:
         Without proof they failed before the target came, and nothing was taken since it did.
         """
         failing = _failing(self)
-        if not failing or not (self.lacks or not self.available):
+        if not failing or not self.is_down:
             return 0
         if not self.proof:
             if self.since is None or min(failing) >= self.since:
@@ -1133,6 +1145,8 @@ def _is_trying(seen: Seen) -> bool:
 
     One that is missing comes, unless launches have failed for three hours.
     """
+    if seen.gave_up:
+        return False
     failing = _failing(seen)
     comes = seen.missing and (not failing or seen.now - min(failing) <= 3 * HOUR)
     young = [m for m in seen.available if seen.on_target(m) and seen.served(m) < seen.grace]
@@ -1220,7 +1234,9 @@ def _dead_below_minimum(seen: Seen, goes: Sequence[Member]) -> bool:
 def _dead_without_proof(seen: Seen, goes: Sequence[Member]) -> bool:
     dead = any(m in seen.dead for m in goes)
     tried = any(m in seen.tried for m in goes)
-    return dead and not seen.proof and bool(tried or seen.awaits or seen.canaries)
+    again = seen.gave_up and seen.wait(seen.canaries) <= timedelta(0)
+    held = seen.canaries and not again
+    return dead and not seen.proof and bool(tried or seen.awaits or held)
 
 
 def _too_many_dead(seen: Seen, goes: Sequence[Member]) -> bool:

@@ -109,7 +109,7 @@ class GroupState:
         goes, and shows whether what it leaves can be filled.
         """
         failing, since = self.failing_since, self.since
-        if failing is None or (self.available and not self.lacks):
+        if failing is None or not self.is_down:
             return 0
         tried = (
             since is None or failing >= since or any(end >= since for _, end in self.group.taken)
@@ -164,6 +164,11 @@ class GroupState:
     def lacks(self) -> bool:
         """Whether fewer than the minimum are available."""
         return len(self.available) < self.minimum
+
+    @property
+    def is_down(self) -> bool:
+        """Whether nothing is available, or fewer than the minimum."""
+        return self.lacks or not self.available
 
     @property
     def max_unavailable(self) -> int:
@@ -391,6 +396,19 @@ class GroupState:
             and (not self.answered_another(each) or self._is_stale(each))
             and not self._is_lost_before(each)
             and not is_unused(each)
+        )
+
+    @cached_property
+    def canary_is_lost(self) -> bool:
+        """Whether all canaries of a group that is down are silent, and had their time.
+
+        It may have been the host, or the zone: another may be tried in place of a dead one of
+        before, since nothing that serves is risked by it.
+        """
+        if not (self.is_down and self.since and self.dead and self.not_come_up):
+            return False
+        return all(
+            self.is_overdue(i) and i.silent and not i.traffic.healthy for i in self.not_come_up
         )
 
     def _may_have_tried(self, instance: Instance) -> bool:
@@ -704,8 +722,10 @@ class GroupState:
         """Whether a canary is on its way, has not come up, or is in its grace period.
 
         One that is missing is on its way, unless launches have failed for three hours: then
-        none comes, and a person is told.
+        none comes, and a person is told. One that is lost keeps no other group.
         """
+        if self.canary_is_lost:
+            return False
         missing = self.missing > 0
         if self.failing_since is not None:
             missing = missing and self.now - self.failing_since <= TROUBLED

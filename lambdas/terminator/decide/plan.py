@@ -198,10 +198,13 @@ def _dead_that_may_go(
             old, room = dead, int(not busy and wait <= timedelta(0))
             waits = f"{busy} in flight" if busy else f"the next one goes in {left(wait)}"
     else:
-        room, waits = int(not busy and not state.not_come_up), f"{busy} in flight"
+        wait = state.retry_wait(state.not_come_up)
+        is_next = not state.not_come_up or (state.canary_is_lost and wait <= timedelta(0))
+        room, waits = int(not busy and is_next), f"{busy} in flight"
         if not busy:
             last = state.not_come_up or dead
             waits = f"{last[0].id} may be a boot of {state.goal} that has not come up"
+            waits += f"; the next one goes in {left(wait)}" if state.canary_is_lost else ""
     going: list[Instance] = []
     could_serve = min(len(state.available) + len(state.overdue), state.group.desired)
     for instance in old:
