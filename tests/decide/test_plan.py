@@ -817,21 +817,27 @@ def test_where_others_come_up_stale_boots_go_after_those_of_before(*, protected:
     assert decision.hold == ("boots_stale" if protected else None)
 
 
+def hung(id_: str, up: float, **more: Any) -> Instance:
+    """Return a boot that is silent, and that its load balancer calls unhealthy."""
+    return member(id_, None, up=up, traffic=ILL, **more)
+
+
 @pytest.mark.parametrize(
     ("canaries", "others", "goes"),
     [
-        ([corpse("i-x", 31)], [], False),  # it came 269 minutes after the release
-        ([corpse("i-x", 150)], [], True),
-        ([corpse("i-x", 149)], [], False),
-        ([corpse("i-x", 290), corpse("i-y", 151)], [], True),
-        ([corpse("i-x", 290), corpse("i-y", 149)], [], False),  # the newest counts
-        ([corpse("i-x", 290, served=31)], [], True),
-        ([corpse("i-x", 290, served=29)], [], False),  # it may come up yet
-        ([corpse("i-x", 290, traffic=SERVES)], [], False),  # a load balancer says it serves
+        ([hung("i-x", 31)], [], False),  # it came 269 minutes after the release
+        ([hung("i-x", 150)], [], True),
+        ([hung("i-x", 149)], [], False),
+        ([hung("i-x", 290), hung("i-y", 151)], [], True),
+        ([hung("i-x", 290), hung("i-y", 149)], [], False),  # the newest counts
+        ([hung("i-x", 290, served=31)], [], True),
+        ([hung("i-x", 290, served=29)], [], False),  # it may come up yet
+        ([corpse("i-x", 290)], [], False),  # nobody but the probe sees that it is silent
+        ([corpse("i-x", 290, traffic=SERVES)], [], False),
         ([member("i-x", "2", up=290, traffic=ILL)], [], False),  # that is no matter of the host
-        ([corpse("i-x", 290)], [unasked("i-p", "Pending")], False),
-        ([corpse("i-x", 290)], [member("i-a", "1", up=950)], True),  # fewer than the minimum
-        ([corpse("i-x", 290)], [member(f"i-a{n}", "1", up=950) for n in range(2)], False),
+        ([hung("i-x", 290)], [unasked("i-p", "Pending")], False),
+        ([hung("i-x", 290)], [member("i-a", "1", up=950)], True),  # fewer than the minimum
+        ([hung("i-x", 290)], [member(f"i-a{n}", "1", up=950) for n in range(2)], False),
     ],
 )
 def test_of_a_group_that_is_down_the_next_goes_where_the_first_canary_was_lost(

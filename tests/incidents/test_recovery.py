@@ -451,12 +451,11 @@ def test_where_nothing_at_all_can_be_launched_one_of_a_fleet_that_is_down_goes(
 @pytest.mark.parametrize(
     ("desired", "minimum"), [(3, "0"), (4, "50%"), (10, "50%"), pytest.param(40, "50%", marks=soak)]
 )
-@pytest.mark.parametrize("stands", [BARE, BALANCED], ids=["bare", "balanced"])
 def test_a_fleet_that_is_down_is_back_although_the_first_boots_of_the_fix_hang(
-    desired: int, minimum: str, stands: Mapping[str, Any], duds: int
+    desired: int, minimum: str, duds: int
 ) -> None:
     """A bad host, or what a boot needs is away for minutes."""
-    lives = all_on(NEW, Program(dies=minutes(60)), desired, minimum, **stands)
+    lives = all_on(NEW, Program(dies=minutes(60)), desired, minimum, **BALANCED)
     lives.pass_hours(2)
     lives.release(FIX, NEVER_UP)
 
@@ -469,11 +468,10 @@ def test_a_fleet_that_is_down_is_back_although_the_first_boots_of_the_fix_hang(
 
 
 @pytest.mark.parametrize("desired", [3, 10, 40])
-@pytest.mark.parametrize("stands", [BARE, BALANCED], ids=["bare", "balanced"])
 def test_where_the_fix_never_comes_up_either_the_dead_go_at_doubling_distances(
-    desired: int, stands: Mapping[str, Any]
+    desired: int,
 ) -> None:
-    lives = all_on(NEW, Program(dies=minutes(60)), desired, "0", **stands)
+    lives = all_on(NEW, Program(dies=minutes(60)), desired, "0", **BALANCED)
     lives.pass_hours(2)
     lives.forget()
     lives.release(FIX, NEVER_UP)
@@ -487,10 +485,28 @@ def test_where_the_fix_never_comes_up_either_the_dead_go_at_doubling_distances(
     assert lives.told
 
 
+@pytest.mark.parametrize("desired", [3, 10])
+def test_where_the_probe_alone_says_that_all_are_down_one_goes_for_a_release(desired: int) -> None:
+    """It is blind to a fleet that serves, and without a load balancer nobody else tells."""
+    lives = fleet(desired)
+    lives.pass_hours(2)
+    lives.release(NEW)
+
+    def blind() -> None:
+        for machine in lives.members():
+            machine.deaf = True
+
+    blind()
+    lives.pass_hours(30, blind)
+    assert lives.lost == 1
+    assert lives.told
+
+
 @pytest.mark.parametrize("desired", [3, 6])
 def test_a_group_that_stays_down_keeps_no_other_group_of_its_app_from_the_fix(desired: int) -> None:
     """All of `web-a` lie in a zone that is dark; `web-b` is down because of the release."""
-    lives = fleet(desired, names=("web-a", "web-b"), tags=settings_of(minimum="0"))
+    names, tags = ("web-a", "web-b"), settings_of(minimum="0")
+    lives = fleet(desired, names=names, tags=tags, **BALANCED)
     lives.release(NEW, Program(dies=minutes(60)))
     assert lives.hours_until(lambda: lives.all_serve(NEW), most=12) is not None
     dark, other = lives.cloud.by_name()

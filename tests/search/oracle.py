@@ -600,9 +600,17 @@ class Seen:
     @cached_property
     def gave_up(self) -> bool:
         """Whether the canaries of a fleet that is down, as others are of before, had their time."""
-        if not (self.is_down and self.since and self.dead and self.canaries):
+        if self.proof or not (self.is_down and self.since and self.canaries):
             return False
-        return all(self.is_overdue(m) and m.silent and not m.vouched for m in self.canaries)
+        if not any(self.is_seen_down(m) and not m.protected for m in self.dead):
+            return False
+        away = all(self.is_overdue(m) and m.silent for m in self.canaries)
+        return away and all(map(self.is_seen_down, self.canaries))
+
+    @staticmethod
+    def is_seen_down(member: Member) -> bool:
+        """Whether a load balancer says that it does not serve: the probe alone may be blind."""
+        return member.unhealthy or not member.silent
 
     def _may_have_tried(self, member: Member) -> bool:
         """Whether it may be a boot of the target: where templates are followed one knows more."""
@@ -710,7 +718,7 @@ class Seen:
     @property
     def free(self) -> int:
         """How many of those that came up with something else cost no time where others come up."""
-        return min(self.desired, 40)
+        return min(self.desired, max(self.desired // 2, 40))
 
     @cached_property
     def stale_wait(self) -> timedelta:
@@ -731,11 +739,6 @@ class Seen:
         if not self.proof or self.since is None:
             return []
         return [m for m in self.stale if m in self.available and not self.was_in_pool(m)]
-
-    @cached_property
-    def of_before(self) -> list[Member]:
-        """The available and outdated that may go and did not come up with something else."""
-        return [m for m in self.outdated if not m.protected and m not in self.comes_back]
 
     def was_in_pool(self, member: Member) -> bool:
         """Whether it waited in a warm pool when the target became it, and was taken since.
@@ -790,7 +793,8 @@ class Seen:
     @cached_property
     def could_serve(self) -> int:
         """How many would serve if all came back that have had their time to boot."""
-        return min(len(self.available) + len(self.overdue), self.desired)
+        never = len(self.canaries) if self.gave_up else 0
+        return min(len(self.available) + len(self.overdue) - never, self.desired)
 
     @cached_property
     def budget(self) -> int:
@@ -1145,13 +1149,12 @@ def _is_trying(seen: Seen) -> bool:
 
     One that is missing comes, unless launches have failed for three hours.
     """
-    if seen.gave_up:
-        return False
     failing = _failing(seen)
     comes = seen.missing and (not failing or seen.now - min(failing) <= 3 * HOUR)
     young = [m for m in seen.available if seen.on_target(m) and seen.served(m) < seen.grace]
     since_then = [m for m in young if seen.since is None or seen.since_then(m)]
-    is_out = comes or seen.arriving or seen.canaries or since_then or seen.is_refreshed
+    away = [] if seen.gave_up else seen.canaries
+    is_out = comes or seen.arriving or away or since_then or seen.is_refreshed
     return not seen.proof and bool(is_out)
 
 
@@ -1235,7 +1238,7 @@ def _dead_without_proof(seen: Seen, goes: Sequence[Member]) -> bool:
     dead = any(m in seen.dead for m in goes)
     tried = any(m in seen.tried for m in goes)
     again = seen.gave_up and seen.wait(seen.canaries) <= timedelta(0)
-    held = seen.canaries and not again
+    held = (seen.canaries and not again) or (seen.gave_up and not all(map(seen.is_seen_down, goes)))
     return dead and not seen.proof and bool(tried or seen.awaits or held)
 
 
@@ -1253,11 +1256,26 @@ def _failing_too_fast(seen: Seen, goes: Sequence[Member]) -> bool:
 
 
 def _stale_too_fast(seen: Seen, goes: Sequence[Member]) -> bool:
-    """Say whether boots of something else go at once, too soon, or before others."""
-    if not any(m in seen.comes_back for m in goes):
+    """Say whether boots of something else go at once, too soon, or with others or before them.
+
+    Those above the target go before others that are not.
+    """
+    stale = [m for m in goes if m in seen.comes_back]
+    if not stale:
         return False
-    too_many = len(goes) > max(1, seen.free - len(seen.lost))
-    return too_many or bool(seen.of_before) or seen.stale_wait > timedelta(0)
+    others = [m for m in seen.outdated if m not in seen.comes_back and _is_free(seen, m)]
+    too_early = bool(others) and (any(map(seen.above, others)) or not all(map(seen.above, stale)))
+    too_many = len(stale) < len(goes) or len(goes) > max(1, seen.free - len(seen.lost))
+    return too_early or too_many or seen.stale_wait > timedelta(0)
+
+
+def _is_free(seen: Seen, member: Member) -> bool:
+    """Say whether neither protection, window, alarms nor the bake time hold an available one."""
+    if member.protected or (waiting(seen) and not (seen.proof and seen.above(member))):
+        return False
+    if closed(seen) and not _is_in_place(seen, member):
+        return False
+    return not _holding(seen) or _free_of_alarms(seen, member)
 
 
 def _available(seen: Seen, goes: Sequence[Member]) -> list[Member]:
@@ -1458,10 +1476,11 @@ def reason(seen: Seen) -> str:
     if all(m.protected for m in seen.outdated):
         return "dead_wait"
     held = waiting(seen)
-    free = seen.of_before or [m for m in seen.comes_back if not m.protected]
+    free = [m for m in seen.outdated if not m.protected]
     if held == "baking" and any(map(seen.above, free)):
-        held = None  # what is above the target does not wait for it to bake
-    if held is None and seen.proof and not seen.of_before and seen.budget:
+        # What is above the target does not wait for it to bake.
+        held, free = None, list(filter(seen.above, free))
+    if held is None and seen.proof and seen.budget and all(m in seen.comes_back for m in free):
         held = "boots_stale"
     return held or _for_want_of_budget(seen)
 

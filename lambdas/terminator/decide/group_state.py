@@ -28,7 +28,7 @@ from terminator.version import Version
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 # So many of its boots that were taken do not count against a target whose others come up.
 _MOST_FORGIVEN: Final = 20
-# And so many that came up with something else, which costs nothing but their boots.
+# Where others of it come up all may be stale once of a group of this size, of a larger half.
 _MOST_STALE: Final = 40
 DAY: Final = timedelta(days=1)
 # What instances of a group are ordered by: all of them have a version, or none has.
@@ -400,16 +400,22 @@ class GroupState:
 
     @cached_property
     def canary_is_lost(self) -> bool:
-        """Whether all canaries of a group that is down are silent, and had their time.
+        """Whether without proof a group is down, and no canary came up that had its time.
 
         It may have been the host, or the zone: another may be tried in place of a dead one of
-        before, since nothing that serves is risked by it.
+        before. A load balancer must say of each that it does not serve: where nobody else sees
+        them, the probe may be blind to a fleet that does.
         """
-        if not (self.is_down and self.since and self.dead and self.not_come_up):
+        may_go = any(self.is_refused(each) and not each.protected for each in self.dead)
+        if self.proof or self.since is None or not (self.is_down and may_go and self.not_come_up):
             return False
-        return all(
-            self.is_overdue(i) and i.silent and not i.traffic.healthy for i in self.not_come_up
-        )
+        gone = (self.is_overdue(each) and each.silent for each in self.not_come_up)
+        return all(gone) and all(map(self.is_refused, self.not_come_up))
+
+    @staticmethod
+    def is_refused(instance: Instance) -> bool:
+        """Say whether what knows an unavailable instance says that it does not serve."""
+        return instance.traffic.unhealthy or not instance.silent
 
     def _may_have_tried(self, instance: Instance) -> bool:
         """Say whether an instance may be a boot of the target: what has drifted never was.
@@ -629,7 +635,8 @@ class GroupState:
 
         Without proof as long as `retry_wait` says. Where others came up that alone would not end:
         each of those is a new reference. So as many boots of the target as the group has may be
-        taken, and at most 40, and each after those doubles the time to the next.
+        taken for whatever reason, of more than 40 half but no fewer than 40, and each after those
+        doubles the time to the next.
         """
         wait = timedelta(0) if self.proof else self.retry_wait(self.stale)
         over = len(self.taken_of_target) - self._most_stale
@@ -650,7 +657,7 @@ class GroupState:
 
     @property
     def _most_stale(self) -> int:
-        return min(self.group.desired, _MOST_STALE)
+        return min(self.group.desired, max(_MOST_STALE, self.group.desired // 2))
 
     def _doubled(self, times: int) -> timedelta:
         """Return for how long still nothing goes: `canary-retry`, doubled, since the last went."""
@@ -724,8 +731,6 @@ class GroupState:
         One that is missing is on its way, unless launches have failed for three hours: then
         none comes, and a person is told. One that is lost keeps no other group.
         """
-        if self.canary_is_lost:
-            return False
         missing = self.missing > 0
         if self.failing_since is not None:
             missing = missing and self.now - self.failing_since <= TROUBLED
@@ -735,7 +740,8 @@ class GroupState:
             and self.age(each) < self.group.grace
             for each in self.available
         )
-        return bool(self.coming or self.not_come_up) or missing or young
+        not_come_up = self.not_come_up and not self.canary_is_lost
+        return bool(self.coming or not_come_up) or missing or young
 
     @cached_property
     def converged(self) -> bool:

@@ -224,10 +224,13 @@ def _proof_on_its_way(state: GroupState) -> str | None:
 def _canary_not_come_up(state: GroupState) -> str | None:
     if not state.not_come_up:
         return None
-    newest = latest(state.not_come_up, began)[0]
+    newest, wait = latest(state.not_come_up, began)[0], state.retry_wait(state.not_come_up)
+    goes = "no other goes until it comes up or is replaced"
+    if state.canary_is_lost and wait > _NOTHING:
+        goes = f"the next dead one goes in {left(wait)}"
     return (
         f"no proof yet: {newest.id} entered service {ago(state.age(newest))} and is unavailable "
-        f"({newest.reason}){_pool(state)}; no other goes until it comes up or is replaced"
+        f"({newest.reason}){_pool(state)}; {goes}"
     )
 
 

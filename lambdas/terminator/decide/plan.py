@@ -157,10 +157,6 @@ def _chosen(state: GroupState, dead: Sequence[Instance], outdated: Sequence[Inst
         return _replace_dead(state, going)
     if dead and not outdated:
         return hold("dead_wait", f"{dead[0].id} is dead, but {waits}", state)
-    boots = state.proven_stale
-    only_boots = all(i in boots or i.protected for i in state.outdated)
-    if not only_boots:
-        outdated = [i for i in outdated if i not in boots]
     if held := holds.first(holds.WITH_PROOF if state.proof else holds.WITHOUT_PROOF, state):
         # Baking keeps a release from spreading; it must not keep a bad one in place.
         outdated = [i for i in outdated if state.proof and state.above_target(i)]
@@ -168,10 +164,7 @@ def _chosen(state: GroupState, dead: Sequence[Instance], outdated: Sequence[Inst
             return held
     if not outdated or not state.budget:
         return hold("no_budget", holds.no_budget(state), state)
-    if only_boots and boots:
-        # Each may come back as another: together they would go for ever.
-        return holds.first([holds.BOOTS_STALE], state) or _replace_stale(state, outdated)
-    return _replace_outdated(state, outdated)
+    return _choose_outdated(state, outdated)
 
 
 def _dead_that_may_go(
@@ -200,18 +193,22 @@ def _dead_that_may_go(
     else:
         wait = state.retry_wait(state.not_come_up)
         is_next = not state.not_come_up or (state.canary_is_lost and wait <= timedelta(0))
+        if state.canary_is_lost:
+            old = list(filter(state.is_refused, old))
         room, waits = int(not busy and is_next), f"{busy} in flight"
         if not busy:
             last = state.not_come_up or dead
             waits = f"{last[0].id} may be a boot of {state.goal} that has not come up"
             waits += f"; the next one goes in {left(wait)}" if state.canary_is_lost else ""
     going: list[Instance] = []
-    could_serve = min(len(state.available) + len(state.overdue), state.group.desired)
+    # A canary that was lost has nothing to come back to either.
+    never_served = len(state.not_come_up) if state.canary_is_lost else 0
+    may_serve = len(state.available) + len(state.overdue) - never_served
+    could_serve = min(may_serve, state.group.desired)
     for instance in old:
         if len(going) >= room:
             break
-        refused = instance.traffic.unhealthy or not instance.silent
-        is_lost = not state.available and refused
+        is_lost = not state.available and state.is_refused(instance)
         if is_lost or could_serve - len(going) > state.minimum:
             going.append(instance)
         else:
@@ -223,6 +220,20 @@ def _replace_dead(state: GroupState, going: Sequence[Instance]) -> Decision:
     kind: Kind = "replace" if state.proof else "canary"
     dead = few([f"{instance.id} ({instance.reason})" for instance in going])
     return _act(state, kind, f"the dead go first: {dead}", going)
+
+
+def _choose_outdated(state: GroupState, candidates: Sequence[Instance]) -> Decision:
+    """Choose those of before, unless stale boots above the target go first, or are left."""
+    stale = [instance for instance in candidates if instance in state.proven_stale]
+    others = [instance for instance in candidates if instance not in stale]
+    if others:
+        first = [] if any(map(state.above_target, others)) else stale
+        stale = list(filter(state.above_target, first))
+    # Each may come back as another: together they would go for ever.
+    held = holds.first([holds.BOOTS_STALE], state) if stale else None
+    if others and (held or not stale):
+        return _replace_outdated(state, others)
+    return held or _replace_stale(state, stale)
 
 
 def _replace_outdated(state: GroupState, candidates: Sequence[Instance]) -> Decision:
@@ -237,7 +248,8 @@ def _replace_outdated(state: GroupState, candidates: Sequence[Instance]) -> Deci
 def _replace_stale(state: GroupState, candidates: Sequence[Instance]) -> Decision:
     at_once = min(state.budget, state.stale_at_once)
     chosen = list(islice(_in_order(state, candidates), at_once))
-    reason = f"{few([each.id for each in chosen])} came up stale, where others did not"
+    ids = few([each.id for each in chosen])
+    reason = f"{ids} came up on another version than {state.goal}, which others run"
     return _act(state, "replace", reason, chosen)
 
 

@@ -216,7 +216,7 @@ class Activities:
     were lost to a load balancer's health check, or within an hour to any other, to when their
     launch began. `taken` are when the launch and the end of each began that was terminated on
     request, but to shrink the group: `read_from` for the launch
-    that is not among them. `failed_launches` are when
+    that is not among them, unless there were too many. `failed_launches` are when
     launches failed or were abandoned, the newest first. `read_from` is how far back activities
     were read, and `cut` says that there were too many to read as far back as was asked.
     """
@@ -294,16 +294,19 @@ def describe_activities(
         for id_, of_balancer in sorted(failed_check.items())
         if id_ in in_service and (of_balancer or leaving[id_] - in_service[id_] <= _SHORT_LIFE)
     }
-    back_to = max(read_from, oldest) if number >= _MOST_ACTIVITIES else read_from
+    cut = number >= _MOST_ACTIVITIES
+    back_to = max(read_from, oldest) if cut else read_from
+    # Of more than can be read nobody knows whether its launch was of before.
+    told = sorted(requested & launched.keys() if cut else requested)
     return Activities(
         read_from=back_to,
-        cut=number >= _MOST_ACTIVITIES,
+        cut=cut,
         in_service=in_service,
         entering=frozenset(entering),
         from_pool=from_pool,
         leaving=leaving,
         replaced=replaced,
-        taken=tuple((launched.get(id_, back_to), leaving[id_]) for id_ in sorted(requested)),
+        taken=tuple((launched.get(id_, back_to), leaving[id_]) for id_ in told),
         failed_launches=tuple(sorted(failed, reverse=True)),
     )
 
