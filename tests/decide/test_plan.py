@@ -847,3 +847,37 @@ def test_of_a_group_that_is_down_the_next_goes_where_the_first_canary_was_lost(
     of = group(*dead, *canaries, *others, released=released("2", since=300))
     decision = decide(of, minimum="2", canary_retry="30m")
     assert decision.to_terminate == (("i-d0",) if goes else ())
+
+
+@pytest.mark.parametrize(
+    ("taken", "goes"), [(0, ["i-s", "i-t"]), (5, ["i-s"]), (6, ["i-o"])]
+)  # of six
+def test_stale_boots_above_the_target_go_before_what_is_below_in_their_time(
+    taken: int, goes: list[str]
+) -> None:
+    of = group(
+        member("i-a", "2", up=200),
+        member("i-b", "2", up=15),
+        member("i-c", "2", up=14),
+        member("i-o", "1", up=900),
+        member("i-s", "3", up=110),
+        member("i-t", "3", up=100),
+        taken=tuple((ago(250), ago(20)) for _ in range(taken)),
+        released=released("2", since=300),
+    )
+    decision = decide(of, minimum="1", max_unavailable="2")
+    assert list(decision.to_terminate) == goes
+
+
+@pytest.mark.parametrize("taken", [0, 9])
+def test_no_bake_time_holds_a_stale_boot_above_the_target_but_its_own_time(taken: int) -> None:
+    of = group(
+        member("i-b", "2", up=15),
+        member("i-o", "1", up=900),
+        member("i-s", "3", up=100),
+        taken=tuple((ago(250), ago(20)) for _ in range(taken)),
+        released=released("2", since=300),
+    )
+    decision = decide(of, minimum="1", max_unavailable="2", bake_time="9h")
+    assert decision.to_terminate == (() if taken else ("i-s",))
+    assert decision.hold == ("boots_stale" if taken else None)

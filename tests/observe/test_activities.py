@@ -296,3 +296,9 @@ def test_boots_that_a_health_check_took_are_told_with_their_launch(
         activity(f"Launching a new EC2 instance: {ID}", life + 22, life + 20),
     )
     assert found.replaced == ({ID: ago(life + 22)} if is_told else {})
+
+
+def test_of_too_many_activities_nobody_knows_which_of_before_were_terminated() -> None:
+    launched = [activity(f"Launching a new EC2 instance: i-{n:08x}", n, n) for n in range(4999)]
+    found = read(activity(f"Terminating EC2 instance: {ID}", 0.5, 0.4), *launched, a_page=500)
+    assert (found.cut, found.taken) == (True, ())

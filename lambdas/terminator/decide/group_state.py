@@ -28,7 +28,7 @@ from terminator.version import Version
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 # So many of its boots that were taken do not count against a target whose others come up.
 _MOST_FORGIVEN: Final = 20
-# Where others of it come up all may be stale once of a group of this size, of a larger half.
+# Where others come up so many boots of a target may go at no cost of time, of a larger group half.
 _MOST_STALE: Final = 40
 DAY: Final = timedelta(days=1)
 # What instances of a group are ordered by: all of them have a version, or none has.
