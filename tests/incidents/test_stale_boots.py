@@ -160,7 +160,8 @@ def test_boots_of_one_zone_that_stay_old_cost_few_whatever_else_is_launched(
     assert first <= 2 * desired + 6
     lives.pass_hours(24, reclaim)
     lives.pass_quiet_hours(3 * 24, reclaim)
-    assert lives.lost - first <= 4 * 24 / 16 + 5
+    # Some of those that cost no time may go only then.
+    assert lives.lost <= max(first, 2 * desired) + 4 * 24 / 16 + 5
 
 
 def test_where_three_boots_in_ten_are_stale_a_release_is_out_within_half_a_day() -> None:
