@@ -126,6 +126,12 @@ def test_an_instance_is_unused_only_where_nothing_else_refuses_it(other: str | N
     assert traffic("i-1", both).unused == (other == "healthy")
 
 
+def test_an_instance_of_whose_other_port_nobody_knows_is_not_said_to_be_unused() -> None:
+    unused = target("i-1", "unused", "Target.NotInUse")
+    said = of_one(unused, target("i-1", "unavailable", port=81), OTHER)
+    assert (said.unused, said.unknown) == (False, True)
+
+
 def test_in_an_empty_target_group_nobody_is_registered() -> None:
     assert of_one() == Traffic("not registered with target group web")
 

@@ -99,12 +99,10 @@ def _of_targets(targets: Sequence[TargetHealthDescriptionTypeDef]) -> Health:
             healthy.add(id_)
             if override == _SHIFTED:
                 refused.setdefault(id_, "a zonal shift has moved traffic away from its zone")
-            else:
-                used.add(id_)
         elif state != "unavailable":
             refused[id_] = each["TargetHealth"].get("Reason", state)
-            if state != "unused":
-                used.add(id_)
+        if state != "unused" and (state, override) != ("healthy", _SHIFTED):
+            used.add(id_)
         if state.startswith("unhealthy"):
             unhealthy.add(id_)
         if state == "unavailable" or override == _UNKNOWN:
