@@ -280,6 +280,11 @@ def corpse(id_: str = "i-dead", up: float = 40, **more: Any) -> Instance:
     return member(id_, None, up=up, **more)
 
 
+def hung(id_: str, up: float, **more: Any) -> Instance:
+    """Return a boot that is silent, and that its load balancer calls unhealthy."""
+    return corpse(id_, up, traffic=ILL, **more)
+
+
 def fleet(*others: Instance) -> tuple[Instance, ...]:
     return (member("i-a", up=900), member("i-b", up=800), *others)
 
@@ -470,7 +475,7 @@ def test_with_proof_no_more_dead_go_than_the_minimum_allows() -> None:
 def test_without_proof_one_dead_goes_where_others_cannot_be_launched_and_too_few_serve(
     failed: float | None, taken: float | None, others: list[Instance], *, goes: bool
 ) -> None:
-    dead = [member(f"i-d{number}", None, up=900, traffic=ILL) for number in range(4)]
+    dead = [hung(f"i-d{number}", 900) for number in range(4)]
     of = group(
         *dead,
         *others,
@@ -489,7 +494,7 @@ def test_without_proof_one_dead_goes_where_others_cannot_be_launched_and_too_few
 def test_with_proof_the_dead_do_not_wait_for_what_cannot_be_launched_while_too_few_serve(
     serve: int, goes: int, *, failing: bool
 ) -> None:
-    dead = [member(f"i-d{number}", None, up=900, traffic=ILL) for number in range(5)]
+    dead = [hung(f"i-d{number}", 900) for number in range(5)]
     of = group(
         *dead,
         *(member(f"i-n{number}", "2", up=100 + number) for number in range(serve)),
@@ -817,11 +822,6 @@ def test_where_others_come_up_stale_boots_go_after_those_of_before(*, protected:
     assert decision.hold == ("boots_stale" if protected else None)
 
 
-def hung(id_: str, up: float, **more: Any) -> Instance:
-    """Return a boot that is silent, and that its load balancer calls unhealthy."""
-    return member(id_, None, up=up, traffic=ILL, **more)
-
-
 @pytest.mark.parametrize(
     ("canaries", "others", "goes"),
     [
@@ -843,7 +843,7 @@ def hung(id_: str, up: float, **more: Any) -> Instance:
 def test_of_a_group_that_is_down_the_next_goes_where_the_first_canary_was_lost(
     canaries: list[Instance], others: list[Instance], *, goes: bool
 ) -> None:
-    dead = [member(f"i-d{number}", None, up=900, traffic=ILL) for number in range(3)]
+    dead = [hung(f"i-d{number}", 900) for number in range(3)]
     of = group(*dead, *canaries, *others, released=released("2", since=300))
     decision = decide(of, minimum="2", canary_retry="30m")
     assert decision.to_terminate == (("i-d0",) if goes else ())

@@ -544,9 +544,9 @@ class Cloud:
         """Replace members that are unhealthy, and abandon launches that a hook held too long."""
         if group.suspends("Terminate"):
             return
+        replaces = group.replaces and not group.suspends("ReplaceUnhealthy")
         for machine in group.staying():
             hook, held = group.hook, machine.waits_from
-            replaces = group.replaces and not group.suspends("ReplaceUnhealthy")
             if replaces and machine.ill_since is not None:
                 leaves = self.now - machine.ill_since >= _ILL_FOR
             else:

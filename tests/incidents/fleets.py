@@ -6,9 +6,10 @@ nothing should happen it may run every half hour.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -175,6 +176,10 @@ class Fleet:
         here = self.group.counted()
         return [m for m in here if version is None or m.version == version]
 
+    def hung(self) -> list[Machine]:
+        """Return the members of the first group whose boots never answer."""
+        return [machine for machine in self.members() if machine.version is None]
+
 
 def fleet(  # noqa: PLR0913 - what incidents differ in
     desired: int = 3,
@@ -219,3 +224,8 @@ def all_on(version: str, how: Program, desired: int, minimum: str, **stands: Any
     assert lives.hours_until(lambda: lives.all_serve(version), most=12) is not None
     lives.group.tags |= settings_of(minimum=minimum)
     return lives
+
+
+def grow(times: Sequence[float]) -> bool:
+    """Say whether losses, at so many minutes, double their distance up to 32 retries of 30."""
+    return all(b - a >= 0.9 * a or b - a >= 955 for a, b in pairwise(times))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.groups import Machine, Program, minutes
+from tests.fakes.groups import Program, minutes
 from tests.incidents.fleets import (
     BALANCED,
     BARE,
@@ -21,6 +21,7 @@ from tests.incidents.fleets import (
     NEW,
     OLD,
     Fleet,
+    all_on,
     fleet,
     settings_of,
 )
@@ -189,7 +190,7 @@ def test_what_no_load_balancer_uses_beside_others_that_are_used_is_not_counted_a
     least = -(-desired // 2) if minimum == "50%" else int(minimum)
     assert lives.lowest["web"] >= min(least, used)
     if used > least:
-        assert {machine.version for machine in lives.members()} == {NEW}
+        assert all_run(lives, NEW)
         assert lives.lost == desired
     else:
         assert lives.serving(OLD) == used
@@ -248,11 +249,7 @@ def test_what_others_terminate_to_shrink_the_group_is_no_cost_of_the_release(
     lives.release(NEW)
     assert lives.hours_until(lambda: lives.serving(NEW) >= 1, most=4) is not None
     lives.cloud.comes_up["web", NEW] = NEVER_UP
-
-    def hung() -> list[Machine]:
-        return [each for each in lives.members() if each.version is None]
-
-    assert lives.hours_until(lambda: bool(hung()), most=4) is not None
+    assert lives.hours_until(lambda: bool(lives.hung()), most=4) is not None
     lives.cloud.comes_up["web", NEW] = "good"
 
     def scale() -> None:
@@ -266,7 +263,7 @@ def test_what_others_terminate_to_shrink_the_group_is_no_cost_of_the_release(
             lives.group.desired -= 1
 
     def is_out() -> bool:
-        return not (lives.members(OLD) or hung())
+        return not (lives.members(OLD) or lives.hung())
 
     assert lives.hours_until(is_out, most=12, meanwhile=scale) is not None
 
@@ -310,9 +307,7 @@ def test_a_release_that_never_comes_up_costs_few_under_a_zonal_shift(
 def test_a_fleet_that_is_down_gets_the_fix_under_a_zonal_shift(
     desired: int, stands: Mapping[str, Any]
 ) -> None:
-    lives = fleet(desired, **stands)
-    lives.release(NEW, Program(dies=minutes(60)))
-    assert lives.hours_until(lambda: lives.all_serve(NEW), most=8) is not None
+    lives = all_on(NEW, Program(dies=minutes(60)), desired, "50%", **stands)
     lives.pass_minutes(70)
     lives.group.shifted = frozenset({"eu-west-1a"})
     lives.pass_hours(1)

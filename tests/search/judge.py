@@ -123,7 +123,8 @@ class Judge:
     def _asked_no_more(self) -> None:
         """Check that guards are asked of groups that would act, and history of none that rests.
 
-        It is asked once, and of no app all whose groups have converged.
+        It is asked once, where something was terminated on request once more, and of no app all
+        whose groups have converged.
         """
         acting = sum(map(self.run.is_guard, self.run.calls))
         alarms = sum(call.name == ALARMS for call in self.run.calls)

@@ -701,14 +701,13 @@ class Seen:
         Twice as long for each boot of the target that was taken, after the last of those, but for
         two for each that came later and serves well: for half of the group, and for 20, at most.
         """
-        wait, boots = self.wait(self.tried), self.tried
-        if not self.lost or all(map(self.was_in_pool, boots)):
+        wait = self.wait(self.tried)
+        if not self.lost or all(map(self.was_in_pool, self.tried)):
             return wait
         later = [m for m in self.available if m.began >= min(self.lost) and self.on_target(m)]
         well = [m for m in later if self.served(m) >= self.trial]
         counts = max(len(self.lost) - min(2 * len(well), self.desired // 2, 20), 1)
-        longest = min(1 << counts, _MOST_RETRIES) * self.span("canary-retry")
-        return max(wait, max(self.lost) + longest - self.now)
+        return max(wait, self._held_after(counts))
 
     @cached_property
     def lost(self) -> list[datetime]:
@@ -730,8 +729,11 @@ class Seen:
         too_many = len(self.lost) - self.free
         if not self.lost or too_many < 0 or not any(map(self.on_target, self.available)):
             return wait
-        longest = min(2 << too_many, _MOST_RETRIES) * self.span("canary-retry")
-        return max(wait, max(self.lost) + longest - self.now)
+        return max(wait, self._held_after(too_many + 1))
+
+    def _held_after(self, counts: int) -> timedelta:
+        longest = min(1 << counts, _MOST_RETRIES) * self.span("canary-retry")
+        return max(self.lost) + longest - self.now
 
     @cached_property
     def comes_back(self) -> list[Member]:

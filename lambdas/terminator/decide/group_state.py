@@ -406,16 +406,11 @@ class GroupState:
         before. A load balancer must say of each that it does not serve: where nobody else sees
         them, the probe may be blind to a fleet that does.
         """
-        may_go = any(self.is_refused(each) and not each.protected for each in self.dead)
+        may_go = any(is_refused(each) and not each.protected for each in self.dead)
         if self.proof or self.since is None or not (self.is_down and may_go and self.not_come_up):
             return False
         gone = (self.is_overdue(each) and each.silent for each in self.not_come_up)
-        return all(gone) and all(map(self.is_refused, self.not_come_up))
-
-    @staticmethod
-    def is_refused(instance: Instance) -> bool:
-        """Say whether what knows an unavailable instance says that it does not serve."""
-        return instance.traffic.unhealthy or not instance.silent
+        return all(gone) and all(map(is_refused, self.not_come_up))
 
     def _may_have_tried(self, instance: Instance) -> bool:
         """Say whether an instance may be a boot of the target: what has drifted never was.
@@ -452,7 +447,7 @@ class GroupState:
             return False
         return began(instance) > self.released.release.modified + self.doubt
 
-    @property
+    @cached_property
     def proven_stale(self) -> tuple[Instance, ...]:
         """Available stale boots of a target that is proven: others of it came up."""
         if not self.proof or self.since is None:
@@ -808,6 +803,11 @@ def is_unused(instance: Instance) -> bool:
     It neither proves the target nor has it failed to come up.
     """
     return not instance.silent and instance.traffic.unused
+
+
+def is_refused(instance: Instance) -> bool:
+    """Say whether a load balancer says of one that is unavailable that it does not serve."""
+    return instance.traffic.unhealthy or not instance.silent
 
 
 def oldest_first(instance: Instance) -> tuple[datetime, str]:

@@ -15,7 +15,14 @@ from itertools import islice
 from terminator.config.tags import Policy
 from terminator.decide import holds, recycle, surge
 from terminator.decide.figures import figures
-from terminator.decide.group_state import GroupState, Rank, created, is_unused, oldest_first
+from terminator.decide.group_state import (
+    GroupState,
+    Rank,
+    created,
+    is_refused,
+    is_unused,
+    oldest_first,
+)
 from terminator.decide.holds import HoldRule, hold
 from terminator.model import Decision, Group, Instance, Kind, Preflight
 from terminator.text import count, few, left
@@ -194,7 +201,7 @@ def _dead_that_may_go(
         wait = state.retry_wait(state.not_come_up)
         is_next = not state.not_come_up or (state.canary_is_lost and wait <= timedelta(0))
         if state.canary_is_lost:
-            old = list(filter(state.is_refused, old))
+            old = list(filter(is_refused, old))
         room, waits = int(not busy and is_next), f"{busy} in flight"
         if not busy:
             last = state.not_come_up or dead
@@ -208,7 +215,7 @@ def _dead_that_may_go(
     for instance in old:
         if len(going) >= room:
             break
-        is_lost = not state.available and state.is_refused(instance)
+        is_lost = not state.available and is_refused(instance)
         if is_lost or could_serve - len(going) > state.minimum:
             going.append(instance)
         else:

@@ -215,10 +215,10 @@ class Activities:
     `leaving` to when they began to be terminated, and `replaced` those that entered service and
     were lost to a load balancer's health check, or within an hour to any other, to when their
     launch began. `taken` are when the launch and the end of each began that was terminated on
-    request, but to shrink the group: `read_from` for the launch
-    that is not among them, unless there were too many. `failed_launches` are when
-    launches failed or were abandoned, the newest first. `read_from` is how far back activities
-    were read, and `cut` says that there were too many to read as far back as was asked.
+    request, but to shrink the group: `read_from` for the launch that is not among them, unless
+    there were too many. `failed_launches` are when launches failed or were abandoned, the newest
+    first. `read_from` is how far back activities were read, and `cut` says that there were too
+    many to read as far back as was asked.
     """
 
     read_from: datetime
